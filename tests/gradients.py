@@ -1,0 +1,23 @@
+"""Gradients by central differences, to hold the analytic ones against."""
+
+import numpy as np
+
+STEP = 1e-6
+
+
+def numerical_gradient(f, array):
+    """Return df/darray of the scalar f(), which reads `array`; float64."""
+    gradient = np.zeros_like(array)
+    for index in np.ndindex(array.shape):
+        value = array[index]
+        array[index] = value + STEP
+        above = f()
+        array[index] = value - STEP
+        below = f()
+        array[index] = value
+        gradient[index] = (above - below) / (2 * STEP)
+    return gradient
+
+
+def assert_same_gradient(analytic, numerical):
+    np.testing.assert_allclose(analytic, numerical, rtol=1e-5, atol=1e-7)

@@ -1,0 +1,31 @@
+"""Arrays that write down the dtype of all that is computed from them, temporaries included."""
+
+import numpy as np
+
+
+class Watched(np.ndarray):
+    """An array that adds the dtype of each floating-point result it has a part in to `seen`."""
+
+    seen: set[str]
+
+    def __array_finalize__(self, parent):
+        self.seen = getattr(parent, "seen", set())
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+        plain = [np.asarray(value) if isinstance(value, Watched) else value for value in inputs]
+        if out is not None:  # what is computed in, that is, before it is cast to that of out
+            self.seen.add(np.result_type(*plain).name)
+            getattr(ufunc, method)(*plain, out=tuple(map(np.asarray, out)), **options)
+            return out[0]
+        result = np.asarray(getattr(ufunc, method)(*plain, **options))
+        if result.dtype.kind == "f":
+            self.seen.add(result.dtype.name)
+        watched = result.view(Watched)
+        watched.seen = self.seen
+        return watched
+
+
+def watched(array):
+    """Return `array` as one that is watched, and the set that will hold the dtypes seen."""
+    view = array.view(Watched)
+    return view, view.seen
