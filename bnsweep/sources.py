@@ -1,0 +1,174 @@
+"""Where the files of the MNIST family come from: a folder, the cache, or the network."""
+
+import hashlib
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnsweep.errors import DataError
+
+CACHE_VARIABLE = "BNSWEEP_CACHE"
+
+_TIMEOUTS = (10, 30)  # seconds to connect, seconds of silence
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A published data set: the folders it lies in, to be tried in turn, and its checksums."""
+
+    name: str
+    mirrors: tuple[str, ...]
+    checksums: Mapping[str, str]
+
+    def is_genuine(self, path: Path) -> bool:
+        """Tell whether `path` is the published file of its name, to the last byte."""
+        algorithm, _, known = self.checksums.get(path.name, "").partition(":")
+        if not known:
+            return False
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, algorithm).hexdigest() == known
+        except OSError:
+            return False
+
+
+MNIST = Source(
+    name="mnist",
+    mirrors=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    checksums={
+        "train-images-idx3-ubyte.gz": (
+            "sha256:440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+        ),
+        "train-labels-idx1-ubyte.gz": (
+            "sha256:3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+        ),
+        "t10k-images-idx3-ubyte.gz": (
+            "sha256:8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+        ),
+        "t10k-labels-idx1-ubyte.gz": (
+            "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+        ),
+    },
+)
+
+FASHION_MNIST = Source(
+    name="fashion_mnist",
+    mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+    checksums={
+        "train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
+    },
+)
+
+
+def files_in(root: str, source: Source) -> dict[str, Path]:
+    """Return the path of each of the source's files in the folder `root`, by published name.
+
+    A file may also lie there unpacked, without its `.gz`.
+
+    Raises:
+        DataError: the folder or one of the files is not there.
+    """
+    folder = Path(root).expanduser()
+    advice = (
+        f"a folder with the {len(source.checksums)} files of {source.name} would do, or no "
+        "data.root: they are then downloaded"
+    )
+    if not root or not folder.is_dir():
+        raise DataError(f"data.root={root}: there is no such folder; {advice}")
+    found = {}
+    for name in source.checksums:
+        for path in (folder / name, folder / name.removesuffix(".gz")):
+            if path.is_file():
+                found[name] = path
+                break
+    if missing := [name for name in source.checksums if name not in found]:
+        raise DataError(f"data.root={root}: {', '.join(missing)} not found there; {advice}")
+    for other in (MNIST, FASHION_MNIST):
+        # Both use the same file names: the one would pass for the other without a word.
+        if other is not source and any(map(other.is_genuine, found.values())):
+            raise DataError(
+                f"data.root={root}: these are the files of {other.name}; data={other.name} or "
+                "another folder would do"
+            )
+    return found
+
+
+def cached_files(source: Source) -> dict[str, Path]:
+    """Return the path of each of the source's files in the cache, by published name.
+
+    What is not there, or is not the published file to the last byte, is downloaded first.
+    The cache is the folder in the environment variable BNSWEEP_CACHE, else the one that the
+    operating system has for it.
+
+    Raises:
+        DataError: a file cannot be had from any mirror, or not be stored.
+    """
+    import platformdirs
+
+    base = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("bnsweep")
+    folder = Path(base).expanduser().absolute() / source.name
+    for name in source.checksums:
+        if not source.is_genuine(folder / name):
+            _download(source, name, folder)
+    return {name: folder / name for name in source.checksums}
+
+
+def _download(source: Source, name: str, folder: Path) -> None:
+    # Here, because most runs find their files in the cache.
+    import pooch
+    from requests import RequestException
+
+    pooch.get_logger().setLevel("WARNING")
+    # Asking for the file as it is: some servers would unpack it on the way.
+    downloader = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(),
+        chunk_size=1 << 16,
+        timeout=_TIMEOUTS,
+        headers={"Accept-Encoding": "identity"},
+    )
+    failures = []
+    for mirror in source.mirrors:
+        _log.info("downloading %s%s to %s", mirror, name, folder)
+        try:
+            # Writes to a temporary file, which takes its name when the checksum is right.
+            pooch.retrieve(
+                mirror + name, source.checksums[name], name, folder, downloader=downloader
+            )
+            return
+        except (RequestException, ValueError) as error:
+            failures.append(f"{mirror}{name}: {_reason(error)}")
+            _log.info("%s", failures[-1])
+        except OSError as error:  # no mirror can help
+            raise DataError(
+                f"data={source.name}: {folder / name} cannot be written ({error}); "
+                f"{CACHE_VARIABLE}=<a folder with room> or data.root=<a folder that holds the "
+                "files> would do"
+            ) from error
+    state = "is damaged" if (folder / name).exists() else "is not there"
+    raise DataError(
+        f"data={source.name}: {folder / name} {state}, and downloading it failed "
+        f"({'; '.join(failures)}); data.root=<a folder that holds the files> would do"
+    )
+
+
+def _reason(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server answers {response.status_code} {response.reason}"
+    if not isinstance(error, OSError):  # the one thing that pooch itself finds fault with
+        return "what came is not the published file, its checksum differs"
+    # The network's errors are wrapped in others, and begin with a repr of the connection.
+    cause = error.args[0] if error.args else error
+    cause = getattr(cause, "reason", cause)
+    text = str(cause.args[0] if isinstance(cause, Exception) and cause.args else error)
+    return text.rpartition("): ")[2] or type(error).__name__
