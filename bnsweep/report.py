@@ -1,0 +1,122 @@
+"""A finished sweep becomes a table, figures and a summary, in the sweep's folder."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnsweep import results
+from bnsweep.comparison import SweepRun
+from bnsweep.errors import UserError
+from bnsweep.labels import frozen
+from bnsweep.summary import SECTIONS, summarise
+
+__all__ = ["FIGURES", "Report", "SweepRun", "counts", "write_report"]
+
+FIGURES = tuple(SECTIONS)
+FINAL_METRICS = (
+    "final_train_accuracy",
+    "final_test_accuracy",
+    "best_test_accuracy",
+    "train_seconds",
+    "diverged",
+    "epochs_run",
+)
+MAX_NOTE = 8000  # characters; a longer tag is refused
+STATUSES = ("finished", "diverged", "failed", "killed", "reused")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written: the table, the figures, and the summary, short enough for a note."""
+
+    csv: Path
+    figures: tuple[Path, ...]
+    summary: str
+
+
+def counts(runs: Sequence[SweepRun]) -> dict[str, int]:
+    """Return how many runs there are in all and of each status; a reused run is only that."""
+    found = Counter(status(run) for run in runs)
+    return {"runs_total": len(runs)} | {f"runs_{name}": found[name] for name in STATUSES}
+
+
+def status(run: SweepRun) -> str:
+    """Return what became of a run in this sweep."""
+    return "reused" if run.reused else run.result.status
+
+
+def write_report(runs: Sequence[SweepRun], folder: Path, figures: Sequence[str]) -> Report:
+    """Write `results.csv`, `summary.md` and the named `figures/*.png` into `folder`.
+
+    A figure for which the sweep has nothing to show is left out: all of them where no run
+    ended, those against a key where only seeds were swept.
+
+    Raises:
+        ValueError: there is no figure of one of the names.
+    """
+    check_figures(figures)
+    table = folder / "results.csv"
+    results.write_whole(table, results_csv(runs).encode())
+    summary = summarise(runs, figures)
+    results.write_whole(folder / "summary.md", summary.encode())
+    return Report(table, _draw(runs, folder / "figures", figures), _shortened(summary))
+
+
+def check_figures(names: Sequence[str]) -> None:
+    """Check the value of `report.figures`.
+
+    Raises:
+        UserError: it is no list of names out of `FIGURES`.
+    """
+    known = isinstance(names, Sequence) and not isinstance(names, str)
+    if not known or any(name not in FIGURES for name in names):
+        raise UserError(
+            f"report.figures={names}: a list of names out of {', '.join(FIGURES)} is needed"
+        )
+
+
+def results_csv(runs: Sequence[SweepRun]) -> str:
+    """Return the table of a sweep: a row a run, a column for each swept key."""
+    keys = list(dict.fromkeys(key for run in runs for key in run.swept))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run_id", "name", "status", *keys, *FINAL_METRICS])
+    for run in runs:
+        final = run.result.final_metrics()
+        swept = (run.swept.get(key) for key in keys)
+        writer.writerow(
+            [
+                run.run_id or "",
+                run.name,
+                status(run),
+                *(list(v) if isinstance(v, tuple) else v for v in map(frozen, swept)),
+                *(final.get(name, "") for name in FINAL_METRICS),
+            ]
+        )
+    return text.getvalue()
+
+
+def _shortened(summary: str) -> str:
+    """Return as many whole lines of `summary` as the tracking store takes for a note."""
+    if len(summary) <= MAX_NOTE:
+        return summary
+    more = "\n\nThe rest is in `summary.md` in the folder of the sweep.\n"
+    return summary[: MAX_NOTE - len(more)].rpartition("\n")[0] + more
+
+
+def _draw(runs: Sequence[SweepRun], folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    if not any(run.ended for run in runs):
+        return ()
+    # matplotlib takes a third of a second to import: not before there is something to draw.
+    from bnsweep.figures import save
+    from bnsweep.sweep_figures import SWEEP_FIGURES
+
+    paths = []
+    for name in names:
+        if figure := SWEEP_FIGURES[name](runs):
+            paths.append(folder / f"{name}.png")
+            save(figure, paths[-1])
+    return tuple(paths)

@@ -1,0 +1,120 @@
+"""Figures of one number a run against the values of a swept key: final accuracy, speed."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from bnsweep import measures, scales
+from bnsweep.comparison import Comparison, SweepRun, compare
+from bnsweep.drawing import WIDTH, last_epoch, legend_of, remarks_on, stroke_of
+from bnsweep.figures import Figure, draw
+from bnsweep.measures import Spread
+from bnsweep.panel import Panel
+from bnsweep.results import RunResult
+from bnsweep.scales import Scale
+from bnsweep.sheet import Sheet, Stroke
+from bnsweep.thinning import thinned
+
+
+def final_accuracy(runs: Sequence[SweepRun]) -> Figure | None:
+    """Draw the accuracy after the last epoch against one key, on training and on test set."""
+    comparison, notes = thinned(compare(runs), panels=10_000)
+    if not comparison.across:
+        return None
+    sheet = Sheet(WIDTH)
+    top = sheet.header(
+        f"Final accuracy by {comparison.across.name}",
+        _remarks(runs, comparison, "mean") + notes,
+    )
+    top = sheet.legend(legend_of(comparison, marked=True), top) - 0.3
+    sets = {"training set": measures.accuracy_on_train, "test set": measures.accuracy_on_test}
+    for i, (name, accuracy) in enumerate(sets.items()):
+        y = scales.linear(0, 1)
+        panel = Panel(sheet, 0.5 + i * 6.15, top - 3.4, 5.75, 3.4, _x_scale(comparison), y)
+        panel.frame(name)
+        panel.x_name(comparison.across.label)
+        _against_values(panel, comparison, partial(measures.final, accuracy))
+    return draw(sheet)
+
+
+def epochs_to_target(runs: Sequence[SweepRun]) -> Figure | None:
+    """Draw after how many epochs each network reaches the target accuracy, against one key."""
+    comparison, notes = thinned(compare(runs), panels=10_000)
+    if not comparison.across:
+        return None
+    epochs = last_epoch(runs)
+    never, apart = epochs * 1.06, epochs * min(0.04, 0.16 / max(1, len(comparison.lines)))
+    highest = never + apart * max(1, len(comparison.lines) - 1)
+    sheet = Sheet(8.6)
+    notes.append(f"Never: not within {epochs} epochs")
+    top = sheet.header(
+        f"Epochs to {measures.TARGET:.0%} training accuracy by {comparison.across.name}",
+        _remarks(runs, comparison, "median") + notes,
+    )
+    top = sheet.legend(legend_of(comparison, marked=True), top) - 0.15
+    y = Scale(0, highest, (*scales.linear(0, epochs, whole=True).ticks, (never, "never")))
+    panel = Panel(sheet, 0.6, top - 3.6, 7.8, 3.6, _x_scale(comparison), y)
+    panel.frame()
+    panel.x_name(comparison.across.label)
+
+    def speed(results: Sequence[RunResult]) -> Spread:
+        needed = [min(measures.epochs_to_target(result), never) for result in results]
+        median = min(measures.median_epochs_to_target(results), never)
+        return Spread(median, min(needed), max(needed))
+
+    _against_values(panel, comparison, speed, shelf=never, apart=apart)
+    return draw(sheet)
+
+
+def _remarks(runs: Sequence[SweepRun], comparison: Comparison, middle: str) -> list[str]:
+    numeric = comparison.across is not None and comparison.across.numeric
+    spread = f"Point: {middle} of {{}} seeds, {'band' if numeric else 'bar'}: their range"
+    return remarks_on(runs, comparison, spread=spread, dashes=numeric)
+
+
+def _x_scale(comparison: Comparison) -> Scale:
+    axis = comparison.across
+    return scales.fitting(axis.values, [axis.text(v) for v in axis.values]) if axis else Scale(0, 1)
+
+
+def _against_values(
+    panel: Panel,
+    comparison: Comparison,
+    measure: Callable[[Sequence[RunResult]], Spread],
+    *,
+    shelf: float = math.inf,
+    apart: float = 0.0,
+) -> None:
+    """Draw a measure against the values across: lines along numbers, bars beside names.
+
+    Points at a height of `shelf` or more lie there beside each other, each line `apart` from
+    the one before, and no line leads to them.
+    """
+    axis = comparison.across
+    if not axis:
+        return
+    for k, line in enumerate(comparison.lines):
+        stroke = stroke_of(comparison, line, marked=True)
+        aside = 0.0 if axis.numeric else 0.5 * ((k + 0.5) / len(comparison.lines) - 0.5)
+        points: list[tuple[float, Spread]] = []
+        for i, value in enumerate(axis.values):
+            if results := comparison.results(value, line):
+                x, spread = value if axis.numeric else i + aside, measure(results)
+                points.append((x, spread))
+                diverged = any(result.status == "diverged" for result in results)
+                marked = replace(stroke, marker="x" if diverged else stroke.marker)
+                size = 0.05 if len(axis.values) <= 40 else 0.02
+                panel.mark(x, spread.mean + (spread.mean >= shelf) * k * apart, marked, size=size)
+        if not axis.numeric:
+            for x, spread in points:
+                panel.line([x, x], [spread.low, spread.high], Stroke(stroke.color, width=2.4))
+            continue
+        if comparison.repeats > 1 and points:
+            lows, highs = [s.low for _, s in points], [s.high for _, s in points]
+            panel.band([x for x, _ in points], lows, highs, stroke.color)
+        for connected, group in itertools.groupby(points, lambda p: p[1].mean < shelf):
+            if connected:
+                stretch = list(group)
+                panel.line([x for x, _ in stretch], [s.mean for _, s in stretch], stroke)
