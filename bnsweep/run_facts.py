@@ -1,0 +1,59 @@
+"""What a run is described by in the tracking store: data set, source, swept numbers, note."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bnsweep.config import short
+from bnsweep.secrecy import without_secrets
+
+if TYPE_CHECKING:
+    from bnsweep.data import Dataset
+
+
+def dataset_input(dataset: "Dataset") -> Any:
+    """Return the data set's name and digest as an MLflow dataset input."""
+    from mlflow.entities import Dataset as MlflowDataset
+    from mlflow.entities import DatasetInput, InputTag
+
+    profile = {
+        "train_samples": len(dataset.x_train),
+        "test_samples": len(dataset.x_test),
+        "features": dataset.features,
+        "classes": dataset.classes,
+    }
+    entity = MlflowDataset(
+        name=dataset.name,
+        digest=dataset.digest[:8],
+        source_type="bnsweep",
+        source=json.dumps({"name": dataset.name}),
+        profile=json.dumps(profile),
+    )
+    return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "train and test")])
+
+
+def note_of(flat: Mapping[str, Any], swept: Sequence[str]) -> str:
+    """Return a run's note: what sets it apart in its sweep."""
+    return ", ".join(f"{key} = {short(flat.get(key))}" for key in swept)
+
+
+def source_tags() -> dict[str, str]:
+    """Return who runs what, and from which commit, as MLflow finds it out."""
+    from mlflow.tracking.context.registry import resolve_tags
+
+    # The address of a repository may hold a token.
+    return {str(key): without_secrets(str(value)) for key, value in resolve_tags().items()}
+
+
+def swept_metrics(flat: Mapping[str, Any], swept: Sequence[str]) -> list[Any]:
+    """Return the swept numbers as metrics: the UI compares parameters as text."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    numbers = {
+        key: flat[key]
+        for key in swept
+        if isinstance(flat.get(key), int | float) and not isinstance(flat[key], bool)
+    }
+    return [Metric(key, float(value), now, 0) for key, value in numbers.items()]

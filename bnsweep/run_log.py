@@ -1,0 +1,125 @@
+"""What one run writes to the tracking store, and what happens when the store is away."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, RunTag
+
+from bnsweep import results
+from bnsweep.no_tracking import NoLog
+from bnsweep.results import EpochRecord, RunResult
+from bnsweep.secrecy import first_line, without_secret
+
+log = logging.getLogger(__name__)
+
+# A record stands in the store within two seconds: written at once if the next would be late.
+FLUSH_SECONDS = 1.0
+# MLflow takes at most 1000 metrics a call.
+BATCH_METRICS = 900
+# A store that failed is asked again after this many seconds.
+RETRY_SECONDS = 60.0
+ARTIFACTS = ("config.yaml", results.HISTORY_FILE, results.WEIGHTS_FILE, results.ERROR_FILE)
+MLFLOW_STATUS = {
+    "finished": "FINISHED",
+    "diverged": "FINISHED",
+    "failed": "FAILED",
+    "killed": "KILLED",
+}
+
+
+class RunLog(NoLog):
+    """What one run writes to the store, in as few calls as keep it live.
+
+    A store that fails is left alone for the rest of the run: training goes on, and what lies
+    on disk is enough to log the run later.
+
+    Args:
+        client: of the store.
+        uri: of the store.
+        run_id: of the run there.
+    """
+
+    def __init__(self, client: MlflowClient, uri: str, run_id: str) -> None:
+        super().__init__(run_id, complete=False)
+        self._id = run_id
+        self._client = client
+        self._uri = uri
+        self._lost = False
+        self._waiting: list[Metric] = []
+        self._flushed = self._last = time.monotonic()
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Log the finite metrics of an epoch, at once or with those of the next ones."""
+        if self._lost:
+            return
+        now, stamp = time.monotonic(), int(time.time() * 1000)
+        self._waiting += [
+            Metric(key, value, stamp, record.epoch) for key, value in record.metrics().items()
+        ]
+        took, self._last = now - self._last, now
+        if now + took - self._flushed > FLUSH_SECONDS:
+            self._attempt(self._flush)
+
+    def end(self, result: RunResult, folder: Path) -> None:
+        """Log the outcome and the artifacts in `folder`, and close the run."""
+        if not self._lost:
+            self._attempt(lambda: self._end(result, folder))
+
+    def _end(self, result: RunResult, folder: Path) -> None:
+        stamp = int(time.time() * 1000)
+        self._waiting += [
+            Metric(key, value, stamp, result.epochs_run)
+            for key, value in result.final_metrics().items()
+        ]
+        self._flush([RunTag("bnsweep.status", result.status)])
+        for name in ARTIFACTS:
+            if (folder / name).is_file():
+                self._client.log_artifact(self._id, str(folder / name))
+        if (folder / "figures").is_dir():
+            self._client.log_artifacts(self._id, str(folder / "figures"), "figures")
+        # Last: a run that is terminated is there as a whole.
+        self._client.set_terminated(self._id, MLFLOW_STATUS[result.status])
+        self.complete = True
+
+    def _flush(self, tags: Sequence[RunTag] = ()) -> None:
+        while self._waiting or tags:
+            batch = self._waiting[:BATCH_METRICS]
+            self._client.log_batch(self._id, metrics=batch, tags=tags)
+            self._waiting, tags = self._waiting[BATCH_METRICS:], ()
+        self._flushed = time.monotonic()
+
+    def _attempt(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:
+            Outage.begin(self._uri, error)
+            self._lost = True
+
+
+class Outage:
+    """Stores of this process that failed a while ago, so that not every run waits for them."""
+
+    until: dict[str, float] = {}  # noqa: RUF012  # shared on purpose: one state a process
+
+    @classmethod
+    def begin(cls, uri: str, error: Exception) -> None:
+        """Note that a store failed, and tell so."""
+        cls.until[uri] = time.monotonic() + RETRY_SECONDS
+        log.warning(
+            "the tracking store %s failed (%s); the records stay on disk",
+            without_secret(uri),
+            first_line(error),
+        )
+
+    @classmethod
+    def lasts(cls, uri: str) -> bool:
+        """Tell whether a store failed a while ago."""
+        return time.monotonic() < cls.until.get(uri, 0.0)
+
+    @classmethod
+    def end(cls, uri: str) -> None:
+        """Let a store be asked again."""
+        cls.until.pop(uri, None)

@@ -1,0 +1,113 @@
+"""Runs that the tracking store holds already: found, read, and closed where nobody else will."""
+
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import mlflow.artifacts
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from bnsweep import processes
+from bnsweep.no_tracking import ChildRun, StoredRun
+from bnsweep.secrecy import first_line
+
+PAGE = 1000
+
+
+def complete(client: MlflowClient, experiment: str) -> dict[str, StoredRun]:
+    """Return the finished and diverged runs of an experiment by their fingerprints."""
+    condition = "tags.`bnsweep.role` = 'run' and attributes.status = 'FINISHED'"
+    return {
+        run.data.tags["bnsweep.fingerprint"]: StoredRun(run.info.run_id, run.info.artifact_uri)
+        for run in _search(client, experiment, condition)
+        if run.data.tags.get("bnsweep.status") in ("finished", "diverged")
+        and "bnsweep.fingerprint" in run.data.tags
+    }
+
+
+def history(uri: str, run: StoredRun) -> str:
+    """Return the text of the `history.json` of a run in the store `uri`.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{run.artifact_uri}/history.json",
+                dst_path=folder,
+                tracking_uri=uri,
+            )
+            return Path(path).read_text()
+    except Exception as error:
+        raise OSError(first_line(error)) from error
+
+
+def children(
+    client: MlflowClient, experiment: str, parent: str, *, ended_since: int = 0
+) -> list[ChildRun]:
+    """Return the runs of a sweep; given a time in milliseconds, those that ended since."""
+    condition = f"tags.`mlflow.parentRunId` = '{parent}'"
+    if ended_since:
+        condition += f" and attributes.end_time >= {ended_since}"
+    return [
+        ChildRun(
+            StoredRun(run.info.run_id, run.info.artifact_uri),
+            folder=run.data.tags.get("bnsweep.folder", ""),
+            status=run.data.tags.get("bnsweep.status", "running"),
+            ended=run.info.end_time,
+        )
+        for run in _search(client, experiment, condition)
+    ]
+
+
+def close_children(
+    client: MlflowClient, experiment: str, parent: str, *, replaced: Collection[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """End the runs of the sweep `parent` that nobody works on any more.
+
+    Those in the folders `replaced` are deleted.
+
+    Returns:
+        The ids of the runs that the store holds as a whole, and those of the other ones, by
+        their folders.
+    """
+    whole: dict[str, str] = {}
+    partial: dict[str, str] = {}
+    condition = f"tags.`mlflow.parentRunId` = '{parent}'"
+    for run in list(_search(client, experiment, condition)):
+        run_id, folder = run.info.run_id, run.data.tags.get("bnsweep.folder", "")
+        if run.info.status != "RUNNING":
+            killed = run.data.tags.get("bnsweep.status") == "killed"
+            (partial if killed else whole)[folder] = run_id
+        elif folder in replaced:
+            client.delete_run(run_id)
+        else:
+            _close_killed(client, run_id)
+            partial[folder] = run_id
+    return whole, partial
+
+
+def close_dead_sweeps(client: MlflowClient, experiment: str) -> None:
+    """End what drivers of this host left open when they died."""
+    condition = "attributes.status = 'RUNNING' and tags.`bnsweep.pid` LIKE '%'"
+    for run in list(_search(client, experiment, condition)):
+        if processes.is_dead(run.data.tags):
+            close_children(client, experiment, run.info.run_id, replaced=())
+            _close_killed(client, run.info.run_id)
+
+
+def _close_killed(client: MlflowClient, run_id: str) -> None:
+    client.set_tag(run_id, "bnsweep.status", "killed")
+    client.set_terminated(run_id, "KILLED")
+
+
+def _search(client: MlflowClient, experiment: str, condition: str) -> Iterator[Run]:
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment], condition, max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return

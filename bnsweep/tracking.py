@@ -1,0 +1,307 @@
+"""Runs and sweeps in an MLflow tracking store."""
+
+import contextlib
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bnsweep import processes, run_facts, sqlite_store, ui_view
+from bnsweep.config import parameters
+from bnsweep.no_tracking import ChildRun, NoLog, NoTracker, StoredRun, TrackingError
+from bnsweep.secrecy import first_line, has_secret, without_secret
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from bnsweep.data import Dataset
+
+# The rooms that import MLflow are entered when first needed: it takes a second or two.
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+
+__all__ = ["MlflowTracker", "NoTracker"]
+
+
+class MlflowTracker(NoTracker):
+    """Runs and sweeps in an MLflow tracking store.
+
+    Args:
+        uri: of the store; None for `MLFLOW_TRACKING_URI`, and where that is not set a SQLite
+            file in `output_dir`.
+        experiment: name of the MLflow experiment.
+        output_dir: absolute folder of the default store.
+    """
+
+    def __init__(
+        self, *, uri: str | None, experiment: str | int, output_dir: str, **_: Any
+    ) -> None:
+        default = f"{sqlite_store.PREFIX}{output_dir}/mlflow.db"
+        self.uri: str = uri or os.environ.get(URI_VARIABLE) or default
+        self.experiment = str(experiment)  # a name such as 500 arrives as a number
+        self._client: MlflowClient | None = None
+        self._experiment_id: str | None = None
+
+    @property
+    def client(self) -> "MlflowClient":
+        """The client of the store, made when first needed: MLflow takes a second to import."""
+        if self._client is None:
+            self._client = sqlite_store.quiet_client(self.uri)
+        return self._client
+
+    @property
+    def experiment_id(self) -> str:
+        """The id of the experiment, which `prepare` made."""
+        if self._experiment_id is None:
+            found = self.client.get_experiment_by_name(self.experiment)
+            if found is None:
+                raise TrackingError(f"there is no experiment {self.experiment!r} in {self.shown}")
+            self._experiment_id = found.experiment_id
+        return self._experiment_id
+
+    @property
+    def shown(self) -> str:
+        """The store's URI without secrets."""
+        return without_secret(self.uri)
+
+    @property
+    def ui_command(self) -> str:
+        """What opens the MLflow UI on the store, at the runs of the experiment."""
+        if self.shown.startswith(("http://", "https://")):
+            return f"open {ui_view.page(self.experiment_id, self.shown)}"
+        command = f"mlflow ui --backend-store-uri '{self.shown}'"
+        return f"{command}\nand open {ui_view.page(self.experiment_id)}"
+
+    def keep_secrets(self, config: Any) -> None:
+        """Move a URI with a password from `config`, which is saved, to the environment."""
+        if has_secret(self.uri):
+            os.environ[URI_VARIABLE] = self.uri
+            config.tracking.uri = None
+
+    def prepare(self) -> None:
+        """Make sure that the store answers and holds the experiment.
+
+        Raises:
+            TrackingError: the store cannot be reached, made, or read by this MLflow.
+        """
+        with self._explained():
+            if database := sqlite_store.path_of(self.uri):
+                sqlite_store.create(database)
+            else:
+                _knock(self.uri)
+            found = self.client.get_experiment_by_name(self.experiment)
+            if found is None:
+                self._experiment_id = self._create_experiment()
+            elif found.lifecycle_stage == "deleted":
+                raise TrackingError(
+                    f"tracking.experiment={self.experiment}: was deleted from {self.shown}; "
+                    "restore it there, or give another name"
+                )
+            else:
+                self._experiment_id = found.experiment_id
+                for key, value in ui_view.experiment_tags().items():
+                    # What somebody has changed there stays so.
+                    if key not in found.tags:
+                        self.client.set_experiment_tag(found.experiment_id, key, value)
+
+    def try_again(self) -> None:
+        """Ask a store again that failed a moment ago."""
+        from bnsweep.run_log import Outage
+
+        Outage.end(self.uri)
+
+    def start_sweep(self, name: str, tags: Mapping[str, str]) -> str:
+        """Open the parent run of a sweep and return its id."""
+        with self._explained():
+            own = {"bnsweep.role": "sweep", **processes.here(), **tags}
+            run = self.client.create_run(
+                self.experiment_id, run_name=name, tags=run_facts.source_tags() | own
+            )
+            return str(run.info.run_id)
+
+    def end_sweep(
+        self,
+        parent: str,
+        *,
+        status: str,
+        counts: Mapping[str, int],
+        note: str,
+        folder: Path,
+    ) -> None:
+        """Close a parent run with its counts, its note and the report in `folder`."""
+        from mlflow.entities import Metric, RunTag
+
+        from bnsweep.run_log import MLFLOW_STATUS
+
+        now = int(time.time() * 1000)
+        with self._explained():
+            self.client.log_batch(
+                parent,
+                metrics=[Metric(key, value, now, 0) for key, value in counts.items()],
+                tags=[RunTag("mlflow.note.content", note), RunTag("bnsweep.status", status)],
+            )
+            if (folder / "results.csv").exists():
+                self.client.log_artifact(parent, str(folder / "results.csv"))
+            if (folder / "figures").is_dir():
+                self.client.log_artifacts(parent, str(folder / "figures"), "figures")
+            self.client.set_terminated(parent, MLFLOW_STATUS[status])
+
+    def start_run(
+        self,
+        name: str,
+        *,
+        config: Mapping[str, Any],
+        options: Mapping[str, str],
+        fingerprint: str,
+        swept: Sequence[str],
+        parent: str | None,
+        dataset: "Dataset | None",
+        folder: Path,
+    ) -> NoLog:
+        """Open a run. A store that fails costs the records in it, never the run."""
+        from mlflow.entities import Param, RunTag
+
+        from bnsweep.run_log import Outage, RunLog
+
+        if Outage.lasts(self.uri):
+            return NoLog(complete=False)
+        try:
+            tags = {
+                "bnsweep.role": "run",
+                "bnsweep.fingerprint": fingerprint,
+                "bnsweep.folder": str(folder),
+            }
+            if parent is not None:
+                tags |= self._inherited_tags(parent) | {"mlflow.parentRunId": parent}
+            else:
+                tags |= run_facts.source_tags() | processes.here()
+            run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
+            flat = parameters(config, options)
+            self.client.log_batch(
+                run.info.run_id,
+                params=[Param(key, str(value)) for key, value in flat.items()],
+                metrics=run_facts.swept_metrics(flat, swept),
+                tags=[RunTag("mlflow.note.content", run_facts.note_of(flat, swept))]
+                if swept
+                else [],
+            )
+            if dataset is not None:
+                self._log_data(run.info.run_id, dataset)
+            return RunLog(self.client, self.uri, run.info.run_id)
+        except Exception as error:
+            Outage.begin(self.uri, error)
+            return NoLog(complete=False)
+
+    def _log_data(self, run_id: str, dataset: "Dataset") -> None:
+        inputs = [run_facts.dataset_input(dataset)]
+        try:
+            self.client.log_inputs(run_id, datasets=inputs)
+        except Exception as error:
+            if "unique" not in str(error).lower():
+                raise
+            # Of two runs that bring a new data set at the same moment, MLflow lets one fail;
+            # at its second try it finds the data set there.
+            self.client.log_inputs(run_id, datasets=inputs)
+
+    def complete_runs(self) -> dict[str, StoredRun]:
+        """Return the finished and diverged runs of the experiment by their fingerprints."""
+        from bnsweep import stored_runs
+
+        with self._explained():
+            return stored_runs.complete(self.client, self.experiment_id)
+
+    def history(self, run: StoredRun) -> str:
+        """Return the text of a stored run's `history.json`.
+
+        Raises:
+            OSError: it cannot be had.
+        """
+        from bnsweep import stored_runs
+
+        return stored_runs.history(self.uri, run)
+
+    def children(self, parent: str, *, ended_since: int = 0) -> list[ChildRun]:
+        """Return the runs of a sweep; given a time in milliseconds, those that ended since."""
+        from bnsweep import stored_runs
+
+        with self._explained():
+            return stored_runs.children(
+                self.client, self.experiment_id, parent, ended_since=ended_since
+            )
+
+    def close_children(
+        self, parent: str, *, replaced: Collection[str]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """End the runs of a sweep that nobody works on any more; see `NoTracker`."""
+        from bnsweep import stored_runs
+
+        with self._explained():
+            return stored_runs.close_children(
+                self.client, self.experiment_id, parent, replaced=replaced
+            )
+
+    def close_dead_sweeps(self) -> None:
+        """End what drivers of this host left open when they died."""
+        from bnsweep import stored_runs
+
+        with self._explained():
+            stored_runs.close_dead_sweeps(self.client, self.experiment_id)
+
+    def _create_experiment(self) -> str:
+        location = None
+        if database := sqlite_store.path_of(self.uri):
+            # MLflow's own default follows the working directory.
+            folder = database.absolute().parent / "artifacts"
+            location = (folder / self.experiment.replace("/", "_")).as_uri()
+        try:
+            return str(
+                self.client.create_experiment(
+                    self.experiment, artifact_location=location, tags=ui_view.experiment_tags()
+                )
+            )
+        except Exception:
+            # Another sweep that started at the same moment may have been first.
+            found = self.client.get_experiment_by_name(self.experiment)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    def _inherited_tags(self, parent: str) -> dict[str, str]:
+        """Return who, what and which commit, as the driver saw it: a worker may be elsewhere."""
+        if parent not in _parent_tags:
+            tags = self.client.get_run(parent).data.tags
+            inherited = ("mlflow.user", "mlflow.source.")
+            _parent_tags[parent] = {k: v for k, v in tags.items() if k.startswith(inherited)}
+        return _parent_tags[parent]
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except TrackingError:
+            raise
+        except Exception as error:
+            text = str(error)
+            if "database schema" in text or "Can't locate revision" in text:
+                raise TrackingError(
+                    f"tracking.uri={self.shown}: the database belongs to another version of "
+                    "MLflow; upgrade it with `mlflow db upgrade`, or MLflow itself, or give "
+                    "another tracking.uri"
+                ) from error
+            raise TrackingError(
+                f"tracking.uri={self.shown}: the tracking store cannot be used "
+                f"({first_line(error)}); see that it runs, or give another tracking.uri, "
+                "or tracking=none"
+            ) from error
+
+
+_parent_tags: dict[str, dict[str, str]] = {}
+
+
+def _knock(uri: str) -> None:
+    """Ask a server for its health once, so that an absent one is noticed within seconds."""
+    if not uri.startswith(("http://", "https://")):
+        return
+    import requests
+
+    requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
