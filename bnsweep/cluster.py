@@ -1,0 +1,149 @@
+"""Workers on other machines: what they are told, what comes home, and how they are stopped."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from bnsweep import results
+from bnsweep.errors import UserError
+from bnsweep.jobs import Job, recorded
+
+# What a worker needs of the driver's environment, and no more: there are secrets in the rest.
+PREFIXES = ("MLFLOW_", "DO_NOT_TRACK")
+# Launchers whose workers share this machine's disk.
+LOCAL = ("hydra._internal.", "hydra_plugins.hydra_joblib_launcher.")
+POLL_SECONDS = 5.0
+POLITE_SECONDS = 10.0
+STOP_SECONDS = 60.0
+USUAL_ARRAY = 1001
+
+
+def worker_environment() -> dict[str, str]:
+    """Return the variables that a worker takes over from the driver.
+
+    A cluster that runs already has the environment of whoever started it.
+    """
+    return {key: value for key, value in os.environ.items() if key.startswith(PREFIXES)}
+
+
+class Workers:
+    """What a sweep's launcher has set to work, as far as it may be on other machines.
+
+    A run's records lie on the disk of its worker. Where that is not the driver's, the store has
+    them, too: they are fetched from there into the folder where they would lie.
+    """
+
+    def __init__(self, launcher: Any, tracker: Any, parent: str | None, folder: Path) -> None:
+        self._launcher = launcher
+        self._distant = not type(launcher).__module__.startswith(LOCAL) and parent is not None
+        self._tracker = tracker
+        self._parent = parent
+        self._folder = folder
+        self._since = 0
+        self._next = time.monotonic() + POLL_SECONDS
+        self._lock = threading.Lock()
+
+    def batches(self, jobs: Sequence[Job]) -> list[list[Job]]:
+        """Return the jobs in portions that the launcher takes: all, or what one array holds."""
+        most = len(jobs)
+        if "submitit_folder" in getattr(self._launcher, "params", {}):
+            most = min(most, _array_size())
+        return [list(jobs[n : n + most]) for n in range(0, len(jobs), most or 1)]
+
+    def start(self) -> None:
+        """Connect to Ray, if that is the launcher's: Ray would replace the signals' handlers."""
+        settings = getattr(self._launcher, "ray_cfg", None)
+        if settings is None or threading.current_thread() is not threading.main_thread():
+            return
+        import ray
+
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        if not ray.is_initialized():
+            options: Any = OmegaConf.to_container(settings.init, resolve=True)
+            ray.init(**options)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    def look(self) -> None:
+        """Fetch what has ended since the last look, every few seconds."""
+        if self._distant and time.monotonic() >= self._next:
+            self._fetch(self._since)
+            self._next = time.monotonic() + POLL_SECONDS
+
+    def fetch(self) -> None:
+        """Fetch the records of all runs that ended, and make the folders of those that began."""
+        if self._distant:
+            self._fetch(0)
+
+    def stop(self) -> None:
+        """End what the workers still do, once the driver waits for none of them, and fetch.
+
+        A launcher that raises leaves its other runs to Ray, or in Slurm's queue: they would go
+        on beside those that the sweep starts in their place.
+        """
+        ray = sys.modules.get("ray")
+        if ray is not None and ray.is_initialized():
+            ray.shutdown()
+        # submitit has a folder for each array and for each of its tasks: 17, 17_0, 17_1.
+        names = (path.name for path in (self._folder / ".submitit").glob("[0-9]*"))
+        arrays = sorted({name.partition("_")[0] for name in names})
+        if arrays:
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                _cancel(arrays)
+        self.fetch()
+
+    def _fetch(self, since: int) -> None:
+        with self._lock, contextlib.suppress(UserError, OSError):
+            for child in self._tracker.children(self._parent, ended_since=since):
+                self._since = max(self._since, child.ended or 0)
+                folder = Path(child.folder)
+                if folder.parent != self._folder or recorded(folder):
+                    continue
+                folder.mkdir(exist_ok=True)
+                if child.status in ("finished", "diverged", "failed"):
+                    text = self._tracker.history(child.run)
+                    results.write_whole(folder / results.HISTORY_FILE, text.encode())
+
+
+def _array_size() -> int:
+    """Return how many jobs this Slurm takes as one array."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        told = _slurm("scontrol", "show", "config").stdout.decode()
+        if size := re.search(r"MaxArraySize\s*=\s*(\d+)", told):
+            return max(int(size[1]), 1)
+    return USUAL_ARRAY
+
+
+def _cancel(arrays: list[str]) -> None:
+    """Take jobs out of Slurm's queue, and wait until none of them runs."""
+    _slurm("scancel", "--state=PENDING", *arrays)
+    # Ctrl-C lets a run close its records; SIGTERM, which submitit ignores, would let it go on.
+    _slurm("scancel", "--signal=INT", *arrays)
+    if not _gone(arrays, POLITE_SECONDS):
+        _slurm("scancel", *arrays)
+        _gone(arrays, STOP_SECONDS)
+
+
+def _gone(arrays: list[str], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        # It fails for a job that Slurm has forgotten.
+        queue = _slurm("squeue", "--noheader", f"--jobs={','.join(arrays)}")
+        if queue.returncode or not queue.stdout.strip():
+            return True
+        time.sleep(0.5)
+    return False
+
+
+def _slurm(*command: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command, capture_output=True, timeout=STOP_SECONDS, check=False)

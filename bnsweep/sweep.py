@@ -1,0 +1,187 @@
+"""What happens around a whole multirun: checks, parent run, progress, report."""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from bnsweep import report, terminal
+from bnsweep.build import make_tracker
+from bnsweep.cluster import Workers
+from bnsweep.config import ConfigError
+from bnsweep.errors import IncompleteError, InterruptedSweepError, UserError
+from bnsweep.interrupts import Interrupts, lead
+from bnsweep.jobs import Job, Outcomes, recorded
+from bnsweep.launching import launch, pins
+from bnsweep.plan import plan
+from bnsweep.resume import find_done, log_from_disk
+from bnsweep.secrecy import first_line
+
+WATCH_SECONDS = 0.3
+
+
+def run_sweep(
+    config: DictConfig,
+    *,
+    overrides: Sequence[str],
+    config_loader: ConfigLoader,
+    launcher: Launcher,
+) -> list[str]:
+    """Run the product of all choices in `overrides` under one parent run, and report.
+
+    Returns:
+        The status of each run.
+
+    Raises:
+        ConfigError, DataError, TrackingError: nothing was started.
+        IncompleteError: runs failed, or were interrupted, or are not in the store.
+    """
+    report.check_figures(config.report.figures)
+    jobs, swept = plan(config, overrides, config_loader)
+    tracker = make_tracker(config)
+    tracker.keep_secrets(config)
+    tracker.prepare()
+    folder = _make_folder(config)
+    outcomes, parent, workers = Outcomes(), None, None
+    with Interrupts() as interrupts:
+        try:
+            if config.resume:
+                outcomes = find_done(jobs, tracker, Path(config.output_dir).absolute())
+            name = f"sweep of {', '.join(swept) or 'one configuration'}"
+            parent = tracker.start_sweep(name, {"bnsweep.folder": str(folder)})
+            lead()
+            workers = Workers(launcher, tracker, parent, folder)
+            with _progress(len(jobs), outcomes, workers):
+                log_from_disk(outcomes.unstored(jobs), tracker, parent, outcomes)
+                launch(
+                    launcher,
+                    [job for job in jobs if job.number not in outcomes.reused],
+                    pins(config, tracker, folder, parent, swept),
+                    folder,
+                    outcomes,
+                    workers,
+                    stop_at_failure=config.on_failure == "stop",
+                )
+            interrupts.hold()
+        except KeyboardInterrupt:
+            outcomes.interrupted = True
+            if workers is not None:
+                workers.stop()
+        if parent is None and outcomes.interrupted:
+            raise KeyboardInterrupt
+        return _finish(config, jobs, tracker, parent, folder, outcomes)
+
+
+def _make_folder(config: DictConfig) -> Path:
+    folder = Path(config.hydra.sweep.dir).absolute()
+    try:
+        folder.mkdir(parents=True)
+        with open_dict(config):
+            config.hydra.sweep.dir = str(folder)
+        OmegaConf.save(config, folder / "multirun.yaml")
+    except OSError as error:
+        raise ConfigError(
+            f"output_dir={config.output_dir}: no folder can be made there ({error}); "
+            "give another output_dir"
+        ) from error
+    return folder
+
+
+@contextlib.contextmanager
+def _progress(total: int, outcomes: Outcomes, workers: Workers) -> Iterator[None]:
+    """Show how many runs are done, by looking for their histories."""
+    over = threading.Event()
+    done: set[int] = set()
+
+    def count() -> int:
+        done.update(outcomes.reused)
+        folders = dict(outcomes.folders)
+        done.update(n for n, place in folders.items() if n not in done and recorded(place))
+        return len(done)
+
+    def watch() -> None:
+        while not over.wait(WATCH_SECONDS):
+            workers.look()
+            display.update(count())
+
+    with terminal.Progress(total) as display:
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+            display.update(count())
+
+
+def _settle(jobs: Sequence[Job], tracker: Any, parent: str | None, outcomes: Outcomes) -> None:
+    """Bring the store to what the disk says: nothing is left open, and no run is missing.
+
+    A worker that dies, or a store that was away, leaves half a run behind, or none. A store
+    that is away still is not waited for again and again: the first failure ends the attempt.
+    """
+    if parent is None:
+        return
+    unstored = [] if outcomes.interrupted else outcomes.unstored(jobs)
+    replaced = {str(outcomes.folders[job.number]) for job in unstored} | outcomes.broken
+    with contextlib.suppress(UserError):
+        whole, partial = tracker.close_children(parent, replaced=replaced)
+        for job in jobs:
+            folder = str(outcomes.folders.get(job.number))
+            if folder in whole:
+                outcomes.run_ids.setdefault(job.number, whole[folder])
+            elif folder in partial:
+                outcomes.partial_ids[job.number] = partial[folder]
+        if not outcomes.interrupted:
+            tracker.try_again()
+            log_from_disk(outcomes.unstored(jobs), tracker, parent, outcomes)
+
+
+def _finish(
+    config: DictConfig,
+    jobs: Sequence[Job],
+    tracker: Any,
+    parent: str | None,
+    folder: Path,
+    outcomes: Outcomes,
+) -> list[str]:
+    """Write the report, close the parent run, and tell the person what came out."""
+    _settle(jobs, tracker, parent, outcomes)
+    runs = [outcomes.sweep_run(job) for job in jobs]
+    counts = report.counts(runs)
+    missing = len(outcomes.unstored(jobs)) if parent is not None else 0
+    problems = []
+    if outcomes.interrupted:
+        problems.append("interrupted")
+    if counts["runs_failed"]:
+        problems.append(f"{counts['runs_failed']} of {len(runs)} runs failed")
+    if counts["runs_killed"]:
+        problems.append(f"{counts['runs_killed']} of {len(runs)} runs did not end")
+    if missing:
+        problems.append(f"{missing} of {len(runs)} runs are not in the store {tracker.shown}")
+    summary = ", ".join(problems)
+    try:
+        summary = report.write_report(runs, folder, list(config.report.figures)).summary
+    except Exception as error:
+        # Whatever is wrong with it, the runs are done, and the parent run must be closed.
+        problems.append(f"the report cannot be written ({first_line(error)})")
+    if parent is not None:
+        bad = counts["runs_failed"] + counts["runs_killed"]
+        status = "killed" if outcomes.interrupted else "failed" if bad else "finished"
+        try:
+            tracker.end_sweep(parent, status=status, counts=counts, note=summary, folder=folder)
+        except UserError as error:
+            problems.append(f"the sweep's own record is not in the store: {error}")
+    terminal.print_table(runs)
+    terminal.print_where(folder, tracker.ui_command)
+    if problems:
+        hint = "the same command with resume=true does what is missing"
+        kind = InterruptedSweepError if outcomes.interrupted else IncompleteError
+        raise kind(f"{', '.join(problems)}; {hint}")
+    return [run.result.status for run in runs]

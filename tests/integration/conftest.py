@@ -1,0 +1,58 @@
+"""A real command line in a folder of its own, and what it left in MLflow."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REMOVED = ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "BNSWEEP_CACHE", "NO_COLOR", "COLUMNS")
+
+
+@dataclass
+class Shell:
+    """Runs `python -m bnsweep` in `folder`, whose `outputs` it writes to."""
+
+    folder: Path
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.folder}/outputs/mlflow.db"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if key not in REMOVED}
+        return kept | {"XDG_CACHE_HOME": str(self.folder / "cache")}
+
+    def __call__(self, *arguments: str, timeout: float = 300, **environment: str):
+        return subprocess.run(
+            [sys.executable, "-m", "bnsweep", *arguments],
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def client(self):
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.uri)
+
+    def runs(self, condition: str = ""):
+        client = self.client()
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return list(client.search_runs(experiments, condition, max_results=5000))
+
+
+@pytest.fixture
+def shell(tmp_path):
+    return Shell(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_shell(tmp_path_factory):
+    return Shell(tmp_path_factory.mktemp("shell"))

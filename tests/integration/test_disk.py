@@ -1,0 +1,126 @@
+"""A full disk, outputs that cannot be written, a database of another version: told plainly."""
+
+import contextlib
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faults import SMALL
+
+
+@pytest.fixture
+def filesystem(tmp_path):
+    """Return a function that mounts a file system in memory, for whoever may."""
+    mounted = []
+
+    def mount(options):
+        place = tmp_path / f"disk{len(mounted)}"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", place]
+        with contextlib.suppress(OSError):
+            if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+                mounted.append(place)
+                return place
+        return None
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", place], check=True)
+
+
+def one_message(done, *named):
+    """Assert that one clear line was said, and nothing was started."""
+    assert done.returncode == 2, done.stderr
+    (message,) = done.stderr.splitlines()
+    for name in named:
+        assert name in message
+    assert "Traceback" not in done.stderr
+
+
+def test_a_disk_that_fills_up_during_a_sweep_costs_what_does_not_fit(shell, filesystem):
+    """Neither the shell's folder nor the store is on the full disk: only the runs' folders."""
+    disk = filesystem("size=400k")
+    if disk is None:
+        pytest.skip("no file system can be mounted here")
+    done = shell(
+        *("-m", *SMALL, "optimizer.lr=0.1,0.05,0.02,0.01,0.005,0.001", "hydra/launcher=basic"),
+        *(f"output_dir={disk}", f"tracking.uri=sqlite:///{shell.folder}/store.db"),
+    )
+    assert done.returncode == 1
+    assert "of 6 runs failed" in done.stderr
+    assert "No space left on device" in done.stdout + done.stderr
+    runs = store(shell).search_runs(["1"], "tags.`bnsweep.role` = 'run'")
+    finished = [run for run in runs if run.info.status == "FINISHED"]
+    assert finished
+    assert not [run for run in runs if run.info.status == "RUNNING"]
+    # What says that it is finished is whole.
+    for run in finished:
+        names = {item.path for item in store(shell).list_artifacts(run.info.run_id)}
+        assert names >= {"config.yaml", "history.json", "weights.npz"}
+    assert not list(disk.glob("**/.*.part"))
+
+
+def store(shell):
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=f"sqlite:///{shell.folder}/store.db")
+
+
+def test_a_file_that_must_not_grow_is_told_of(shell):
+    """The same by a limit that needs no rights: no file may grow beyond 100 kB."""
+    limit = 100_000
+    done = subprocess.run(
+        [sys.executable, "-m", "bnsweep", *SMALL, "tracking=none"],
+        cwd=shell.folder,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 1
+    (message,) = done.stderr.splitlines()
+    assert "File too large" in message
+    (folder,) = shell.folder.glob("outputs/runs/*")
+    assert not (folder / "weights.npz").exists()
+    assert '"status":"failed"' in (folder / "history.json").read_text()
+
+
+def test_outputs_that_are_read_only_are_named(shell, filesystem):
+    place = filesystem("ro,size=1m") if os.geteuid() == 0 else shell.folder / "locked"
+    if place is None:
+        pytest.skip("no file system can be mounted here")
+    if os.geteuid() != 0:
+        place.mkdir(mode=0o500)
+    for sweep in ([], ["-m"]):
+        one_message(shell(*sweep, *SMALL, f"output_dir={place}/out"), str(place))
+        one_message(shell(*sweep, *SMALL, f"output_dir={place}/out", "tracking=none"), str(place))
+    assert not list(place.iterdir())
+
+
+def test_a_file_where_the_folder_should_be_is_named(shell):
+    (shell.folder / "outputs").write_text("a file")
+    for sweep in ([], ["-m"]):
+        one_message(shell(*sweep, *SMALL), "outputs")
+        one_message(shell(*sweep, *SMALL, "tracking=none"), "outputs")
+
+
+def test_a_database_that_cannot_be_read_is_named(shell):
+    assert shell(*SMALL).returncode == 0
+    database = shell.folder / "outputs" / "mlflow.db"
+    before = sorted(path.name for path in shell.folder.glob("outputs/*/*"))
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'from the future'")
+        connection.commit()
+    for sweep in ([], ["-m"]):
+        one_message(shell(*sweep, *SMALL), "mlflow.db", "another version of MLflow")
+    for path in database.parent.glob("mlflow.db*"):
+        path.unlink()
+    database.write_bytes(b"this is no database" * 1000)
+    one_message(shell("-m", *SMALL), "mlflow.db", "cannot be used")
+    assert sorted(path.name for path in shell.folder.glob("outputs/*/*")) == before
+    assert Path(database).read_bytes().startswith(b"this is no database")

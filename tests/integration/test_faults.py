@@ -1,0 +1,100 @@
+"""A run that fails, or dies, takes no other run with it."""
+
+from pathlib import Path
+
+import pytest
+from faults import SCRIPTED, prepare
+
+
+@pytest.fixture
+def shell(shell):
+    prepare(shell.folder)
+    return shell
+
+
+def statuses(shell):
+    """Return the MLflow status of each run by its learning rate, and the parent run."""
+    (parent,) = shell.runs("tags.`bnsweep.role` = 'sweep'")
+    runs = shell.runs("tags.`bnsweep.role` = 'run'")
+    assert all(run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in runs)
+    found = {float(run.data.params["optimizer.lr"]): run for run in runs}
+    assert len(found) == len(runs), "a run is in the store twice"
+    return found, parent
+
+
+def artifact(shell, run, name):
+    path = shell.client().download_artifacts(run.info.run_id, name, str(shell.folder))
+    return Path(path).read_text()
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "basic"])
+def test_a_failing_run_takes_no_other_with_it(shell, launcher):
+    done = shell("-m", *SCRIPTED, "optimizer.lr=0.5,0.1,0.6,0.05", f"hydra/launcher={launcher}")
+    assert done.returncode == 1, done.stderr
+    assert "2 of 4 runs failed" in done.stderr
+    assert "the learning rate is cursed" in done.stdout
+    runs, parent = statuses(shell)
+    assert {lr: run.info.status for lr, run in runs.items()} == {
+        0.5: "FAILED",
+        0.1: "FINISHED",
+        0.6: "FAILED",
+        0.05: "FINISHED",
+    }
+    assert runs[0.5].data.tags["bnsweep.status"] == "failed"
+    text = artifact(shell, runs[0.5], "error.txt")
+    assert "Traceback" in text
+    assert "RuntimeError: the learning rate is cursed" in text
+    logs = [path.read_text() for path in shell.folder.glob("outputs/sweeps/*/*/run.log")]
+    assert sum("RuntimeError: the learning rate is cursed" in log for log in logs) == 1
+    assert parent.info.status == "FAILED"
+    counts = {key: value for key, value in parent.data.metrics.items() if value}
+    assert counts == {"runs_total": 4, "runs_finished": 2, "runs_failed": 2}
+
+
+def test_a_single_run_that_fails_is_kept_as_failed(shell):
+    done = shell(*SCRIPTED, "optimizer.lr=0.5")
+    assert done.returncode == 1
+    assert "the learning rate is cursed" in done.stderr
+    (run,) = shell.runs()
+    assert run.info.status == "FAILED"
+    assert run.data.metrics["train_loss"] > 0  # what was recorded before is there
+
+
+def test_on_failure_stop_starts_nothing_after_the_first_failure(shell):
+    done = shell(
+        "-m", *SCRIPTED, "optimizer.lr=0.1,0.5,0.05", "on_failure=stop", "hydra/launcher=basic"
+    )
+    assert done.returncode == 1
+    runs, parent = statuses(shell)
+    assert {lr: run.info.status for lr, run in runs.items()} == {0.1: "FINISHED", 0.5: "FAILED"}
+    assert parent.data.metrics["runs_killed"] == 1
+    assert len(list(shell.folder.glob("outputs/sweeps/*/*/history.json"))) == 2
+
+
+def test_what_a_killed_worker_left_undone_is_launched_again(shell):
+    done = shell("-m", *SCRIPTED, "optimizer.lr=0.1,0.3,0.05,0.02", "hydra.launcher.n_jobs=2")
+    assert done.returncode == 0, done.stderr
+    assert (shell.folder / "died").exists()
+    runs, parent = statuses(shell)
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert len(runs) == 4
+    assert parent.data.metrics["runs_finished"] == 4
+    client = shell.client()
+    for run in runs.values():
+        assert len(client.get_metric_history(run.info.run_id, "train_loss")) == 4
+
+
+def test_a_run_that_kills_its_worker_twice_is_given_up(shell):
+    done = shell("-m", *SCRIPTED, "optimizer.lr=0.4,0.1,0.05,0.02", "hydra.launcher.n_jobs=2")
+    assert done.returncode == 1
+    assert "1 of 4 runs failed" in done.stderr
+    runs, parent = statuses(shell)
+    assert {lr: run.info.status for lr, run in runs.items()} == {
+        0.4: "FAILED",
+        0.1: "FINISHED",
+        0.05: "FINISHED",
+        0.02: "FINISHED",
+    }
+    assert "its worker died 2 times" in artifact(shell, runs[0.4], "error.txt")
+    assert parent.data.metrics["runs_failed"] == 1
+    assert parent.data.metrics["runs_finished"] == 3

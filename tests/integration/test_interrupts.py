@@ -1,0 +1,102 @@
+"""Ctrl-C and SIGTERM close what was begun, within seconds, and leave no process behind."""
+
+import csv
+import os
+import signal
+import time
+
+import pytest
+from faults import SCRIPTED, Gate, MlflowServer, Started, prepare, wait_until
+
+SECONDS = 100  # a second or two on a machine that does nothing else
+
+
+@pytest.fixture
+def shell(shell):
+    prepare(shell.folder)
+    return shell
+
+
+def ctrl_c(process):
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of the group
+
+
+def sigint(process):
+    process.send_signal(signal.SIGINT)
+
+
+def sigterm(process):
+    process.send_signal(signal.SIGTERM)
+
+
+def waiting(started, shell, *rates):
+    def all_wait():
+        return all((shell.folder / f"waiting-{rate}").exists() for rate in rates)
+
+    started.until(all_wait, f"runs {rates} are under way")
+
+
+@pytest.mark.parametrize(
+    ("end", "launcher"),
+    [(ctrl_c, "joblib"), (sigint, "joblib"), (sigterm, "joblib"), (sigterm, "basic")],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_an_interrupted_sweep_is_closed_with_its_report(shell, end, launcher):
+    rates = ["0.2", "0.21"] if launcher == "joblib" else ["0.2"]
+    options = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else ["hydra/launcher=basic"]
+    with Started(shell, "-m", *SCRIPTED, "optimizer.lr=0.1,0.2,0.21,0.22", *options) as sweep:
+        waiting(sweep, shell, *rates)
+        end(sweep.process)
+        before = time.monotonic()
+        assert sweep.ends() == 130, sweep.text
+        assert time.monotonic() - before < SECONDS
+        sweep.leaves_nobody()
+    assert "interrupted" in sweep.text
+    assert "resume=true" in sweep.text
+    assert "Traceback" not in sweep.text
+    (parent,) = shell.runs("tags.`bnsweep.role` = 'sweep'")
+    runs = {
+        run.data.params["optimizer.lr"]: run
+        for run in shell.runs()
+        if run.data.tags["bnsweep.role"] == "run"
+    }
+    assert {rate: run.info.status for rate, run in runs.items()} == {
+        "0.1": "FINISHED",
+        **dict.fromkeys(rates, "KILLED"),
+    }
+    assert runs["0.2"].data.tags["bnsweep.status"] == "killed"
+    assert parent.info.status == "KILLED"
+    counts = {key: value for key, value in parent.data.metrics.items() if value}
+    assert counts == {"runs_total": 4, "runs_finished": 1, "runs_killed": 3}
+    (table,) = shell.folder.glob("outputs/sweeps/*/results.csv")
+    rows = list(csv.DictReader(table.open()))
+    assert [row["status"] for row in rows] == ["finished", "killed", "killed", "killed"]
+
+
+def test_an_interrupted_single_run_ends_as_killed(shell):
+    with Started(shell, *SCRIPTED, "optimizer.lr=0.2") as single:
+        waiting(single, shell, "0.2")
+        sigterm(single.process)
+        assert single.ends() == 130, single.text
+    (run,) = shell.runs()
+    assert run.info.status == "KILLED"
+    assert run.data.tags["bnsweep.status"] == "killed"
+
+
+def test_a_second_ctrl_c_ends_at_once(shell):
+    server = MlflowServer(shell.folder / "server")
+    server.start()
+    try:
+        with Gate(server.uri) as gate:
+            arguments = ["-m", *SCRIPTED, "optimizer.lr=0.2,0.21", f"tracking.uri={gate.uri}"]
+            with Started(shell, *arguments, MLFLOW_HTTP_REQUEST_TIMEOUT="1000") as sweep:
+                waiting(sweep, shell, "0.2", "0.21")
+                gate.mode = "hang"
+                ctrl_c(sweep.process)
+                # Closed it cannot be, for the store hangs.
+                wait_until(lambda: gate.stopped, "the driver asks the store")
+                ctrl_c(sweep.process)
+                assert sweep.ends(60) == 130
+                sweep.leaves_nobody()
+    finally:
+        server.kill()

@@ -1,0 +1,167 @@
+"""Results read back: two real sweeps, the second of which takes over runs of the first."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bnsweep
+from bnsweep.data import digits
+from bnsweep.stored import ReadingError
+
+GUIDE = Path(__file__).parent.parent / "docs" / "reading.md"
+SMALL = ("model.hidden_sizes=[8,4]", "training.epochs=2", "hydra/launcher=basic")
+
+
+def sweep(folder, *arguments):
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    command = [sys.executable, "-m", "bnsweep", "-m", *SMALL, *arguments]
+    subprocess.run(command, cwd=folder, env=environment, check=True, timeout=300)
+    return max((folder / "outputs" / "sweeps").iterdir(), key=lambda path: path.stat().st_mtime)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("reading")
+
+
+@pytest.fixture(scope="module")
+def first(place):
+    return sweep(place, "weight_std=1e20,0.1", "training.batch_size=100")
+
+
+@pytest.fixture(scope="module")
+def second(place, first):
+    return sweep(place, "weight_std=0.1,0.3", "training.batch_size=100", "resume=true")
+
+
+@pytest.fixture
+def here(place, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return place
+
+
+def parent_of(folder):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder.parent.parent}/mlflow.db")
+    (run,) = client.search_runs(["1"], f"tags.`bnsweep.folder` = '{folder}'")
+    return run.info.run_id
+
+
+def test_a_sweep_is_a_frame_with_a_row_a_run(first):
+    runs = bnsweep.load_sweep(first)
+    assert list(runs["model"]) == ["batchnorm", "plain", "batchnorm", "plain"]
+    assert list(runs["weight_std"]) == [1e20, 1e20, 0.1, 0.1]
+    assert list(runs["status"]) == ["diverged", "diverged", "finished", "finished"]
+    assert not runs["reused"].any()
+    assert runs["model.hidden_sizes"][0] == (8, 4)
+    assert runs["final_test_accuracy"].between(0, 1).all()
+    table = pd.read_csv(first / "results.csv")
+    for column in set(table.columns) - {"status"}:
+        assert (runs[column] == table[column]).all(), column
+
+
+def test_rows_can_be_epochs(first):
+    epochs = bnsweep.load_sweep(first, rows="epochs")
+    runs = bnsweep.load_sweep(first)
+    finished = epochs[epochs["run"] == 2]
+    assert list(finished["epoch"]) == [0, 1, 2]
+    assert finished["test_accuracy"].iloc[-1] == runs["final_test_accuracy"][2]
+    assert set(epochs["model"]) == {"batchnorm", "plain"}
+    assert "seed" not in epochs  # the same in all runs
+    diverged = epochs[epochs["run"] == 1]
+    assert np.isnan(diverged["train_loss"].iloc[-1])
+    assert np.isfinite(diverged["train_accuracy"].iloc[-1])
+
+
+@pytest.mark.parametrize("rows", ["runs", "epochs"])
+def test_the_store_gives_the_same_frame_as_the_folder(here, second, rows):
+    from_store = bnsweep.load_sweep(parent_of(second), rows=rows)
+    pd.testing.assert_frame_equal(from_store, bnsweep.load_sweep(second, rows=rows))
+
+
+def test_a_resumed_sweep_has_the_curves_of_the_runs_it_took_over(first, second):
+    runs = bnsweep.load_sweep(second)
+    assert list(runs["reused"]) == [True, True, False, False]
+    assert list(runs["status"]) == ["finished"] * 4
+    before = bnsweep.load_sweep(first)
+    assert list(runs["run_id"][:2]) == list(before["run_id"][2:])
+    epochs = bnsweep.load_sweep(second, rows="epochs")
+    assert set(epochs["run"]) == {0, 1, 2, 3}
+
+
+def test_a_sweep_without_its_table_gives_the_runs_it_has(first, here, tmp_path):
+    copy = tmp_path / "cut short"
+    shutil.copytree(first, copy)
+    (copy / "results.csv").unlink()
+    shutil.rmtree(copy / "3")
+    assert list(bnsweep.load_sweep(copy)["model"]) == ["batchnorm", "plain", "batchnorm"]
+
+
+@pytest.mark.parametrize("number", [0, 2, 3])
+def test_a_network_predicts_as_it_did_at_the_end_of_its_run(first, here, number):
+    row = bnsweep.load_sweep(first).iloc[number]
+    data = digits()
+    for network in (
+        bnsweep.load_network(first / str(number)),
+        bnsweep.load_network(row["run_id"]),
+    ):
+        accuracy = np.mean(network.predict(data.x_test) == data.y_test)
+        assert accuracy == pytest.approx(row["final_test_accuracy"], abs=1e-12)
+
+
+def test_errors_say_what_is_missing_and_what_would_do(first, here, tmp_path):
+    parent = parent_of(first)
+    run_id = bnsweep.load_sweep(first)["run_id"][0]
+    with pytest.raises(ReadingError, match=r"nowhere: is no folder, and no run id; .* would do"):
+        bnsweep.load_sweep("nowhere")
+    with pytest.raises(ReadingError, match="holds no run of a sweep"):
+        bnsweep.load_sweep(tmp_path)
+    with pytest.raises(ReadingError, match=f"run {run_id}: is no sweep"):
+        bnsweep.load_sweep(run_id)
+    with pytest.raises(ReadingError, match=f"run {parent}: is a sweep"):
+        bnsweep.load_network(parent)
+    with pytest.raises(ReadingError, match=f"run {'0' * 32}: cannot be read"):
+        bnsweep.load_sweep("0" * 32)
+    with pytest.raises(ValueError, match="rows: got 'run'; it must be 'runs' or 'epochs'"):
+        bnsweep.load_sweep(first, rows="run")
+    with pytest.raises(ReadingError, match=r"has no history\.json; a run that ended"):
+        bnsweep.load_network(tmp_path)
+
+
+def test_a_run_without_weights_says_so(first, tmp_path):
+    shutil.copy(first / "0" / "history.json", tmp_path)
+    with pytest.raises(ReadingError, match=r"has no weights\.npz; .*tracking.weights=true"):
+        bnsweep.load_network(tmp_path)
+    (tmp_path / "weights.npz").write_bytes(b"no archive")
+    with pytest.raises(ReadingError, match="is not a run of this program's making"):
+        bnsweep.load_network(tmp_path)
+
+
+def test_a_missing_database_is_named_and_not_made(here, tmp_path):
+    with pytest.raises(ReadingError, match="there is no such database"):
+        bnsweep.load_sweep("0" * 32, tracking_uri=f"sqlite:///{tmp_path}/none.db")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_the_examples_of_the_guide_run(first, here):
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert len(blocks) == 4
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(block, names)
+    assert names["network"].predict(digits().x_test).shape == (797,)
+
+
+def test_the_package_alone_imports_nothing():
+    code = "import sys, bnsweep; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
