@@ -13,6 +13,7 @@ from bnsweep.no_tracking import ChildRun, StoredRun
 from bnsweep.secrecy import first_line
 
 PAGE = 1000
+PARENT = "mlflow.parentRunId"
 
 
 def complete(client: MlflowClient, experiment: str) -> dict[str, StoredRun]:
@@ -48,7 +49,7 @@ def children(
     client: MlflowClient, experiment: str, parent: str, *, ended_since: int = 0
 ) -> list[ChildRun]:
     """Return the runs of a sweep; given a time in milliseconds, those that ended since."""
-    condition = f"tags.`mlflow.parentRunId` = '{parent}'"
+    condition = f"tags.`{PARENT}` = '{parent}'"
     if ended_since:
         condition += f" and attributes.end_time >= {ended_since}"
     return [
@@ -75,7 +76,7 @@ def close_children(
     """
     whole: dict[str, str] = {}
     partial: dict[str, str] = {}
-    condition = f"tags.`mlflow.parentRunId` = '{parent}'"
+    condition = f"tags.`{PARENT}` = '{parent}'"
     for run in list(_search(client, experiment, condition)):
         run_id, folder = run.info.run_id, run.data.tags.get("bnsweep.folder", "")
         if run.info.status != "RUNNING":
@@ -90,11 +91,20 @@ def close_children(
 
 
 def close_dead_sweeps(client: MlflowClient, experiment: str) -> None:
-    """End what drivers of this host left open when they died."""
-    condition = "attributes.status = 'RUNNING' and tags.`bnsweep.pid` LIKE '%'"
-    for run in list(_search(client, experiment, condition)):
-        if processes.is_dead(run.data.tags):
-            close_children(client, experiment, run.info.run_id, replaced=())
+    """End what drivers of this host left open when they died, or when the store was away."""
+    open_runs = [
+        run
+        for run in _search(client, experiment, "attributes.status = 'RUNNING'")
+        if "bnsweep.role" in run.data.tags
+    ]
+    # A run in a sweep belongs to its parent, any other one to itself.
+    owners = {run.info.run_id: run for run in open_runs if PARENT not in run.data.tags}
+    for run in open_runs:
+        owner_id = run.data.tags.get(PARENT, run.info.run_id)
+        if owner_id not in owners:
+            owners[owner_id] = client.get_run(owner_id)
+        owner = owners[owner_id]
+        if owner.info.status != "RUNNING" or processes.is_dead(owner.data.tags):
             _close_killed(client, run.info.run_id)
 
 

@@ -142,6 +142,7 @@ def test_sweeps_of_dead_drivers_are_closed_and_no_others(tracker, tmp_path):
         }.items()
     }
     child = start(tracker, tmp_path, fingerprint="orphan", parent=parents["dead"])
+    busy = start(tracker, tmp_path, fingerprint="busy", parent=parents["mine"])
     tracker.close_dead_sweeps()
     states = {name: tracker.client.get_run(id_).info.status for name, id_ in parents.items()}
     assert states == {
@@ -150,6 +151,16 @@ def test_sweeps_of_dead_drivers_are_closed_and_no_others(tracker, tmp_path):
         "id came round": "KILLED",
         "elsewhere": "RUNNING",
     }
+    assert tracker_run(child).info.status == "KILLED"
+    assert tracker_run(busy).info.status == "RUNNING"
+
+
+def test_runs_that_a_closed_sweep_left_open_are_closed(tracker, tmp_path):
+    # The store came back just in time for the parent's end, and too late for the run's.
+    parent = tracker.start_sweep("a sweep", {})
+    child = start(tracker, tmp_path, fingerprint="late", parent=parent)
+    tracker.end_sweep(parent, status="finished", counts={}, note="", folder=tmp_path)
+    tracker.close_dead_sweeps()
     assert tracker_run(child).info.status == "KILLED"
 
 
