@@ -23,7 +23,8 @@ from bnsweep.build import build_experiment, chosen_options, load_dataset, make_t
 from bnsweep.cluster import worker_environment
 from bnsweep.config import GROUPS, fingerprint, flatten, result_part, run_name
 from bnsweep.errors import IncompleteError, UserError
-from bnsweep.interrupts import Interrupts, follow
+from bnsweep.interrupts import Interrupts
+from bnsweep.local_workers import follow
 from bnsweep.secrecy import without_secrets
 from hydra_plugins.bnsweep_sweeper import BnsweepSweeper
 

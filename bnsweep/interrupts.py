@@ -1,14 +1,10 @@
-"""Ctrl-C, SIGTERM, and workers whose driver is gone."""
+"""Ctrl-C and SIGTERM."""
 
 import os
 import signal
 import threading
-import time
 from types import TracebackType
 from typing import Any, Self
-
-DRIVER = "BNSWEEP_DRIVER"
-ORPHAN_SECONDS = 0.5
 
 
 class Interrupts:
@@ -50,28 +46,3 @@ class Interrupts:
         self.seen = True
         if not self._held:
             raise KeyboardInterrupt
-
-
-def lead() -> None:
-    """Let the worker processes that are started from here know their driver."""
-    os.environ[DRIVER] = str(os.getpid())
-
-
-def follow() -> None:
-    """In a worker process: leave Ctrl-C to the driver, and end when the driver is gone.
-
-    A worker that outlived a killed driver would go on to train and to write for nobody.
-    """
-    driver = os.getppid()
-    watched = any(thread.name == DRIVER for thread in threading.enumerate())
-    if os.environ.get(DRIVER) != str(driver) or watched:
-        return
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == driver:
-            time.sleep(ORPHAN_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, name=DRIVER, daemon=True).start()

@@ -4,13 +4,11 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Transformer
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnsweep.build import chosen_options, load_dataset, plain
+from bnsweep.composing import Composer
 from bnsweep.config import ConfigError, check, fingerprint, flatten, result_part
 from bnsweep.jobs import Job
 
@@ -18,7 +16,7 @@ MAX_RUNS = 100_000
 
 
 def plan(
-    config: DictConfig, overrides: Sequence[str], config_loader: ConfigLoader
+    config: DictConfig, overrides: Sequence[str], composer: Composer
 ) -> tuple[list[Job], list[str]]:
     """Return the jobs that `overrides` describe, checked, and the keys that are swept.
 
@@ -28,8 +26,7 @@ def plan(
     Raises:
         ConfigError, DataError: one of the runs could not be done.
     """
-    parsed = OverridesParser.create(config_loader=config_loader).parse_overrides(list(overrides))
-    last = {override.get_key_element(): override for override in parsed}
+    last = {override.get_key_element(): override for override in composer.parse(overrides)}
     choices = {key: _choices(override) for key, override in last.items()}
     swept = [key.lstrip("+") for key, values in choices.items() if len(values) > 1]
     total = 1
@@ -38,17 +35,16 @@ def plan(
     if total > MAX_RUNS:
         raise ConfigError(f"the sweep has {total} runs; at most {MAX_RUNS} would do")
 
-    value_keys = {key for key, override in last.items() if _is_value(override, config_loader)}
     composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, str]]] = {}
     datasets: dict[str, Any] = {}
     jobs = []
     for number, combination in enumerate(itertools.product(*choices.values())):
         texts = tuple(text for text, _ in combination)
         by_key = dict(zip(choices, combination, strict=True))
-        values = {key: value for key, (_, value) in by_key.items() if key in value_keys}
+        values = {key: value for key, (_, value) in by_key.items() if key in composer.value_keys}
         structure = tuple(text for key, (text, _) in by_key.items() if key not in values)
         if structure not in composed:
-            cfg = config_loader.load_sweep_config(config, list(texts))
+            cfg = composer.load_sweep_config(config, texts)
             options = chosen_options(cfg.hydra.runtime.choices)
             with open_dict(cfg):
                 cfg.pop("hydra")
@@ -109,11 +105,3 @@ def _choices(override: Override) -> list[tuple[str, Any]]:
     texts = override.sweep_string_iterator()
     values = override.sweep_iterator(transformer=Transformer.identity)
     return [(f"{key}={text}", value) for text, value in zip(texts, values, strict=True)]
-
-
-def _is_value(override: Override, config_loader: ConfigLoader) -> bool:
-    """Tell whether an override sets a value, and so changes nothing of the structure."""
-    if override.is_add() or override.is_force_add() or override.is_delete():
-        return False
-    key = override.key_or_group
-    return not config_loader.get_group_options(key, ObjectType.CONFIG) and key != "experiment"

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bnsweep import report, terminal
+from bnsweep import local_workers, report, terminal
 from bnsweep.build import make_tracker
 from bnsweep.cluster import Workers
+from bnsweep.composing import Composer
 from bnsweep.config import ConfigError
 from bnsweep.errors import IncompleteError, InterruptedSweepError, UserError
-from bnsweep.interrupts import Interrupts, lead
+from bnsweep.interrupts import Interrupts
 from bnsweep.jobs import Job, Outcomes, recorded
 from bnsweep.launching import launch, pins
 from bnsweep.plan import plan
@@ -29,7 +29,7 @@ def run_sweep(
     config: DictConfig,
     *,
     overrides: Sequence[str],
-    config_loader: ConfigLoader,
+    composer: Composer,
     launcher: Launcher,
 ) -> list[str]:
     """Run the product of all choices in `overrides` under one parent run, and report.
@@ -42,9 +42,10 @@ def run_sweep(
         IncompleteError: runs failed, or were interrupted, or are not in the store.
     """
     report.check_figures(config.report.figures)
-    jobs, swept = plan(config, overrides, config_loader)
     tracker = make_tracker(config)
     tracker.keep_secrets(config)
+    local_workers.prepare(launcher)
+    jobs, swept = plan(config, overrides, composer)
     tracker.prepare()
     folder = _make_folder(config)
     outcomes, parent, workers = Outcomes(), None, None
@@ -54,7 +55,6 @@ def run_sweep(
                 outcomes = find_done(jobs, tracker, Path(config.output_dir).absolute())
             name = f"sweep of {', '.join(swept) or 'one configuration'}"
             parent = tracker.start_sweep(name, {"bnsweep.folder": str(folder)})
-            lead()
             workers = Workers(launcher, tracker, parent, folder)
             with _progress(len(jobs), outcomes, workers):
                 log_from_disk(outcomes.unstored(jobs), tracker, parent, outcomes)

@@ -6,6 +6,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from bnsweep.app import config_folder, prepare_hydra
+from bnsweep.composing import Composer
 from bnsweep.config import ConfigError
 from bnsweep.plan import plan
 
@@ -34,7 +35,7 @@ def make_plan():
 
         def make(*overrides):
             loader.composed = 0
-            return (*plan(config, overrides, loader), loader.composed)
+            return (*plan(config, overrides, Composer(loader)), loader.composed)
 
         yield make
 

@@ -1,8 +1,9 @@
 """The sweep as a Hydra plugin: Hydra accepts sweepers from this namespace alone."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -27,25 +28,29 @@ class BnsweepSweeper(Sweeper):
         config: DictConfig,
     ) -> None:
         """Keep what a sweep needs, and make the launcher."""
+        # Hydra imports every plugin at each start, for --help too: so the rest comes late.
         from hydra.core.plugins import Plugins
 
+        from bnsweep.composing import Composer
+
         self.config = config
-        self.hydra_context = hydra_context
+        self.composer = Composer(hydra_context.config_loader)
+        # Of the loader in their context, launchers use what a Composer has.
+        loader = cast("ConfigLoader", self.composer)
+        context = HydraContext(config_loader=loader, callbacks=hydra_context.callbacks)
         self.launcher: Launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+            hydra_context=context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> Sequence[Any]:
         """Run the sweep that `arguments` and the default sweep describe."""
-        # Hydra imports every plugin at each start, for --help too: so the rest comes late.
         from bnsweep.sweep import run_sweep
 
         assert self.config is not None
-        assert self.hydra_context is not None
         defaults = [f"{key}={value}" for key, value in self.params.items()]
         return run_sweep(
             self.config,
             overrides=[*defaults, *arguments],
-            config_loader=self.hydra_context.config_loader,
+            composer=self.composer,
             launcher=self.launcher,
         )

@@ -1,0 +1,87 @@
+"""A sweep's configurations, composed once for each distinct choice of groups.
+
+Hydra reads and merges a dozen files for each job, which takes it longer than some jobs train.
+The jobs of a sweep that choose the same groups differ by a few values: those are put into a
+copy of what was composed for the first of them.
+"""
+
+import copy
+import re
+import uuid
+from collections.abc import Iterable, Sequence
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import ConfigCompositionException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+# A worker is sent its own Composer with each job: what was composed outlives it here.
+_composed: dict[tuple[str, tuple[str, ...]], DictConfig] = {}
+
+
+class Composer:
+    """Takes the place of Hydra's config loader, wherever a sweep's jobs are composed.
+
+    Args:
+        loader: Hydra's own.
+
+    Attributes:
+        value_keys: the keys that set a value and so change nothing of what else is composed.
+    """
+
+    def __init__(self, loader: ConfigLoader) -> None:
+        self._loader = loader
+        self._id = uuid.uuid4().hex
+        self.value_keys: set[str] = set()
+
+    def parse(self, overrides: Iterable[str]) -> list[Override]:
+        """Return `overrides` parsed, and remember which of them set values alone."""
+        parser = OverridesParser.create(config_loader=self._loader)
+        parsed = parser.parse_overrides(list(overrides))
+        self.value_keys |= {o.key_or_group for o in parsed if self._sets_value(o)}
+        return parsed
+
+    def load_sweep_config(self, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
+        """Return the configuration of a job, equal to the one that Hydra's loader composes.
+
+        Raises:
+            ConfigCompositionException: there is no such option or key, or it cannot be so set.
+        """
+        values = [text for text in overrides if _key(text) in self.value_keys]
+        config = copy.deepcopy(self._base(master, [o for o in overrides if o not in values]))
+        for override in OverridesParser.create().parse_overrides(values):
+            try:
+                OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+            except (ConfigAttributeError, ConfigKeyError) as error:
+                raise ConfigCompositionException(
+                    f"Could not override '{override.key_or_group}'."
+                ) from error
+        task = [text for text in overrides if not _key(text).startswith(("hydra.", "hydra/"))]
+        config.hydra.overrides.task = task
+        naming = config.hydra.job.config.override_dirname
+        named = sorted(text for text in task if _key(text) not in naming.exclude_keys)
+        config.hydra.job.override_dirname = re.sub("=", naming.kv_sep, naming.item_sep.join(named))
+        return config
+
+    def _base(self, master: DictConfig, structure: Sequence[str]) -> DictConfig:
+        place = self._id, tuple(structure)
+        if place not in _composed:
+            _composed[place] = self._loader.load_sweep_config(master, list(structure))
+        return _composed[place]
+
+    def _sets_value(self, override: Override) -> bool:
+        if override.is_add() or override.is_force_add() or override.is_delete():
+            return False
+        key = override.key_or_group
+        if key.startswith("hydra.") or override.package is not None or key == "experiment":
+            return False
+        if "{" in str(override.input_line):
+            return False  # a mapping is merged into what is there
+        return not self._loader.get_group_options(key, ObjectType.CONFIG)
+
+
+def _key(text: str) -> str:
+    return text.partition("=")[0]
