@@ -46,7 +46,7 @@ def main() -> int:
     command_line.working_environment(os.environ)
     try:
         command_line.check_options(sys.argv[1:])
-        arguments = command_line.expand(sys.argv[1:])
+        arguments = command_line.expand(command_line.options_first(sys.argv[1:]))
         sys.argv[1:] = command_line.take_out_secrets(arguments, os.environ)
         prepare_hydra()
         hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(

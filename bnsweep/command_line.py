@@ -18,6 +18,11 @@ _OPTIONS = (
     *("--multirun", "--shell-completion", "--config-path", "--config-name", "--config-dir"),
     *("--experimental-rerun", "--info"),
 )
+_WITH_VALUE = (
+    *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
+    *("--config-dir", "-cd", "--experimental-rerun"),
+)
+_MAYBE_WITH_VALUE = ("--info", "-i")
 # The launchers that come with an extra: what Hydra misses without it, and the extra's name.
 _EXTRAS = {"ray": "ray", "submitit_slurm": "slurm"}
 
@@ -61,6 +66,22 @@ def check_options(arguments: Sequence[str]) -> None:
         key = f"{name.lstrip('-')}={value if equals else '...'}"
         hint = f"did you mean {near[0]}?" if near else f"keys have no dashes: {key}"
         raise ConfigError(f"{name}: there is no such option; {hint}")
+
+
+def options_first(arguments: Sequence[str]) -> list[str]:
+    """Return the options and then the overrides: Hydra takes no option between two of them."""
+    options: list[str] = []
+    overrides: list[str] = []
+    previous = ""
+    for argument in arguments:
+        is_value = previous in _WITH_VALUE or (
+            previous in _MAYBE_WITH_VALUE and "=" not in argument
+        )
+        (options if is_value or argument.startswith("-") else overrides).append(argument)
+        previous = "" if is_value else argument
+    if options and options[-1] in _MAYBE_WITH_VALUE:
+        options[-1] = "--info=all"  # or it would take the first override for its value
+    return [*options, *overrides]
 
 
 def expand(arguments: Sequence[str]) -> list[str]:

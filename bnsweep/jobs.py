@@ -9,6 +9,7 @@ from typing import Any
 from bnsweep import results
 from bnsweep.comparison import SweepRun
 from bnsweep.config import run_name
+from bnsweep.measures import condensed
 from bnsweep.results import RunResult
 
 
@@ -37,7 +38,7 @@ class Outcomes:
     Args:
         folders: where a job that was launched, or lies on disk already, has its records.
         failures: why a job has no records, or failed before it could keep any.
-        reused: results of earlier runs that stand for a job.
+        reused: results of earlier runs that stand for a job, condensed.
         broken: folders of runs whose worker died, and which were launched again in new ones.
         run_ids: the runs in the store that hold all of a job's records.
         partial_ids: the runs in the store that hold a part of them.
@@ -53,13 +54,13 @@ class Outcomes:
     interrupted: bool = False
 
     def of(self, job: Job) -> RunResult:
-        """Return a job's result: reused, from its folder, or that it has none."""
+        """Return a job's result, condensed: reused, from its folder, or that it has none."""
         if job.number in self.reused:
             return self.reused[job.number]
         folder = self.folders.get(job.number)
         if folder is not None:
             with contextlib.suppress(OSError, ValueError):
-                return results.read(folder)
+                return condensed(results.read(folder))
         failure = self.failures.get(job.number)
         return RunResult(
             status="failed" if failure else "killed",

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,8 @@ Health = Literal["healthy", "collapsed", "dead", "saturated", "exploded", "not f
 TARGET = 0.9  # the training accuracy whose first epoch is the measure of speed
 LEARNS = 0.4  # a final training accuracy a third of the way from chance, 0.1, to perfect
 IN_PART = 0.15
+
+MAX_EPOCHS = 300
 
 COLLAPSED_STD = 0.05
 EXPLODED_STD = 10.0
@@ -64,15 +66,29 @@ def course(quantity: Callable[[EpochRecord], float], results: Sequence[RunResult
     A run that ended early keeps its last value as long as another one goes on, as it does in
     its final metrics: left out, it would seem to lift the mean by failing.
     """
-    longest = max(results, key=lambda result: len(result.epochs)).epochs
-    table = np.array(
-        [
-            [quantity(result.epochs[min(i, len(result.epochs) - 1)]) for i in range(len(longest))]
-            for result in results
-        ]
-    )
-    epochs = np.array([record.epoch for record in longest], float)
+    longest = max(results, key=lambda result: result.epochs_run)
+    epochs = np.array([record.epoch for record in longest.epochs], float)
+    table = np.empty((len(results), len(epochs)))
+    for row, result in zip(table, results, strict=True):
+        own = np.array([record.epoch for record in result.epochs])
+        values = np.array([quantity(record) for record in result.epochs])
+        row[:] = values[np.searchsorted(own, epochs, side="right") - 1]
     return Course(epochs, table.mean(axis=0), table.min(axis=0), table.max(axis=0))
+
+
+def condensed(result: RunResult) -> RunResult:
+    """Return `result` with no more epochs than a figure can show, and the same measures.
+
+    A sweep's report holds all of its runs at once: what it takes must not grow with their epochs.
+    """
+    if len(result.epochs) <= MAX_EPOCHS:
+        return result
+    step = math.ceil(len(result.epochs) / MAX_EPOCHS)
+    kept = {record.epoch: record for record in result.epochs[::step]}
+    best = max(result.epochs, key=lambda record: record.test_accuracy)
+    reached = [r for r in result.epochs if r.epoch == epochs_to_target(result)]
+    kept |= {record.epoch: record for record in (*reached, best, result.epochs[-1])}
+    return replace(result, epochs=tuple(kept[epoch] for epoch in sorted(kept)))
 
 
 def accuracy_on_train(record: EpochRecord) -> float:

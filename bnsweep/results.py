@@ -20,7 +20,7 @@ ERROR_FILE = "error.txt"
 Status = Literal["finished", "diverged", "failed", "killed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EpochRecord:
     """The state of a network after `epoch` epochs, measured in evaluation mode.
 

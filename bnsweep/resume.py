@@ -7,6 +7,7 @@ from typing import Any
 
 from bnsweep import results
 from bnsweep.jobs import Job, Outcomes
+from bnsweep.measures import condensed
 from bnsweep.results import RunResult
 
 ENDED = ("finished", "diverged")
@@ -28,7 +29,7 @@ def find_done(jobs: Sequence[Job], tracker: Any, output_dir: Path) -> Outcomes:
             outcomes.folders[job.number], outcomes.reused[job.number] = on_disk[job.fingerprint]
         elif run is not None:
             try:
-                outcomes.reused[job.number] = results.decode(tracker.history(run))
+                outcomes.reused[job.number] = condensed(results.decode(tracker.history(run)))
             except (OSError, ValueError):
                 # What the store says is done but nobody can read is done again.
                 del outcomes.run_ids[job.number]
@@ -40,8 +41,8 @@ def log_from_disk(
 ) -> None:
     """Log runs that only the disk knows of, without training them again."""
     for job in jobs:
-        result = outcomes.of(job)
         folder = outcomes.folders[job.number]
+        result = results.read(folder)
         log = tracker.start_run(
             job.name,
             config=job.config,
@@ -67,5 +68,5 @@ def _histories(output_dir: Path, fingerprints: set[str]) -> dict[str, tuple[Path
             with contextlib.suppress(OSError, ValueError):
                 result = results.read(path.parent)
                 if result.fingerprint in fingerprints and result.status in ENDED:
-                    found[result.fingerprint] = path.parent, result
+                    found[result.fingerprint] = path.parent, condensed(result)
     return found

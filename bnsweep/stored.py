@@ -3,7 +3,6 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from bnsweep import sqlite_store
 from bnsweep.errors import UserError
@@ -54,20 +53,12 @@ class Store:
 
     def children(self, parent: str) -> dict[str, dict[str, str]]:
         """Return the tags of a sweep's runs by their ids, the first one first."""
+        from bnsweep import stored_runs
+
         client = self._tracker.client
-        condition = f"tags.`mlflow.parentRunId` = '{parent}'"
-        found: dict[str, dict[str, str]] = {}
-        token: Any = None
-        while token != "":
-            page = client.search_runs(
-                [client.get_run(parent).info.experiment_id],
-                condition,
-                order_by=["attributes.start_time"],
-                page_token=token,
-            )
-            found |= {run.info.run_id: dict(run.data.tags) for run in page}
-            token = page.token or ""
-        return found
+        experiment = client.get_run(parent).info.experiment_id
+        runs = stored_runs.of_sweep(client, experiment, parent)
+        return {run.info.run_id: dict(run.data.tags) for run in runs}
 
     def file(self, run_id: str, name: str) -> bytes | None:
         """Return the content of a run's artifact; None if the run has none of that name.

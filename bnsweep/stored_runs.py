@@ -49,9 +49,7 @@ def children(
     client: MlflowClient, experiment: str, parent: str, *, ended_since: int = 0
 ) -> list[ChildRun]:
     """Return the runs of a sweep; given a time in milliseconds, those that ended since."""
-    condition = f"tags.`{PARENT}` = '{parent}'"
-    if ended_since:
-        condition += f" and attributes.end_time >= {ended_since}"
+    condition = f"attributes.end_time >= {ended_since}" if ended_since else ""
     return [
         ChildRun(
             StoredRun(run.info.run_id, run.info.artifact_uri),
@@ -59,8 +57,16 @@ def children(
             status=run.data.tags.get("bnsweep.status", "running"),
             ended=run.info.end_time,
         )
-        for run in _search(client, experiment, condition)
+        for run in of_sweep(client, experiment, parent, condition)
     ]
+
+
+def of_sweep(
+    client: MlflowClient, experiment: str, parent: str, condition: str = ""
+) -> Iterator[Run]:
+    """Yield the runs of a sweep that meet a condition, the first one first."""
+    conditions = [f"tags.`{PARENT}` = '{parent}'", *filter(None, [condition])]
+    return _search(client, experiment, " and ".join(conditions))
 
 
 def close_children(
@@ -76,8 +82,7 @@ def close_children(
     """
     whole: dict[str, str] = {}
     partial: dict[str, str] = {}
-    condition = f"tags.`{PARENT}` = '{parent}'"
-    for run in list(_search(client, experiment, condition)):
+    for run in list(of_sweep(client, experiment, parent)):
         run_id, folder = run.info.run_id, run.data.tags.get("bnsweep.folder", "")
         if run.info.status != "RUNNING":
             killed = run.data.tags.get("bnsweep.status") == "killed"
@@ -116,7 +121,13 @@ def _close_killed(client: MlflowClient, run_id: str) -> None:
 def _search(client: MlflowClient, experiment: str, condition: str) -> Iterator[Run]:
     token: str | None = None
     while True:
-        page = client.search_runs([experiment], condition, max_results=PAGE, page_token=token)
+        page = client.search_runs(
+            [experiment],
+            condition,
+            order_by=["attributes.start_time"],
+            max_results=PAGE,
+            page_token=token,
+        )
         yield from page
         token = page.token
         if not token:

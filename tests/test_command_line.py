@@ -2,10 +2,17 @@ import itertools
 
 import pytest
 from hydra.errors import MissingConfigException
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnsweep.command_line import expand, explain, logspace, take_out_secrets, working_environment
+from bnsweep.command_line import (
+    expand,
+    explain,
+    logspace,
+    options_first,
+    take_out_secrets,
+    working_environment,
+)
 from bnsweep.config import ConfigError
 
 
@@ -29,6 +36,24 @@ def test_other_arguments_stay_as_they_are():
 
 
 @pytest.mark.parametrize(
+    ("given", "sorted_"),
+    [
+        ("a=1 -m b=2", "-m a=1 b=2"),
+        ("a=1 --config-dir x b=2 --multirun", "--config-dir x --multirun a=1 b=2"),
+        ("a=1 --config-dir x=y b=2", "--config-dir x=y a=1 b=2"),
+        ("a=1 --config-dir=x b=2", "--config-dir=x a=1 b=2"),
+        ("b=2 --cfg job a=1", "--cfg job b=2 a=1"),
+        ("a=1 --info", "--info=all a=1"),
+        ("--info defaults a=1", "--info defaults a=1"),
+        ("--info a=1", "--info=all a=1"),
+        ("plain -m +a=1 ~b", "-m plain +a=1 ~b"),
+    ],
+)
+def test_options_come_first_with_their_values(given, sorted_):
+    assert options_first(given.split()) == sorted_.split()
+
+
+@pytest.mark.parametrize(
     "text", ["logspace()", "logspace(1,2)", "logspace(0,1,0)", "logspace(0,1,2.5)",
              "logspace(a,b,c)", "logspace(0,999,3)", "logspace(nan,1,2)", "logspace(0,1,1e9)"]
 )  # fmt: skip
@@ -37,6 +62,7 @@ def test_a_logspace_that_cannot_be_is_named(text):
         expand([f"weight_std={text}"])
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_expansion_of_any_text_gives_a_value_or_a_clear_error(text):
     try:
@@ -47,6 +73,7 @@ def test_expansion_of_any_text_gives_a_value_or_a_clear_error(text):
         assert result.startswith("weight_std=")
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats() | st.integers(-400, 400), min_size=3, max_size=3))
 def test_expansion_of_any_numbers_gives_finite_ones_or_a_clear_error(numbers):
     call = "logspace({},{},{})".format(*numbers)

@@ -109,6 +109,32 @@ def test_a_thousand_finished_runs_cost_a_handful_of_queries(tracker, monkeypatch
     assert len(calls) <= 3
 
 
+@pytest.mark.parametrize("epochs", [2, 200])
+def test_a_short_run_costs_few_calls_to_the_store(tracker, tmp_path, monkeypatch, epochs):
+    parent = tracker.start_sweep("a sweep", {})
+    finish(start(tracker, tmp_path, fingerprint="first", parent=parent), tmp_path)
+    store = type(tracker.client._tracking_client.store)
+    calls = []
+    for name in vars(store):
+        if name.startswith(("create_", "log_", "set_", "update_", "get_", "search_")):
+            original = getattr(store, name)
+
+            def counted(*args, original=original, name=name, **kwargs):
+                calls.append(name)
+                return original(*args, **kwargs)
+
+            monkeypatch.setattr(store, name, counted)
+    for name in ("config.yaml", "history.json", "weights.npz"):
+        (tmp_path / name).write_text("{}")
+    log = start(tracker, tmp_path, fingerprint="counted", parent=parent)
+    finish(log, tmp_path, losses=[1.0] * epochs)
+    log_calls = calls[: calls.index("get_run", calls.index("update_run_info"))]
+    assert log_calls.count("create_run") == log_calls.count("update_run_info") == 1
+    # Parameters at the start, metrics at the end, and here and there a thousand of them.
+    assert log_calls.count("log_batch") == 2
+    assert len(log_calls) <= 10, log_calls
+
+
 def test_only_complete_runs_count_as_done(tracker, tmp_path):
     finish(start(tracker, tmp_path, fingerprint="done"), tmp_path)
     finish(start(tracker, tmp_path, fingerprint="broken"), tmp_path, status="failed")

@@ -40,6 +40,12 @@ def swept(module_shell, alone):
                 **environment,
             )
             assert module_shell.output.returncode == 1, module_shell.output.stderr
+            module_shell.resumed = module_shell(
+                *("-m", *SWEEP, RAY, f"hydra.launcher.ray.init.address={address}"),
+                *("resume=true", "output_dir=elsewhere"),
+                MLFLOW_TRACKING_URI=server.uri,
+                **environment,
+            )
         yield server
     finally:
         server.kill()
@@ -56,6 +62,17 @@ def histories(output_dir: Path):
     return found
 
 
+def sweeps(server):
+    """Return the parent runs: of the sweep, and of the resumed one."""
+    return sorted(
+        server.runs("bnsweep", "tags.`bnsweep.role` = 'sweep'"), key=lambda r: r.info.start_time
+    )
+
+
+def runs_of(server, parent):
+    return server.runs("bnsweep", f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+
+
 def test_the_numbers_are_those_of_one_process(module_shell, swept, alone):
     far = histories(module_shell.folder / "outputs")
     assert sorted(far) == [0.01, 0.02, 0.04, 0.5]
@@ -68,12 +85,11 @@ def test_a_worker_kept_its_files_to_itself(module_shell, swept):
 
 
 def test_the_store_holds_parent_and_children(swept):
-    (parent,) = swept.runs("bnsweep", "tags.`bnsweep.role` = 'sweep'")
-    children = swept.runs("bnsweep", "tags.`bnsweep.role` = 'run'")
+    parent, _ = sweeps(swept)
+    children = runs_of(swept, parent)
     assert parent.info.status == "FAILED"
     assert parent.data.metrics["runs_finished"] == 3
     assert parent.data.metrics["runs_failed"] == 1
-    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     status = {run.data.params["optimizer.lr"]: run.info.status for run in children}
     assert status == {"0.01": "FINISHED", "0.5": "FAILED", "0.02": "FINISHED", "0.04": "FINISHED"}
     for run in children:
@@ -83,20 +99,28 @@ def test_the_store_holds_parent_and_children(swept):
 
 
 def test_the_commit_is_the_drivers(swept):
-    (parent,) = swept.runs("bnsweep", "tags.`bnsweep.role` = 'sweep'")
+    parent, _ = sweeps(swept)
     names = ("mlflow.source.name", "mlflow.source.git.commit", "mlflow.user")
     expected = [parent.data.tags.get(name) for name in names]
     assert expected[0].endswith("__main__.py")
-    for run in swept.runs("bnsweep", "tags.`bnsweep.role` = 'run'"):
+    for run in runs_of(swept, parent):
         assert [run.data.tags.get(name) for name in names] == expected
 
 
 def test_the_failed_run_says_why(swept):
     from mlflow import MlflowClient
 
-    (run,) = swept.runs("bnsweep", "attributes.status = 'FAILED' and tags.`bnsweep.role` = 'run'")
+    (run,) = (run for run in runs_of(swept, sweeps(swept)[0]) if run.info.status == "FAILED")
     client = MlflowClient(tracking_uri=swept.uri)
     assert "error.txt" in [file.path for file in client.list_artifacts(run.info.run_id)]
+
+
+def test_what_is_done_is_not_done_again(module_shell, swept):
+    assert module_shell.resumed.returncode == 1, module_shell.resumed.stderr
+    _, again = sweeps(swept)
+    assert again.data.metrics["runs_reused"] == 3
+    assert again.data.metrics["runs_failed"] == 1
+    assert [run.data.params["optimizer.lr"] for run in runs_of(swept, again)] == ["0.5"]
 
 
 def test_ray_on_this_machine_with_a_database_file(module_shell, alone):

@@ -131,6 +131,13 @@ def test_cfg_job_is_a_configuration_that_can_be_read(shell):
     assert config["optimizer"]["lr"] == 0.001
 
 
+def test_an_option_may_stand_between_overrides(shell):
+    done = shell("optimizer=adam", "--cfg", "job", "weight_std=he")
+    assert done.returncode == 0, done.stderr
+    assert "Adam" in done.stdout
+    assert "weight_std: he" in done.stdout
+
+
 def test_info_names_the_plugins_and_the_folders(shell):
     done = shell("--info")
     assert done.returncode == 0

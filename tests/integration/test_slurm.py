@@ -71,6 +71,14 @@ def test_the_store_holds_parent_and_children(swept):
     assert {run.data.tags.get(name) for run in children} == {parent.data.tags.get(name)}
 
 
+def test_what_is_done_is_not_done_again(swept, slurm):
+    done = swept("-m", *SWEEP, *SLURM, "resume=true", **slurm)
+    assert done.returncode == 1, done.stderr
+    (again,) = swept.runs("tags.`bnsweep.role` = 'sweep' and metrics.runs_reused = 2")
+    (run,) = swept.runs(f"tags.`mlflow.parentRunId` = '{again.info.run_id}'")
+    assert run.data.params["optimizer.lr"] == "0.5"
+
+
 def test_ctrl_c_empties_the_queue_and_closes_the_runs(shell, slurm):
     prepare(shell.folder)
     waiting = (*SCRIPTED, "optimizer.lr=0.20,0.21,0.22,0.23")
