@@ -29,7 +29,7 @@ class Composer:
         loader: Hydra's own.
 
     Attributes:
-        value_keys: the keys that set a value and so change nothing of what else is composed.
+        value_keys: the swept keys that set a value and change nothing of what else is composed.
     """
 
     def __init__(self, loader: ConfigLoader) -> None:
@@ -38,10 +38,10 @@ class Composer:
         self.value_keys: set[str] = set()
 
     def parse(self, overrides: Iterable[str]) -> list[Override]:
-        """Return `overrides` parsed, and remember which of them set values alone."""
+        """Return `overrides` parsed, and remember which of them sweep values alone."""
         parser = OverridesParser.create(config_loader=self._loader)
         parsed = parser.parse_overrides(list(overrides))
-        self.value_keys |= {o.key_or_group for o in parsed if self._sets_value(o)}
+        self.value_keys |= {o.key_or_group for o in parsed if self._sweeps_values(o)}
         return parsed
 
     def load_sweep_config(self, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -72,8 +72,8 @@ class Composer:
             _composed[place] = self._loader.load_sweep_config(master, list(structure))
         return _composed[place]
 
-    def _sets_value(self, override: Override) -> bool:
-        if override.is_add() or override.is_force_add() or override.is_delete():
+    def _sweeps_values(self, override: Override) -> bool:
+        if override.is_add() or override.is_force_add() or not override.is_sweep_override():
             return False
         key = override.key_or_group
         if key.startswith("hydra.") or override.package is not None or key == "experiment":

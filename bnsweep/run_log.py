@@ -1,12 +1,13 @@
 """What one run writes to the tracking store, and what happens when the store is away."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, RunTag
+from mlflow.entities import Metric, Param, RunTag
 
 from bnsweep import results
 from bnsweep.no_tracking import NoLog
@@ -15,10 +16,10 @@ from bnsweep.secrecy import first_line, without_secret
 
 log = logging.getLogger(__name__)
 
-# A record stands in the store within two seconds: written at once if the next would be late.
+# A record stands in the store within two seconds.
 FLUSH_SECONDS = 1.0
-# MLflow takes at most 1000 metrics a call.
-BATCH_METRICS = 900
+# MLflow takes at most 1000 metrics, parameters and tags a call.
+BATCH_METRICS = 800
 # A store that failed is asked again after this many seconds.
 RETRY_SECONDS = 60.0
 ARTIFACTS = ("config.yaml", results.HISTORY_FILE, results.WEIGHTS_FILE, results.ERROR_FILE)
@@ -33,40 +34,54 @@ MLFLOW_STATUS = {
 class RunLog(NoLog):
     """What one run writes to the store, in as few calls as keep it live.
 
-    A store that fails is left alone for the rest of the run: training goes on, and what lies
-    on disk is enough to log the run later.
+    What waits is sent every `FLUSH_SECONDS`, beside the training, and at the end: a run that is
+    shorter is one call. A store that fails is left alone for the rest of the run: training goes
+    on, and what lies on disk is enough to log the run later.
 
     Args:
         client: of the store.
         uri: of the store.
         run_id: of the run there.
+        params: of the run.
+        metrics: that are known from the start.
     """
 
-    def __init__(self, client: MlflowClient, uri: str, run_id: str) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        uri: str,
+        run_id: str,
+        *,
+        params: Sequence[Param] = (),
+        metrics: Sequence[Metric] = (),
+    ) -> None:
         super().__init__(run_id, complete=False)
         self._id = run_id
         self._client = client
         self._uri = uri
         self._lost = False
-        self._waiting: list[Metric] = []
-        self._flushed = self._last = time.monotonic()
+        self._params = params
+        self._waiting = list(metrics)
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._sender = threading.Thread(target=self._send, daemon=True)
+        self._sender.start()
 
     def epoch(self, record: EpochRecord) -> None:
-        """Log the finite metrics of an epoch, at once or with those of the next ones."""
+        """Let the finite metrics of an epoch be logged, soon."""
         if self._lost:
             return
-        now, stamp = time.monotonic(), int(time.time() * 1000)
-        self._waiting += [
-            Metric(key, value, stamp, record.epoch) for key, value in record.metrics().items()
-        ]
-        took, self._last = now - self._last, now
-        if now + took - self._flushed > FLUSH_SECONDS:
-            self._attempt(self._flush)
+        stamp = int(time.time() * 1000)
+        with self._lock:
+            self._waiting += [
+                Metric(key, value, stamp, record.epoch) for key, value in record.metrics().items()
+            ]
 
     def end(self, result: RunResult, folder: Path) -> None:
         """Log the outcome and the artifacts in `folder`, and close the run."""
-        if not self._lost:
-            self._attempt(lambda: self._end(result, folder))
+        self._over.set()
+        self._sender.join()
+        self._attempt(lambda: self._end(result, folder))
 
     def _end(self, result: RunResult, folder: Path) -> None:
         stamp = int(time.time() * 1000)
@@ -84,14 +99,22 @@ class RunLog(NoLog):
         self._client.set_terminated(self._id, MLFLOW_STATUS[result.status])
         self.complete = True
 
+    def _send(self) -> None:
+        while not self._over.wait(FLUSH_SECONDS):
+            self._attempt(self._flush)
+
     def _flush(self, tags: Sequence[RunTag] = ()) -> None:
-        while self._waiting or tags:
-            batch = self._waiting[:BATCH_METRICS]
-            self._client.log_batch(self._id, metrics=batch, tags=tags)
-            self._waiting, tags = self._waiting[BATCH_METRICS:], ()
-        self._flushed = time.monotonic()
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            params, self._params = self._params, ()
+        while waiting or params or tags:
+            batch, waiting = waiting[:BATCH_METRICS], waiting[BATCH_METRICS:]
+            self._client.log_batch(self._id, metrics=batch, params=params, tags=tags)
+            params, tags = (), ()
 
     def _attempt(self, call: Callable[[], None]) -> None:
+        if self._lost:
+            return
         try:
             call()
         except Exception as error:

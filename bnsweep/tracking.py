@@ -159,7 +159,7 @@ class MlflowTracker(NoTracker):
         folder: Path,
     ) -> NoLog:
         """Open a run. A store that fails costs the records in it, never the run."""
-        from mlflow.entities import Param, RunTag
+        from mlflow.entities import Param
 
         from bnsweep.run_log import Outage, RunLog
 
@@ -175,19 +175,19 @@ class MlflowTracker(NoTracker):
                 tags |= self._inherited_tags(parent) | {"mlflow.parentRunId": parent}
             else:
                 tags |= run_facts.source_tags() | processes.here()
-            run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
             flat = parameters(config, options)
-            self.client.log_batch(
+            if swept:
+                tags["mlflow.note.content"] = run_facts.note_of(flat, swept)
+            run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
+            if dataset is not None:
+                self._log_data(run.info.run_id, dataset)
+            return RunLog(
+                self.client,
+                self.uri,
                 run.info.run_id,
                 params=[Param(key, str(value)) for key, value in flat.items()],
                 metrics=run_facts.swept_metrics(flat, swept),
-                tags=[RunTag("mlflow.note.content", run_facts.note_of(flat, swept))]
-                if swept
-                else [],
             )
-            if dataset is not None:
-                self._log_data(run.info.run_id, dataset)
-            return RunLog(self.client, self.uri, run.info.run_id)
         except Exception as error:
             Outage.begin(self.uri, error)
             return NoLog(complete=False)

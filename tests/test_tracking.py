@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -37,6 +38,13 @@ def tracker(tmp_path_factory):
     return tracker
 
 
+def wait_until(true, what):
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, f"not within a minute: {what}"
+        time.sleep(0.02)
+
+
 def start(tracker, folder, *, fingerprint, parent=None, swept=("weight_std", "model")):
     return tracker.start_run(
         "a run",
@@ -56,6 +64,12 @@ def finish(log, folder, status="finished", losses=(2.0, 1.0)):
         log.epoch(record)
     log.end(RunResult(status, "", CONFIG, OPTIONS, epochs=epochs, train_seconds=3.0), folder)
     return tracker_run(log)
+
+
+def die(log):
+    """Let a run end as if its process had been killed."""
+    log._over.set()
+    log._sender.join()
 
 
 def tracker_run(log):
@@ -109,7 +123,7 @@ def test_a_thousand_finished_runs_cost_a_handful_of_queries(tracker, monkeypatch
     assert len(calls) <= 3
 
 
-@pytest.mark.parametrize("epochs", [2, 200])
+@pytest.mark.parametrize("epochs", [2, 150])
 def test_a_short_run_costs_few_calls_to_the_store(tracker, tmp_path, monkeypatch, epochs):
     parent = tracker.start_sweep("a sweep", {})
     finish(start(tracker, tmp_path, fingerprint="first", parent=parent), tmp_path)
@@ -130,8 +144,8 @@ def test_a_short_run_costs_few_calls_to_the_store(tracker, tmp_path, monkeypatch
     finish(log, tmp_path, losses=[1.0] * epochs)
     log_calls = calls[: calls.index("get_run", calls.index("update_run_info"))]
     assert log_calls.count("create_run") == log_calls.count("update_run_info") == 1
-    # Parameters at the start, metrics at the end, and here and there a thousand of them.
-    assert log_calls.count("log_batch") == 2
+    # Parameters, metrics and the outcome at once.
+    assert log_calls.count("log_batch") == 1
     assert len(log_calls) <= 10, log_calls
 
 
@@ -147,6 +161,8 @@ def test_open_runs_of_a_sweep_are_closed_or_replaced(tracker, tmp_path):
     folders = {name: tmp_path / name for name in ("whole", "half", "again")}
     logs = {n: start(tracker, f, fingerprint=n, parent=parent) for n, f in folders.items()}
     finish(logs["whole"], tmp_path)
+    for name in ("half", "again"):
+        die(logs[name])
     whole, partial = tracker.close_children(parent, replaced={str(folders["again"])})
     assert whole == {str(folders["whole"]): logs["whole"].run_id}
     assert partial == {str(folders["half"]): logs["half"].run_id}
@@ -190,6 +206,19 @@ def test_runs_that_a_closed_sweep_left_open_are_closed(tracker, tmp_path):
     assert tracker_run(child).info.status == "KILLED"
 
 
+def test_a_run_can_be_watched_while_it_goes_on(tracker, tmp_path):
+    log = start(tracker, tmp_path, fingerprint="watched")
+    log.epoch(EpochRecord(0, 2.0, 0.5, 2.0, 0.25))
+
+    def seen():
+        data = tracker_run(log).data
+        return data.metrics.get("train_loss") == 2.0 and data.params.get("weight_std") == "0.01"
+
+    wait_until(seen, "parameters and the first epoch are there")
+    assert tracker_run(log).info.status == "RUNNING"
+    finish(log, tmp_path)
+
+
 def test_an_experiment_may_be_named_by_a_number(tracker):
     other = MlflowTracker(uri=tracker.uri, experiment=500, output_dir="unused")
     other.prepare()
@@ -208,12 +237,13 @@ def test_a_store_that_failed_is_left_alone_for_a_while(tmp_path, monkeypatch, ca
             self.calls += 1
             raise OSError("http://user:password@host/ is away")
 
-    monkeypatch.setattr(run_log, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(run_log, "FLUSH_SECONDS", 0.01)
     client = Broken()
     log = run_log.RunLog(client, "http://user:password@host", "id")
     finish_quietly = RunResult("finished", "", CONFIG, OPTIONS)
     for epoch in range(3):
         log.epoch(EpochRecord(epoch, 1.0, 0.5, 1.0, 0.5))
+        wait_until(lambda: client.calls, "the store has failed")
     log.end(finish_quietly, tmp_path)
     assert client.calls == 1
     assert not log.complete
