@@ -154,7 +154,11 @@ def timed_sweep(overrides: list[str]) -> None:
 
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-    from bnsweep import app, experiment, figures, report, run_log, tracking
+    from bnsweep import app, experiment
+    from bnsweep.figures import run as figures
+    from bnsweep.report import report
+    from bnsweep.tracking import mlflow_tracker as tracking
+    from bnsweep.tracking import run_log
 
     timed(ConfigLoaderImpl, "load_configuration", "composing")
     timed(ConfigLoaderImpl, "load_sweep_config", "composing")

@@ -20,12 +20,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep import command_line
 from bnsweep.build import build_experiment, chosen_options, load_dataset, make_tracker, plain
-from bnsweep.cluster import worker_environment
 from bnsweep.config import GROUPS, fingerprint, flatten, result_part, run_name
 from bnsweep.errors import IncompleteError, UserError
-from bnsweep.interrupts import Interrupts
-from bnsweep.local_workers import follow
 from bnsweep.secrecy import without_secrets
+from bnsweep.sweep.cluster import worker_environment
+from bnsweep.sweep.interrupts import Interrupts
+from bnsweep.sweep.local_workers import follow
 from hydra_plugins.bnsweep_sweeper import BnsweepSweeper
 
 STOP_FILE = "stop"
@@ -89,7 +89,7 @@ class CheckBeforeRun(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Leave the program where the run cannot be done, or is done already."""
         try:
-            from bnsweep.plan import single
+            from bnsweep.sweep.plan import single
 
             job, tracker = single(config), make_tracker(config)
             tracker.keep_secrets(config)
@@ -102,7 +102,7 @@ class CheckBeforeRun(Callback):
 
 def _is_done(job: Any, tracker: Any, output_dir: Path) -> bool:
     """Tell whether a run is done already, and log it if only the disk knows of it."""
-    from bnsweep.resume import find_done, log_from_disk
+    from bnsweep.sweep.resume import find_done, log_from_disk
 
     outcomes = find_done([job], tracker, output_dir)
     if job.number not in outcomes.reused:

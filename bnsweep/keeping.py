@@ -47,7 +47,7 @@ def keep(
 
 def _draw(result: RunResult, folder: Path) -> None:
     # matplotlib takes a third of a second to import: not before there is something to draw.
-    from bnsweep import figures
+    from bnsweep.figures import run as figures
 
     figures.save(figures.learning_curves(result), folder / "learning_curves.png")
     figures.save(figures.activation_distributions(result), folder / "activations.png")

@@ -4,7 +4,7 @@ import pytest
 from made_up import result, sweep
 
 from bnsweep.comparison import compare
-from bnsweep.thinning import spread_lines, thinned
+from bnsweep.figures.thinning import spread_lines, thinned
 
 
 def texts(comparison):

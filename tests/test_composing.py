@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from bnsweep.app import config_folder, prepare_hydra
-from bnsweep.composing import Composer
+from bnsweep.sweep.composing import Composer
 
 SWEEPS = [
     ["weight_std=1,0.1", "model=batchnorm,plain"],

@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 from bnsweep import config
 from bnsweep.app import config_folder, prepare_hydra
 from bnsweep.build import plain
-from bnsweep.report import FIGURES
+from bnsweep.report.report import FIGURES
 
 NAMES = ("activations", "figure_6_18", "learning_rate", "overfitting")
 

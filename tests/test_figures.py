@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from made_up import result, sweep
 
-from bnsweep import activation_grid, figures, report, sweep_figures, value_figures
-from bnsweep.sheet import DASHES
-from bnsweep.sweep_figures import SWEEP_FIGURES
+from bnsweep.figures import activation_grid
+from bnsweep.figures import run as figures
+from bnsweep.figures import sweep as sweep_figures
+from bnsweep.figures import values as value_figures
+from bnsweep.figures.sheet import DASHES
+from bnsweep.figures.sweep import SWEEP_FIGURES
+from bnsweep.report import report
 
 NORMAL = np.random.default_rng(0).standard_normal(2000)
 SCALES = [10.0 ** (-4 * k / 15) for k in range(16)]
@@ -229,5 +233,5 @@ def test_the_names_that_a_config_may_use_are_those_of_the_figures():
 
 
 def test_drawing_leaves_pyplot_alone():
-    code = "import sys, bnsweep.sweep_figures; assert 'matplotlib.pyplot' not in sys.modules"
+    code = "import sys, bnsweep.figures.sweep; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,7 +13,7 @@ import pytest
 
 import bnsweep
 from bnsweep.data import digits
-from bnsweep.stored import ReadingError
+from bnsweep.reading.store import ReadingError
 
 GUIDE = Path(__file__).parent.parent / "docs" / "reading.md"
 SMALL = ("model.hidden_sizes=[8,4]", "training.epochs=2", "hydra/launcher=basic")

@@ -5,7 +5,7 @@ import pytest
 from made_up import result, sweep
 
 from bnsweep.errors import UserError
-from bnsweep.report import MAX_NOTE, counts, write_report
+from bnsweep.report.report import MAX_NOTE, counts, write_report
 
 MODELS = ["batchnorm", "plain"]
 

@@ -6,9 +6,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from bnsweep.app import config_folder, prepare_hydra
-from bnsweep.composing import Composer
 from bnsweep.config import ConfigError
-from bnsweep.plan import plan
+from bnsweep.sweep.composing import Composer
+from bnsweep.sweep.plan import plan
 
 
 class CountingLoader:

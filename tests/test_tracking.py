@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bnsweep import processes, run_log
+from bnsweep import processes
 from bnsweep.data import digits
 from bnsweep.results import EpochRecord, RunResult
 from bnsweep.secrecy import has_secret, without_secret, without_secrets
-from bnsweep.tracking import MlflowTracker
+from bnsweep.tracking import run_log
+from bnsweep.tracking.mlflow_tracker import MlflowTracker
 
 CONFIG = {
     "data": {"_target_": "d", "train_size": 10},

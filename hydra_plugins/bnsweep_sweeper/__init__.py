@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 
 class BnsweepSweeper(Sweeper):
-    """Run the product of all choices on the command line; `bnsweep.sweep` does the work.
+    """Run the product of all choices on the command line; `bnsweep.sweep.sweep` does the work.
 
     Args:
         params: the default sweep: override keys to their choices, as text.
@@ -31,7 +31,7 @@ class BnsweepSweeper(Sweeper):
         # Hydra imports every plugin at each start, for --help too: so the rest comes late.
         from hydra.core.plugins import Plugins
 
-        from bnsweep.composing import Composer
+        from bnsweep.sweep.composing import Composer
 
         self.config = config
         self.composer = Composer(hydra_context.config_loader)
@@ -44,7 +44,7 @@ class BnsweepSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Sequence[Any]:
         """Run the sweep that `arguments` and the default sweep describe."""
-        from bnsweep.sweep import run_sweep
+        from bnsweep.sweep.sweep import run_sweep
 
         assert self.config is not None
         defaults = [f"{key}={value}" for key, value in self.params.items()]

@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from bnsweep import sqlite_store
+from bnsweep.tracking import sqlite_store
 
 PATIENCE = 400.0
 

@@ -11,9 +11,9 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from bnsweep import results
-from bnsweep.cluster import Workers
-from bnsweep.jobs import Job, Outcomes, recorded
 from bnsweep.secrecy import first_line, has_secret
+from bnsweep.sweep.cluster import Workers
+from bnsweep.sweep.jobs import Job, Outcomes, recorded
 
 MAX_DEATHS = 2
 

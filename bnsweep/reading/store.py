@@ -4,10 +4,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from bnsweep import sqlite_store
 from bnsweep.errors import UserError
 from bnsweep.secrecy import first_line
-from bnsweep.tracking import MlflowTracker
+from bnsweep.tracking import sqlite_store
+from bnsweep.tracking.mlflow_tracker import MlflowTracker
 
 
 class ReadingError(UserError):
@@ -53,7 +53,7 @@ class Store:
 
     def children(self, parent: str) -> dict[str, dict[str, str]]:
         """Return the tags of a sweep's runs by their ids, the first one first."""
-        from bnsweep import stored_runs
+        from bnsweep.tracking import stored_runs
 
         client = self._tracker.client
         experiment = client.get_run(parent).info.experiment_id

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from bnsweep import claims, gaps, measures
+from bnsweep import measures
 from bnsweep.comparison import Axis, Line, SweepRun, compare, swept_axes
 from bnsweep.labels import Value, look_up, setting
-from bnsweep.markdown import listing, table, with_range
 from bnsweep.measures import IN_PART, LEARNS, TARGET
+from bnsweep.report import claims, gaps
+from bnsweep.report.markdown import listing, table, with_range
 
 MAX_ROWS = 40
 MAX_COLUMNS = 4

@@ -24,12 +24,13 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
-from bnsweep import measures, results, scales
+from bnsweep import measures, results
+from bnsweep.figures import scales
+from bnsweep.figures.panel import Panel
+from bnsweep.figures.scales import Floats, Scale
+from bnsweep.figures.sheet import COLORS, DASHES, Sheet, Stroke, Text
 from bnsweep.labels import look_up, setting
-from bnsweep.panel import Panel
 from bnsweep.results import Histogram, RunResult
-from bnsweep.scales import Floats, Scale
-from bnsweep.sheet import COLORS, DASHES, Sheet, Stroke, Text
 
 DPI = 110
 FONTS = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf")

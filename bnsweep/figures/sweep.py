@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 
-from bnsweep import measures, scales
-from bnsweep.activation_grid import activations
+from bnsweep import measures
 from bnsweep.comparison import SweepRun, compare
-from bnsweep.drawing import draw_course, grid, last_epoch, legend_of, remarks_on, stroke_of
-from bnsweep.figures import Figure, draw
-from bnsweep.panel import Panel
-from bnsweep.sheet import COLORS, DASHES, MARKERS, Stroke
-from bnsweep.thinning import spread_lines, thinned
-from bnsweep.value_figures import epochs_to_target, final_accuracy
+from bnsweep.figures import scales
+from bnsweep.figures.activation_grid import activations
+from bnsweep.figures.drawing import draw_course, grid, last_epoch, legend_of, remarks_on, stroke_of
+from bnsweep.figures.panel import Panel
+from bnsweep.figures.run import Figure, draw
+from bnsweep.figures.sheet import COLORS, DASHES, MARKERS, Stroke
+from bnsweep.figures.thinning import spread_lines, thinned
+from bnsweep.figures.values import epochs_to_target, final_accuracy
 
 MAX_PANELS = 64
 MAX_COMBINATIONS = 8

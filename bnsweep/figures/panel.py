@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bnsweep.scales import Floats, Scale
-from bnsweep.sheet import CHARACTER, EDGE, GRID, INK, SOFT, Sheet, Stroke, Text
+from bnsweep.figures.scales import Floats, Scale
+from bnsweep.figures.sheet import CHARACTER, EDGE, GRID, INK, SOFT, Sheet, Stroke, Text
 
 
 @dataclass(frozen=True)

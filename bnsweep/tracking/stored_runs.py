@@ -9,8 +9,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from bnsweep import processes
-from bnsweep.no_tracking import ChildRun, StoredRun
 from bnsweep.secrecy import first_line
+from bnsweep.tracking.no_tracker import ChildRun, StoredRun
 
 PAGE = 1000
 PARENT = "mlflow.parentRunId"

@@ -10,8 +10,8 @@ import numpy as np
 
 from bnsweep import results
 from bnsweep.network import Network
-from bnsweep.past_runs import PastRun, runs_of_folder, runs_of_store
-from bnsweep.stored import ReadingError, Store
+from bnsweep.reading.past_runs import PastRun, runs_of_folder, runs_of_store
+from bnsweep.reading.store import ReadingError, Store
 
 if TYPE_CHECKING:
     from pandas import DataFrame

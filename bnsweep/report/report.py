@@ -11,7 +11,7 @@ from bnsweep import results
 from bnsweep.comparison import SweepRun
 from bnsweep.errors import UserError
 from bnsweep.labels import frozen
-from bnsweep.summary import SECTIONS, summarise
+from bnsweep.report.summary import SECTIONS, summarise
 
 __all__ = ["FIGURES", "Report", "SweepRun", "counts", "write_report"]
 
@@ -111,8 +111,8 @@ def _draw(runs: Sequence[SweepRun], folder: Path, names: Sequence[str]) -> tuple
     if not any(run.ended for run in runs):
         return ()
     # matplotlib takes a third of a second to import: not before there is something to draw.
-    from bnsweep.figures import save
-    from bnsweep.sweep_figures import SWEEP_FIGURES
+    from bnsweep.figures.run import save
+    from bnsweep.figures.sweep import SWEEP_FIGURES
 
     paths = []
     for name in names:

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from bnsweep import results
 from bnsweep.errors import UserError
-from bnsweep.jobs import Job, recorded
+from bnsweep.sweep.jobs import Job, recorded
 
 # What a worker needs of the driver's environment, and no more: there are secrets in the rest.
 PREFIXES = ("MLFLOW_", "DO_NOT_TRACK")

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bnsweep.scales import Floats
+from bnsweep.figures.scales import Floats
 
 # Okabe and Ito's palette, told apart by colour-blind eyes too; without its yellow, which white
 # paper swallows.

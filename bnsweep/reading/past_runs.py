@@ -10,8 +10,8 @@ from typing import Any
 from bnsweep import results
 from bnsweep.config import RESULT_KEYS, parameters, run_name
 from bnsweep.labels import frozen
+from bnsweep.reading.store import ReadingError, Store
 from bnsweep.results import RunResult
-from bnsweep.stored import ReadingError, Store
 
 TABLE = "results.csv"
 

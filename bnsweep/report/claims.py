@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from bnsweep import measures
 from bnsweep.comparison import Axis, Comparison, Line
 from bnsweep.labels import Value
-from bnsweep.markdown import listing
 from bnsweep.measures import LEARNS, TARGET, Spread
+from bnsweep.report.markdown import listing
 
 HOLDS, FAILS = "holds", "does not hold here"
 UNDECIDED = "is undecided, the difference being within the spread of the seeds"

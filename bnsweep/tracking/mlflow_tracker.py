@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnsweep import processes, run_facts, sqlite_store, ui_view
+from bnsweep import processes
 from bnsweep.config import parameters
-from bnsweep.no_tracking import ChildRun, NoLog, NoTracker, StoredRun, TrackingError
 from bnsweep.secrecy import first_line, has_secret, without_secret
+from bnsweep.tracking import run_facts, sqlite_store, ui_view
+from bnsweep.tracking.no_tracker import ChildRun, NoLog, NoTracker, StoredRun, TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -106,7 +107,7 @@ class MlflowTracker(NoTracker):
 
     def try_again(self) -> None:
         """Ask a store again that failed a moment ago."""
-        from bnsweep.run_log import Outage
+        from bnsweep.tracking.run_log import Outage
 
         Outage.end(self.uri)
 
@@ -131,7 +132,7 @@ class MlflowTracker(NoTracker):
         """Close a parent run with its counts, its note and the report in `folder`."""
         from mlflow.entities import Metric, RunTag
 
-        from bnsweep.run_log import MLFLOW_STATUS
+        from bnsweep.tracking.run_log import MLFLOW_STATUS
 
         now = int(time.time() * 1000)
         with self._explained():
@@ -161,7 +162,7 @@ class MlflowTracker(NoTracker):
         """Open a run. A store that fails costs the records in it, never the run."""
         from mlflow.entities import Param
 
-        from bnsweep.run_log import Outage, RunLog
+        from bnsweep.tracking.run_log import Outage, RunLog
 
         if Outage.lasts(self.uri):
             return NoLog(complete=False)
@@ -205,7 +206,7 @@ class MlflowTracker(NoTracker):
 
     def complete_runs(self) -> dict[str, StoredRun]:
         """Return the finished and diverged runs of the experiment by their fingerprints."""
-        from bnsweep import stored_runs
+        from bnsweep.tracking import stored_runs
 
         with self._explained():
             return stored_runs.complete(self.client, self.experiment_id)
@@ -216,13 +217,13 @@ class MlflowTracker(NoTracker):
         Raises:
             OSError: it cannot be had.
         """
-        from bnsweep import stored_runs
+        from bnsweep.tracking import stored_runs
 
         return stored_runs.history(self.uri, run)
 
     def children(self, parent: str, *, ended_since: int = 0) -> list[ChildRun]:
         """Return the runs of a sweep; given a time in milliseconds, those that ended since."""
-        from bnsweep import stored_runs
+        from bnsweep.tracking import stored_runs
 
         with self._explained():
             return stored_runs.children(
@@ -233,7 +234,7 @@ class MlflowTracker(NoTracker):
         self, parent: str, *, replaced: Collection[str]
     ) -> tuple[dict[str, str], dict[str, str]]:
         """End the runs of a sweep that nobody works on any more; see `NoTracker`."""
-        from bnsweep import stored_runs
+        from bnsweep.tracking import stored_runs
 
         with self._explained():
             return stored_runs.close_children(
@@ -242,7 +243,7 @@ class MlflowTracker(NoTracker):
 
     def close_dead_sweeps(self) -> None:
         """End what drivers of this host left open when they died."""
-        from bnsweep import stored_runs
+        from bnsweep.tracking import stored_runs
 
         with self._explained():
             stored_runs.close_dead_sweeps(self.client, self.experiment_id)

@@ -3,10 +3,10 @@
 from itertools import product
 
 from bnsweep import measures
-from bnsweep.claims import FAILS, HOLDS, UNDECIDED, verdict
 from bnsweep.comparison import Comparison, Line
-from bnsweep.markdown import table, with_range
 from bnsweep.measures import LEARNS, Spread
+from bnsweep.report.claims import FAILS, HOLDS, UNDECIDED, verdict
+from bnsweep.report.markdown import table, with_range
 
 MAX_VALUES, MAX_CHANGES, MAX_PAIRS = 4, 16, 8
 

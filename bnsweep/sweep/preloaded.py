@@ -4,7 +4,9 @@ import gc
 
 import mlflow.store.tracking.sqlalchemy_store
 
-from bnsweep import app, experiment, figures, keeping, run_log
+from bnsweep import app, experiment, keeping
+from bnsweep.figures import run as figures
+from bnsweep.tracking import run_log
 
 __all__ = ["app", "experiment", "figures", "keeping", "mlflow", "run_log"]
 

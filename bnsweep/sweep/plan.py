@@ -8,9 +8,9 @@ from hydra.core.override_parser.types import Override, Transformer
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnsweep.build import chosen_options, load_dataset, plain
-from bnsweep.composing import Composer
 from bnsweep.config import ConfigError, check, fingerprint, flatten, result_part
-from bnsweep.jobs import Job
+from bnsweep.sweep.composing import Composer
+from bnsweep.sweep.jobs import Job
 
 MAX_RUNS = 100_000
 

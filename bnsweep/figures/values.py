@@ -6,16 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from bnsweep import measures, scales
+from bnsweep import measures
 from bnsweep.comparison import Comparison, SweepRun, compare
-from bnsweep.drawing import WIDTH, last_epoch, legend_of, remarks_on, stroke_of
-from bnsweep.figures import Figure, draw
+from bnsweep.figures import scales
+from bnsweep.figures.drawing import WIDTH, last_epoch, legend_of, remarks_on, stroke_of
+from bnsweep.figures.panel import Panel
+from bnsweep.figures.run import Figure, draw
+from bnsweep.figures.scales import Scale
+from bnsweep.figures.sheet import Sheet, Stroke
+from bnsweep.figures.thinning import thinned
 from bnsweep.measures import Spread
-from bnsweep.panel import Panel
 from bnsweep.results import RunResult
-from bnsweep.scales import Scale
-from bnsweep.sheet import Sheet, Stroke
-from bnsweep.thinning import thinned
 
 
 def final_accuracy(runs: Sequence[SweepRun]) -> Figure | None:

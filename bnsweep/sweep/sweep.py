@@ -9,18 +9,20 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bnsweep import local_workers, report, terminal
+from bnsweep import terminal
 from bnsweep.build import make_tracker
-from bnsweep.cluster import Workers
-from bnsweep.composing import Composer
 from bnsweep.config import ConfigError
 from bnsweep.errors import IncompleteError, InterruptedSweepError, UserError
-from bnsweep.interrupts import Interrupts
-from bnsweep.jobs import Job, Outcomes, recorded
-from bnsweep.launching import launch, pins
-from bnsweep.plan import plan
-from bnsweep.resume import find_done, log_from_disk
+from bnsweep.report import report
 from bnsweep.secrecy import first_line
+from bnsweep.sweep import local_workers
+from bnsweep.sweep.cluster import Workers
+from bnsweep.sweep.composing import Composer
+from bnsweep.sweep.interrupts import Interrupts
+from bnsweep.sweep.jobs import Job, Outcomes, recorded
+from bnsweep.sweep.launching import launch, pins
+from bnsweep.sweep.plan import plan
+from bnsweep.sweep.resume import find_done, log_from_disk
 
 WATCH_SECONDS = 0.3
 

@@ -29,7 +29,7 @@ def prepare(launcher: Any) -> None:
     from joblib.externals.loky.backend.context import set_start_method
 
     set_start_method("forkserver", force=True)
-    forkserver.set_forkserver_preload(["bnsweep.preloaded"])
+    forkserver.set_forkserver_preload(["bnsweep.sweep.preloaded"])
     forkserver.ensure_running()
 
 

@@ -5,15 +5,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from bnsweep import measures, scales
+from bnsweep import measures
 from bnsweep.comparison import Comparison, Line, SweepRun, compare
-from bnsweep.figures import HEALTH_COLORS, Figure, draw
+from bnsweep.figures import scales
+from bnsweep.figures.panel import Panel
+from bnsweep.figures.run import HEALTH_COLORS, Figure, draw
+from bnsweep.figures.scales import Floats, Scale
+from bnsweep.figures.sheet import COLORS, SOFT, Sheet, Stroke, Text
+from bnsweep.figures.thinning import spread_lines, spread_out, thinned
 from bnsweep.labels import look_up, setting
-from bnsweep.panel import Panel
 from bnsweep.results import Histogram, RunResult
-from bnsweep.scales import Floats, Scale
-from bnsweep.sheet import COLORS, SOFT, Sheet, Stroke, Text
-from bnsweep.thinning import spread_lines, spread_out, thinned
 
 MAX_VALUES, MAX_LINES, MAX_LAYERS = 8, 6, 8
 PANEL_WIDTH, PANEL_HEIGHT = 1.22, 0.5

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 
 from bnsweep import measures
 from bnsweep.comparison import Comparison, Line, SweepRun
+from bnsweep.figures.panel import Panel
+from bnsweep.figures.sheet import COLORS, DASHES, MARKERS, Sheet, Stroke
+from bnsweep.figures.thinning import spread_out
 from bnsweep.labels import setting
-from bnsweep.panel import Panel
 from bnsweep.results import EpochRecord, RunResult
-from bnsweep.sheet import COLORS, DASHES, MARKERS, Sheet, Stroke
-from bnsweep.thinning import spread_out
 
 WIDTH = 12.6  # inches that a sheet is wide at most
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from bnsweep import results
-from bnsweep.jobs import Job, Outcomes
 from bnsweep.measures import condensed
 from bnsweep.results import RunResult
+from bnsweep.sweep.jobs import Job, Outcomes
 
 ENDED = ("finished", "diverged")
 

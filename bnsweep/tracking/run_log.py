@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from bnsweep import results
-from bnsweep.no_tracking import NoLog
 from bnsweep.results import EpochRecord, RunResult
 from bnsweep.secrecy import first_line, without_secret
+from bnsweep.tracking.no_tracker import NoLog
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""A whole multirun: planned, launched, resumed, interrupted, accounted for."""
