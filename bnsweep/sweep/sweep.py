@@ -44,10 +44,10 @@ def run_sweep(
         IncompleteError: runs failed, or were interrupted, or are not in the store.
     """
     report.check_figures(config.report.figures)
+    jobs, swept = plan(config, overrides, composer)
     tracker = make_tracker(config)
     tracker.keep_secrets(config)
     local_workers.prepare(launcher)
-    jobs, swept = plan(config, overrides, composer)
     tracker.prepare()
     folder = _make_folder(config)
     outcomes, parent, workers = Outcomes(), None, None

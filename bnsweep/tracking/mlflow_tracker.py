@@ -180,15 +180,12 @@ class MlflowTracker(NoTracker):
             if swept:
                 tags["mlflow.note.content"] = run_facts.note_of(flat, swept)
             run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
+            params = [Param(key, str(value)) for key, value in flat.items()]
+            self.client.log_batch(run.info.run_id, params=params)
             if dataset is not None:
                 self._log_data(run.info.run_id, dataset)
-            return RunLog(
-                self.client,
-                self.uri,
-                run.info.run_id,
-                params=[Param(key, str(value)) for key, value in flat.items()],
-                metrics=run_facts.swept_metrics(flat, swept),
-            )
+            metrics = run_facts.swept_metrics(flat, swept)
+            return RunLog(self.client, self.uri, run.info.run_id, metrics=metrics)
         except Exception as error:
             Outage.begin(self.uri, error)
             return NoLog(complete=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, RunTag
 
 from bnsweep import results
 from bnsweep.results import EpochRecord, RunResult
@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 # A record stands in the store within two seconds.
 FLUSH_SECONDS = 1.0
-# MLflow takes at most 1000 metrics, parameters and tags a call.
-BATCH_METRICS = 800
+# MLflow takes at most 1000 metrics and tags a call.
+BATCH_METRICS = 900
 # A store that failed is asked again after this many seconds.
 RETRY_SECONDS = 60.0
 ARTIFACTS = ("config.yaml", results.HISTORY_FILE, results.WEIGHTS_FILE, results.ERROR_FILE)
@@ -42,8 +42,7 @@ class RunLog(NoLog):
         client: of the store.
         uri: of the store.
         run_id: of the run there.
-        params: of the run.
-        metrics: that are known from the start.
+        metrics: that are known from the start, and can wait like the others.
     """
 
     def __init__(
@@ -52,7 +51,6 @@ class RunLog(NoLog):
         uri: str,
         run_id: str,
         *,
-        params: Sequence[Param] = (),
         metrics: Sequence[Metric] = (),
     ) -> None:
         super().__init__(run_id, complete=False)
@@ -60,7 +58,6 @@ class RunLog(NoLog):
         self._client = client
         self._uri = uri
         self._lost = False
-        self._params = params
         self._waiting = list(metrics)
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -106,11 +103,10 @@ class RunLog(NoLog):
     def _flush(self, tags: Sequence[RunTag] = ()) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, []
-            params, self._params = self._params, ()
-        while waiting or params or tags:
+        while waiting or tags:
             batch, waiting = waiting[:BATCH_METRICS], waiting[BATCH_METRICS:]
-            self._client.log_batch(self._id, metrics=batch, params=params, tags=tags)
-            params, tags = (), ()
+            self._client.log_batch(self._id, metrics=batch, tags=tags)
+            tags = ()
 
     def _attempt(self, call: Callable[[], None]) -> None:
         if self._lost:
