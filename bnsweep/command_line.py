@@ -179,6 +179,8 @@ def working_environment(environment: MutableMapping[str, str]) -> None:
     """Set what MLflow and Ray read from the environment, where the user has not done so."""
     # An experiment tool sends nothing unasked.
     environment.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # A cluster that cannot be reached is one message, not one a second.
+    environment.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     environment.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     environment.setdefault("DO_NOT_TRACK", "true")
     # A server that hangs costs seconds, not the twenty minutes of MLflow's own defaults.

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from bnsweep import results
 from bnsweep.errors import UserError
+from bnsweep.secrecy import first_line
 from bnsweep.sweep.jobs import Job, recorded
 
 # What a worker needs of the driver's environment, and no more: there are secrets in the rest.
@@ -34,6 +35,35 @@ def worker_environment() -> dict[str, str]:
     A cluster that runs already has the environment of whoever started it.
     """
     return {key: value for key, value in os.environ.items() if key.startswith(PREFIXES)}
+
+
+def connect(launcher: Any) -> None:
+    """Connect to Ray, if that is the launcher's.
+
+    Raises:
+        UserError: there is no such cluster, or it does not let us in.
+    """
+    settings = getattr(launcher, "ray_cfg", None)
+    if settings is None or threading.current_thread() is not threading.main_thread():
+        return
+    import ray
+
+    if ray.is_initialized():
+        return
+    options: Any = OmegaConf.to_container(settings.init, resolve=True)
+    # Ray would replace the handlers.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        ray.init(**options)
+    except Exception as error:
+        raise UserError(
+            f"hydra.launcher.ray.init.address={options['address']}: Ray cannot be used "
+            f"({first_line(error)}); see that it runs there, and if it wants a token that "
+            "RAY_AUTH_MODE=token is set here, or give another address"
+        ) from error
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 class Workers:
@@ -59,20 +89,6 @@ class Workers:
         if "submitit_folder" in getattr(self._launcher, "params", {}):
             most = min(most, _array_size())
         return [list(jobs[n : n + most]) for n in range(0, len(jobs), most or 1)]
-
-    def start(self) -> None:
-        """Connect to Ray, if that is the launcher's: Ray would replace the signals' handlers."""
-        settings = getattr(self._launcher, "ray_cfg", None)
-        if settings is None or threading.current_thread() is not threading.main_thread():
-            return
-        import ray
-
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        if not ray.is_initialized():
-            options: Any = OmegaConf.to_container(settings.init, resolve=True)
-            ray.init(**options)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
     def look(self) -> None:
         """Fetch what has ended since the last look, every few seconds."""

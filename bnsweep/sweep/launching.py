@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from bnsweep import results
 from bnsweep.secrecy import first_line, has_secret
-from bnsweep.sweep.cluster import Workers
+from bnsweep.sweep.cluster import Workers, connect
 from bnsweep.sweep.jobs import Job, Outcomes, recorded
 
 MAX_DEATHS = 2
@@ -66,7 +66,7 @@ def launch(
         places = {job.number: folder / str(first + n) for n, job in enumerate(batch)}
         outcomes.folders |= places
         try:
-            workers.start()
+            connect(launcher)
             returns = launcher.launch(texts, initial_job_idx=first)
         except Exception as error:
             first += len(batch)

@@ -16,7 +16,7 @@ from bnsweep.errors import IncompleteError, InterruptedSweepError, UserError
 from bnsweep.report import report
 from bnsweep.secrecy import first_line
 from bnsweep.sweep import local_workers
-from bnsweep.sweep.cluster import Workers
+from bnsweep.sweep.cluster import Workers, connect
 from bnsweep.sweep.composing import Composer
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.jobs import Job, Outcomes, recorded
@@ -49,6 +49,7 @@ def run_sweep(
     tracker.keep_secrets(config)
     local_workers.prepare(launcher)
     tracker.prepare()
+    connect(launcher)
     folder = _make_folder(config)
     outcomes, parent, workers = Outcomes(), None, None
     with Interrupts() as interrupts:

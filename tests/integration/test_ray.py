@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from clusters import ray_cluster
-from faults import SCRIPTED, MlflowServer, prepare
+from faults import SCRIPTED, MlflowServer, free_port, prepare
 
 pytestmark = pytest.mark.long
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -121,6 +121,15 @@ def test_what_is_done_is_not_done_again(module_shell, swept):
     assert again.data.metrics["runs_reused"] == 3
     assert again.data.metrics["runs_failed"] == 1
     assert [run.data.params["optimizer.lr"] for run in runs_of(swept, again)] == ["0.5"]
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once(shell):
+    address = f"127.0.0.1:{free_port()}"
+    done = shell("-m", RAY, f"hydra.launcher.ray.init.address={address}")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert address in line
+    assert shell.runs() == []
 
 
 def test_ray_on_this_machine_with_a_database_file(module_shell, alone):
