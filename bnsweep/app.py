@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +137,9 @@ def run(cfg: DictConfig) -> dict[str, Any]:
         if result.status == "failed" and cfg.on_failure == "stop":
             stop.touch()
     else:
-        with Interrupts():
-            result, log = _train(cfg, folder)
+        with Interrupts() as interrupts:
+            # What is trained is kept and logged, whatever comes.
+            result, log = _train(cfg, folder, on_trained=interrupts.hold)
             if result.status != "killed":
                 try:
                     _tell_outcome(result, folder, log, make_tracker(cfg))
@@ -177,7 +178,9 @@ def _report(
     }
 
 
-def _train(cfg: DictConfig, folder: Path) -> tuple[Any, Any]:
+def _train(
+    cfg: DictConfig, folder: Path, on_trained: Callable[[], None] = lambda: None
+) -> tuple[Any, Any]:
     """Return a run's result, written to `folder` and logged, and its log."""
     from bnsweep.keeping import keep
     from bnsweep.results import RunResult
@@ -206,6 +209,7 @@ def _train(cfg: DictConfig, folder: Path) -> tuple[Any, Any]:
         result = RunResult("failed", mark, config, options, error=failure)
     else:
         result = experiment.run(log.epoch, time.perf_counter)
+    on_trained()
     network = experiment.network if experiment is not None else None
     wanted = {"weights": cfg.tracking.weights, "figures": cfg.tracking.figures}
     settings = OmegaConf.to_yaml(OmegaConf.create(config))

@@ -78,10 +78,18 @@ def options_first(arguments: Sequence[str]) -> list[str]:
             previous in _MAYBE_WITH_VALUE and "=" not in argument
         )
         (options if is_value or argument.startswith("-") else overrides).append(argument)
-        previous = "" if is_value else argument
-    if options and options[-1] in _MAYBE_WITH_VALUE:
+        previous = "" if is_value else _in_full(argument)
+    if options and _in_full(options[-1]) in _MAYBE_WITH_VALUE:
         options[-1] = "--info=all"  # or it would take the first override for its value
     return [*options, *overrides]
+
+
+def _in_full(option: str) -> str:
+    """Return an option that may be cut short in full."""
+    if not option.startswith("--") or option in _OPTIONS:
+        return option
+    meant = [known for known in _OPTIONS if known.startswith(option)]
+    return meant[0] if len(meant) == 1 else option
 
 
 def expand(arguments: Sequence[str]) -> list[str]:

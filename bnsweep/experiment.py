@@ -3,11 +3,10 @@
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import threadpool_limits
 
 from bnsweep.data import Dataset
 from bnsweep.network import Network
@@ -67,7 +66,7 @@ class Experiment:
         status: Status = "finished"
         try:
             # Threads do not help matrices this small, and would change the rounding.
-            with _blas().limit(limits=1, user_api="blas"):
+            with threadpool_limits(limits=1, user_api="blas"):
                 initial = self._activations()
                 training = train(
                     self.network,
@@ -107,12 +106,6 @@ class Experiment:
     def _activations(self) -> tuple[Histogram, ...]:
         with np.errstate(all="ignore"):
             return histograms(self.network.hidden_outputs_in_training(self.dataset.x_train))
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    # Looking for the libraries takes longer than an epoch of a small network.
-    return ThreadpoolController()
 
 
 def histograms(outputs: Sequence[np.ndarray[Any, Any]]) -> tuple[Histogram, ...]:

@@ -17,7 +17,7 @@ TARGET = 0.9  # the training accuracy whose first epoch is the measure of speed
 LEARNS = 0.4  # a final training accuracy a third of the way from chance, 0.1, to perfect
 IN_PART = 0.15
 
-MAX_EPOCHS = 300
+MAX_EPOCHS = 400
 
 COLLAPSED_STD = 0.05
 EXPLODED_STD = 10.0
@@ -86,7 +86,8 @@ def condensed(result: RunResult) -> RunResult:
     step = math.ceil(len(result.epochs) / MAX_EPOCHS)
     kept = {record.epoch: record for record in result.epochs[::step]}
     best = max(result.epochs, key=lambda record: record.test_accuracy)
-    reached = [r for r in result.epochs if r.epoch == epochs_to_target(result)]
+    target = epochs_to_target(result)
+    reached = [record for record in result.epochs if record.epoch == target]
     kept |= {record.epoch: record for record in (*reached, best, result.epochs[-1])}
     return replace(result, epochs=tuple(kept[epoch] for epoch in sorted(kept)))
 

@@ -47,6 +47,8 @@ def test_other_arguments_stay_as_they_are():
         ("--info defaults a=1", "--info defaults a=1"),
         ("--info a=1", "--info=all a=1"),
         ("plain -m +a=1 ~b", "-m plain +a=1 ~b"),
+        ("--config-d mine -m a=1", "--config-d mine -m a=1"),
+        ("a=1 --inf", "--info=all a=1"),
     ],
 )
 def test_options_come_first_with_their_values(given, sorted_):

@@ -21,6 +21,8 @@ SWEEPS = [
     ["hydra.job.name=a,b", "hydra.sweep.dir=/somewhere", "seed=1"],
     ["experiment=overfitting", "model.dropout=0,0.5", "data.root=null"],
     ["model.eps=${optimizer.eps}", "optimizer=adam,rmsprop"],
+    ["training.epochs=1,2", "training={epochs:5}"],
+    ["weight_std='he','xavier'", "+hydra.job.env_set.A=1"],
 ]
 
 

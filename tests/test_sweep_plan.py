@@ -57,6 +57,35 @@ def test_the_last_key_changes_fastest_and_a_later_override_replaces_an_earlier(m
     assert jobs[3].overrides == ("weight_std=0.5", "model=plain", "seed=3")
 
 
+def test_a_plus_before_a_key_makes_no_other_key(make_plan):
+    jobs, swept, _ = make_plan("weight_std=1,0.1", "model=batchnorm,plain", "++weight_std=0.5")
+    assert swept == ["model"]
+    assert {job.config["weight_std"] for job in jobs} == {0.5}
+
+
+def test_a_new_key_can_be_swept(make_plan):
+    jobs, swept, _ = make_plan("optimizer._target_=mine.Mine", "+optimizer.gamma=0.1,0.9")
+    assert swept == ["optimizer.gamma"]
+    assert [job.swept["optimizer.gamma"] for job in jobs] == [0.1, 0.9]
+    assert [job.config["optimizer"]["gamma"] for job in jobs] == [0.1, 0.9]
+
+
+def test_choices_may_stand_in_quotes(make_plan):
+    jobs, _, _ = make_plan("weight_std='he',\"xavier\"")
+    assert [job.config["weight_std"] for job in jobs] == ["he", "xavier"]
+
+
+def test_a_shuffled_list_says_the_same_to_the_job_and_of_it(make_plan):
+    jobs, _, _ = make_plan("seed=shuffle(range(0,50))")
+    assert [job.overrides for job in jobs] == [(f"seed={job.config['seed']}",) for job in jobs]
+    assert {job.config["seed"] for job in jobs} == set(range(50))
+
+
+def test_more_choices_than_a_sweep_holds_are_refused_at_once(make_plan):
+    with pytest.raises(ConfigError, match="seed: has more than"):
+        make_plan("seed=range(1000000000)")
+
+
 def test_a_composition_serves_all_values_of_one_choice_of_groups(make_plan):
     seeds = ",".join(str(seed) for seed in range(100))
     jobs, _, composed = make_plan(f"seed={seeds}", "model=batchnorm,plain", "optimizer=sgd,adam")

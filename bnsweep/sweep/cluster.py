@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -54,6 +55,7 @@ def connect(launcher: Any) -> None:
     # Ray would replace the handlers.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        _knock(options["address"])
         ray.init(**options)
     except Exception as error:
         raise UserError(
@@ -64,6 +66,13 @@ def connect(launcher: Any) -> None:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def _knock(address: str) -> None:
+    """Open a connection to `host:port`, where Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 class Workers:

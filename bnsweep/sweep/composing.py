@@ -41,7 +41,14 @@ class Composer:
         """Return `overrides` parsed, and remember which of them sweep values alone."""
         parser = OverridesParser.create(config_loader=self._loader)
         parsed = parser.parse_overrides(list(overrides))
-        self.value_keys |= {o.key_or_group for o in parsed if self._sweeps_values(o)}
+        keys = {o.key_or_group for o in parsed if not self._is_group(o.key_or_group)}
+        self.value_keys |= {
+            override.key_or_group
+            for override in parsed
+            if self._sweeps_values(override)
+            # Of a key and one that lies within it, the order of the overrides decides.
+            and not any(_within(override.key_or_group, key) for key in keys)
+        }
         return parsed
 
     def load_sweep_config(self, master: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -59,7 +66,8 @@ class Composer:
                 raise ConfigCompositionException(
                     f"Could not override '{override.key_or_group}'."
                 ) from error
-        task = [text for text in overrides if not _key(text).startswith(("hydra.", "hydra/"))]
+        hydras = ("hydra.", "hydra/")
+        task = [text for text in overrides if not _key(text).lstrip("+~").startswith(hydras)]
         config.hydra.overrides.task = task
         naming = config.hydra.job.config.override_dirname
         named = sorted(text for text in task if _key(text) not in naming.exclude_keys)
@@ -76,11 +84,19 @@ class Composer:
         if override.is_add() or override.is_force_add() or not override.is_sweep_override():
             return False
         key = override.key_or_group
-        if key.startswith("hydra.") or override.package is not None or key == "experiment":
+        if key.startswith("hydra.") or override.package is not None:
             return False
         if "{" in str(override.input_line):
             return False  # a mapping is merged into what is there
-        return not self._loader.get_group_options(key, ObjectType.CONFIG)
+        return not self._is_group(key)
+
+    def _is_group(self, key: str) -> bool:
+        return bool(self._loader.get_group_options(key, ObjectType.CONFIG))
+
+
+def _within(key: str, other: str) -> bool:
+    """Tell whether one of two keys lies within the other one."""
+    return key.startswith(f"{other}.") or other.startswith(f"{key}.")
 
 
 def _key(text: str) -> str:

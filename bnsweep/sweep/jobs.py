@@ -52,6 +52,7 @@ class Outcomes:
     run_ids: dict[int, str] = field(default_factory=dict)
     partial_ids: dict[int, str] = field(default_factory=dict)
     interrupted: bool = False
+    _read: dict[Path, RunResult] = field(default_factory=dict)
 
     def of(self, job: Job) -> RunResult:
         """Return a job's result, condensed: reused, from its folder, or that it has none."""
@@ -60,7 +61,9 @@ class Outcomes:
         folder = self.folders.get(job.number)
         if folder is not None:
             with contextlib.suppress(OSError, ValueError):
-                return condensed(results.read(folder))
+                if folder not in self._read:
+                    self._read[folder] = condensed(results.read(folder))
+                return self._read[folder]
         failure = self.failures.get(job.number)
         return RunResult(
             status="failed" if failure else "killed",

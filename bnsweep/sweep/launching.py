@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from bnsweep import results
 from bnsweep.secrecy import first_line, has_secret
+from bnsweep.sweep import local_workers
 from bnsweep.sweep.cluster import Workers, connect
 from bnsweep.sweep.jobs import Job, Outcomes, recorded
 
@@ -67,6 +68,7 @@ def launch(
         outcomes.folders |= places
         try:
             connect(launcher)
+            local_workers.prepare(launcher)
             returns = launcher.launch(texts, initial_job_idx=first)
         except Exception as error:
             first += len(batch)

@@ -4,7 +4,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from hydra.core.override_parser.types import Override, Transformer
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnsweep.build import chosen_options, load_dataset, plain
@@ -26,22 +27,24 @@ def plan(
     Raises:
         ConfigError, DataError: one of the runs could not be done.
     """
-    last = {override.get_key_element(): override for override in composer.parse(overrides)}
+    # `+key` and `key` are one key: the later override of it counts.
+    last = {o.get_key_element().lstrip("+"): o for o in composer.parse(overrides)}
     choices = {key: _choices(override) for key, override in last.items()}
-    swept = [key.lstrip("+") for key, values in choices.items() if len(values) > 1]
+    swept = [key for key, values in choices.items() if len(values) > 1]
     total = 1
     for texts_and_values in choices.values():
         total *= len(texts_and_values)
     if total > MAX_RUNS:
         raise ConfigError(f"the sweep has {total} runs; at most {MAX_RUNS} would do")
 
+    value_keys = composer.value_keys & {o.get_key_element() for o in last.values()}
     composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, str]]] = {}
     datasets: dict[str, Any] = {}
     jobs = []
     for number, combination in enumerate(itertools.product(*choices.values())):
         texts = tuple(text for text, _ in combination)
         by_key = dict(zip(choices, combination, strict=True))
-        values = {key: value for key, (_, value) in by_key.items() if key in composer.value_keys}
+        values = {key: value for key, (_, value) in by_key.items() if key in value_keys}
         structure = tuple(text for key, (text, _) in by_key.items() if key not in values)
         if structure not in composed:
             cfg = composer.load_sweep_config(config, texts)
@@ -102,6 +105,11 @@ def _choices(override: Override) -> list[tuple[str, Any]]:
             f"{override.input_line}: is no list of choices; a comma list, choice(...), "
             "range(...) or logspace(...) would do"
         )
-    texts = override.sweep_string_iterator()
-    values = override.sweep_iterator(transformer=Transformer.identity)
-    return [(f"{key}={text}", value) for text, value in zip(texts, values, strict=True)]
+    # Once only: a second look at a shuffled list would see another order.
+    texts = [
+        f"{key}={text}" for text in itertools.islice(override.sweep_string_iterator(), MAX_RUNS + 1)
+    ]
+    if len(texts) > MAX_RUNS:
+        raise ConfigError(f"{key}: has more than {MAX_RUNS} choices; fewer would do")
+    parser = OverridesParser.create()
+    return [(text, parser.parse_override(text).value()) for text in texts]

@@ -1,15 +1,21 @@
 """What every run needs and is slow to import: loaded before the workers are forked."""
 
 import gc
+import os
 
 import mlflow.store.tracking.sqlalchemy_store
+import numpy as np
 
 from bnsweep import app, experiment, keeping
-from bnsweep.figures import run as figures
+from bnsweep.figures import run
+from bnsweep.sweep.local_workers import watch_from_the_start
 from bnsweep.tracking import run_log
 
-__all__ = ["app", "experiment", "figures", "keeping", "mlflow", "run_log"]
+__all__ = ["app", "experiment", "keeping", "mlflow", "run", "run_log"]
 
+os.register_at_fork(after_in_child=watch_from_the_start)
+# A user's own layer may draw from it, and no two workers the same.
+os.register_at_fork(after_in_child=np.random.seed)
 # A worker's garbage is searched for every second: not among a million objects that will stay.
 gc.collect()
 gc.freeze()

@@ -44,10 +44,13 @@ def run_sweep(
         IncompleteError: runs failed, or were interrupted, or are not in the store.
     """
     report.check_figures(config.report.figures)
+    _check_folders(config)
     jobs, swept = plan(config, overrides, composer)
     tracker = make_tracker(config)
     tracker.keep_secrets(config)
-    local_workers.prepare(launcher)
+    if not config.resume:
+        # What is to be done is known: the workers' imports and ours take the same seconds.
+        local_workers.prepare(launcher)
     tracker.prepare()
     connect(launcher)
     folder = _make_folder(config)
@@ -78,6 +81,15 @@ def run_sweep(
         if parent is None and outcomes.interrupted:
             raise KeyboardInterrupt
         return _finish(config, jobs, tracker, parent, folder, outcomes)
+
+
+def _check_folders(config: DictConfig) -> None:
+    subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index,call-overload]
+    if subdir != "${hydra.job.num}":
+        raise ConfigError(
+            f"hydra.sweep.subdir={subdir}: a run's folder in a sweep is its number; "
+            "hydra.sweep.dir or output_dir would do"
+        )
 
 
 def _make_folder(config: DictConfig) -> Path:

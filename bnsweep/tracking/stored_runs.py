@@ -7,6 +7,7 @@ from pathlib import Path
 import mlflow.artifacts
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from bnsweep import processes
 from bnsweep.secrecy import first_line
@@ -103,17 +104,33 @@ def close_dead_sweeps(client: MlflowClient, experiment: str) -> None:
         if "bnsweep.role" in run.data.tags
     ]
     # A run in a sweep belongs to its parent, any other one to itself.
-    owners = {run.info.run_id: run for run in open_runs if PARENT not in run.data.tags}
+    owners: dict[str, Run | None] = {
+        run.info.run_id: run for run in open_runs if PARENT not in run.data.tags
+    }
     for run in open_runs:
         owner_id = run.data.tags.get(PARENT, run.info.run_id)
         if owner_id not in owners:
-            owners[owner_id] = client.get_run(owner_id)
-        owner = owners[owner_id]
-        if owner.info.status != "RUNNING" or processes.is_dead(owner.data.tags):
+            owners[owner_id] = _find(client, owner_id)
+        if _is_gone(owners[owner_id]):
             _close_killed(client, run.info.run_id)
 
 
+def _find(client: MlflowClient, run_id: str) -> Run | None:
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+def _is_gone(owner: Run | None) -> bool:
+    return owner is None or owner.info.status != "RUNNING" or processes.is_dead(owner.data.tags)
+
+
 def _close_killed(client: MlflowClient, run_id: str) -> None:
+    if client.get_run(run_id).info.status != "RUNNING":
+        return  # it ended by itself since it was found
     client.set_tag(run_id, "bnsweep.status", "killed")
     client.set_terminated(run_id, "KILLED")
 

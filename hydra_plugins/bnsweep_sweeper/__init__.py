@@ -47,7 +47,9 @@ class BnsweepSweeper(Sweeper):
         from bnsweep.sweep.sweep import run_sweep
 
         assert self.config is not None
-        defaults = [f"{key}={value}" for key, value in self.params.items()]
+        defaults = [
+            f"{key}={'null' if value is None else value}" for key, value in self.params.items()
+        ]
         return run_sweep(
             self.config,
             overrides=[*defaults, *arguments],
