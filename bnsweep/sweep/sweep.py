@@ -1,6 +1,7 @@
 """What happens around a whole multirun: checks, parent run, progress, report."""
 
 import contextlib
+import gc
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -62,6 +63,8 @@ def run_sweep(
             name = f"sweep of {', '.join(swept) or 'one configuration'}"
             parent = tracker.start_sweep(name, {"bnsweep.folder": str(folder)})
             workers = Workers(launcher, tracker, parent, folder)
+            # Runs leave garbage, which is not to be searched for among all that was imported.
+            gc.freeze()
             with _progress(len(jobs), outcomes, workers):
                 log_from_disk(outcomes.unstored(jobs), tracker, parent, outcomes)
                 launch(
