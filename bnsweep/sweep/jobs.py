@@ -84,6 +84,10 @@ class Outcomes:
             and self.of(job).status != "killed"
         ]
 
+    def all_stored(self, jobs: Sequence[Job]) -> bool:
+        """Tell whether the store holds all of every job's records."""
+        return all(job.number in self.run_ids for job in jobs)
+
     def give_up(self, job: Job, reason: str) -> None:
         """Note that a job failed where it could not do so itself, and leave a record of it."""
         self.failures[job.number] = reason

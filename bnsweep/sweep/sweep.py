@@ -144,7 +144,7 @@ def _settle(jobs: Sequence[Job], tracker: Any, parent: str | None, outcomes: Out
     A worker that dies, or a store that was away, leaves half a run behind, or none. A store
     that is away still is not waited for again and again: the first failure ends the attempt.
     """
-    if parent is None:
+    if parent is None or (not outcomes.broken and outcomes.all_stored(jobs)):
         return
     unstored = [] if outcomes.interrupted else outcomes.unstored(jobs)
     replaced = {str(outcomes.folders[job.number]) for job in unstored} | outcomes.broken
