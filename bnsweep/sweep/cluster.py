@@ -69,8 +69,8 @@ def connect(launcher: Any) -> None:
 
 
 def _knock(address: str) -> None:
-    """Open a connection to `host:port`, where Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
+    """Open a connection to `host:port`, `ray://` before it or not: Ray would try for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
     if port.isdecimal():
         socket.create_connection((host, int(port)), timeout=10).close()
 
