@@ -1,6 +1,5 @@
 """A run of benchmarks/training.py in JAX: a step and an evaluation, each compiled."""
 
-from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -10,14 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 EPS, MOMENTUM = 1e-7, 0.9
-
-
-def contenders(dataset: Any, sizes: list[int], **settings: Any) -> dict[str, Callable[[], None]]:
-    """Return a run with Batch Normalization and one without it."""
-    return {
-        "batchnorm": lambda: run(dataset, sizes, batch_norm=True, **settings),
-        "plain": lambda: run(dataset, sizes, batch_norm=False, **settings),
-    }
 
 
 def run(

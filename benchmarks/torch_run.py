@@ -1,20 +1,10 @@
 """A run of benchmarks/training.py in PyTorch, eager, on one thread."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
-
-
-def contenders(dataset: Any, sizes: list[int], **settings: Any) -> dict[str, Callable[[], None]]:
-    """Return a run with Batch Normalization and one without it."""
-    torch.set_num_threads(1)
-    return {
-        "batchnorm": lambda: run(dataset, sizes, batch_norm=True, **settings),
-        "plain": lambda: run(dataset, sizes, batch_norm=False, **settings),
-    }
 
 
 def run(
@@ -28,6 +18,7 @@ def run(
     std: float,
     lr: float,
 ) -> None:
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     model = network(sizes, batch_norm=batch_norm, std=std)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)

@@ -10,6 +10,7 @@ on shared machines, ratios hardly do. Prints a table, writes benchmarks/results/
 """
 
 import argparse
+import functools
 import importlib.util
 import json
 import os
@@ -157,10 +158,13 @@ def frameworks(dataset: Dataset) -> dict[str, Callable[[], object]]:
     found: dict[str, Callable[[], object]] = {}
     for library, package in (("PyTorch", "torch"), ("JAX", "jax")):
         if importlib.util.find_spec(package):
-            made = importlib.import_module(f"{package}_run").contenders(
-                dataset, SIZES, epochs=EPOCHS, steps=STEPS, batch=BATCH, std=WEIGHT_STD, lr=LR
+            once = functools.partial(
+                importlib.import_module(f"{package}_run").run,
+                *(dataset, SIZES),
+                **{"epochs": EPOCHS, "steps": STEPS, "batch": BATCH, "std": WEIGHT_STD, "lr": LR},
             )
-            found |= {f"{library}, {model}": contender for model, contender in made.items()}
+            found[f"{library}, batchnorm"] = functools.partial(once, batch_norm=True)
+            found[f"{library}, plain"] = functools.partial(once, batch_norm=False)
     return found
 
 

@@ -41,11 +41,13 @@ class Composer:
         """Return `overrides` parsed, and remember which of them sweep values alone."""
         parser = OverridesParser.create(config_loader=self._loader)
         parsed = parser.parse_overrides(list(overrides))
-        keys = {o.key_or_group for o in parsed if not self._is_group(o.key_or_group)}
+        # To ask whether a key is a group takes Hydra milliseconds: once for each.
+        keys = {key for key in {o.key_or_group for o in parsed} if not self._is_group(key)}
         self.value_keys |= {
             override.key_or_group
             for override in parsed
-            if self._sweeps_values(override)
+            if override.key_or_group in keys
+            and _sweeps_values(override)
             # Of a key and one that lies within it, the order of the overrides decides.
             and not any(_within(override.key_or_group, key) for key in keys)
         }
@@ -80,18 +82,17 @@ class Composer:
             _composed[place] = self._loader.load_sweep_config(master, list(structure))
         return _composed[place]
 
-    def _sweeps_values(self, override: Override) -> bool:
-        if override.is_add() or override.is_force_add() or not override.is_sweep_override():
-            return False
-        key = override.key_or_group
-        if key.startswith("hydra.") or override.package is not None:
-            return False
-        if "{" in str(override.input_line):
-            return False  # a mapping is merged into what is there
-        return not self._is_group(key)
-
     def _is_group(self, key: str) -> bool:
         return bool(self._loader.get_group_options(key, ObjectType.CONFIG))
+
+
+def _sweeps_values(override: Override) -> bool:
+    if override.is_add() or override.is_force_add() or not override.is_sweep_override():
+        return False
+    if override.key_or_group.startswith("hydra.") or override.package is not None:
+        return False
+    # A mapping is merged into what is there.
+    return "{" not in str(override.input_line)
 
 
 def _within(key: str, other: str) -> bool:

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
     from bnsweep.data import Dataset
 
-# The rooms that import MLflow are entered when first needed: it takes a second or two.
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
-__all__ = ["MlflowTracker", "NoTracker"]
+# MLflow, and what imports it, is imported when first needed: it takes a second or two.
 
 
 class MlflowTracker(NoTracker):

@@ -1,6 +1,7 @@
 """Real clusters on this machine, started for a test and stopped after it."""
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -82,6 +83,17 @@ class Daemons:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def histories(output_dir: Path):
+    """Return what a sweep's runs recorded, by learning rate, but for the time they took."""
+    found = {}
+    for path in output_dir.glob("sweeps/*/*/history.json"):
+        history = json.loads(path.read_text())
+        for name in ("train_seconds", "error"):
+            history.pop(name)
+        found[history["config"]["optimizer"]["lr"]] = history
+    return found
 
 
 @contextlib.contextmanager

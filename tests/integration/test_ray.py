@@ -1,11 +1,9 @@
 """A sweep on Ray: on this machine, and on a cluster that shares nothing but the tracking server."""
 
-import json
 import math
-from pathlib import Path
 
 import pytest
-from clusters import ray_cluster
+from clusters import histories, ray_cluster
 from faults import SCRIPTED, MlflowServer, free_port, prepare
 
 pytestmark = pytest.mark.long
@@ -49,17 +47,6 @@ def swept(module_shell, alone):
         yield server
     finally:
         server.kill()
-
-
-def histories(output_dir: Path):
-    """Return what a sweep's runs recorded, by learning rate, but for the time they took."""
-    found = {}
-    for path in output_dir.glob("sweeps/*/*/history.json"):
-        history = json.loads(path.read_text())
-        for name in ("train_seconds", "error"):
-            history.pop(name)
-        found[history["config"]["optimizer"]["lr"]] = history
-    return found
 
 
 def sweeps(server):

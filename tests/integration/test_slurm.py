@@ -1,12 +1,11 @@
 """A sweep in the queue of a real Slurm, and what is said where the extra is not installed."""
 
-import json
 import signal
 import subprocess
 import sys
 
 import pytest
-from clusters import slurm_cluster
+from clusters import histories, slurm_cluster
 from faults import SCRIPTED, Started, prepare, wait_until
 
 pytestmark = pytest.mark.long
@@ -40,17 +39,6 @@ def swept(module_shell, slurm):
     module_shell.output = module_shell("-m", *SWEEP, *SLURM, **slurm)
     assert module_shell.output.returncode == 1, module_shell.output.stderr
     return module_shell
-
-
-def histories(folder):
-    """Return what a sweep's runs recorded, by learning rate, but for the time they took."""
-    found = {}
-    for path in folder.glob("sweeps/*/*/history.json"):
-        history = json.loads(path.read_text())
-        for name in ("train_seconds", "error"):
-            history.pop(name)
-        found[history["config"]["optimizer"]["lr"]] = history
-    return found
 
 
 def test_the_numbers_are_those_of_one_process(swept):
