@@ -21,7 +21,9 @@ def column_sum(x: Array, out: Array | None = None) -> Array:
 
 def column_mean(x: Array) -> Array:
     """Return (1/m) sum_i x_i over m rows, of shape (features,)."""
-    mean: Array = constant(len(x), 1 / len(x), x.dtype).dot(x)
+    # Weights of 1/m would be rounded, and the mean of m equal numbers would not be that number.
+    mean = column_sum(x)
+    mean /= len(x)
     return mean
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from bnsweep.errors import UserError
 
 # Raised when the code changes what a configuration computes.
-FINGERPRINT_FORMAT = 1
+FINGERPRINT_FORMAT = 2
 
 # What decides a run's numbers; all else says where they go.
 RESULT_KEYS = ("data", "model", "optimizer", "training", "weight_std", "seed", "dtype")
@@ -110,10 +110,23 @@ def check(config: Mapping[str, Any]) -> None:
                 "training.batch_size=1: Batch Normalization needs at least 2 samples in a "
                 "minibatch; a larger batch_size or model=plain would do"
             )
-    if training["batch_size"] > config["data"].get("train_size", math.inf):
+    _check_batch_size(training["batch_size"], config["data"])
+
+
+def _check_batch_size(batch_size: int, data: Mapping[str, Any]) -> None:
+    validation_size = data.get("validation_size", 0)
+    _check_whole("data.validation_size", validation_size, least=0)
+    samples = data.get("train_size", math.inf) - validation_size
+    if samples < 1:
         raise ConfigError(
-            f"training.batch_size={training['batch_size']}: larger than the training set; at "
-            f"most data.train_size={config['data']['train_size']} would do"
+            f"data.validation_size={validation_size}: must be less than "
+            f"data.train_size={data['train_size']}, out of which it is held"
+        )
+    if batch_size > samples:
+        held_out = f" less data.validation_size={validation_size}" if validation_size else ""
+        raise ConfigError(
+            f"training.batch_size={batch_size}: larger than the training set; it must be at "
+            f"most {samples}, data.train_size={data['train_size']}{held_out}"
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,14 @@ _TRAIN_TOTAL, _TEST_TOTAL = 60_000, 10_000
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples to learn from and samples to be tested on.
+    """Samples to train on, to test on and, where something is to be chosen, to choose by.
 
-    `x_train` and `x_test` are (samples, features) with values from 0 to 1; `y_train` and
-    `y_test` are (samples,) with integers from 0 to `classes` - 1. All are read-only.
+    `x_train`, `x_test` and `x_validation` are (samples, features), all of one floating-point
+    dtype and finite; `y_train`, `y_test` and `y_validation` are (samples,) with integers from
+    0 to `classes` - 1. Without a validation split, its two are None. All are read-only.
+
+    Raises:
+        DataError: one of them is something else; the message says which, and what is wrong.
     """
 
     name: str
@@ -39,17 +43,75 @@ class Dataset:
     x_test: NDArray[np.floating[Any]]
     y_test: NDArray[np.int64]
     classes: int
+    x_validation: NDArray[np.floating[Any]] | None = None
+    y_validation: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
+        self._check()
         # One Dataset serves every run of a process: a run that wrote to it would change the next.
-        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+        for array in self._arrays():
             array.setflags(write=False)
+
+    def _parts(self) -> dict[str, tuple[Any, Any]]:
+        """Return the samples and labels of each part that there is."""
+        parts: dict[str, tuple[Any, Any]] = {
+            "train": (self.x_train, self.y_train),
+            "test": (self.x_test, self.y_test),
+        }
+        if self.x_validation is not None or self.y_validation is not None:
+            parts["validation"] = (self.x_validation, self.y_validation)
+        return parts
+
+    def _arrays(self) -> list[NDArray[Any]]:
+        return [array for part in self._parts().values() for array in part]
+
+    def _check(self) -> None:
+        """Check what training relies on: NumPy takes a label of -1 for the last class."""
+        if not isinstance(self.classes, int) or self.classes < 2:
+            self._refuse("classes", f"got {self.classes!r}; it must be a whole number from 2 on")
+        for part, (x, y) in self._parts().items():
+            self._check_samples(f"x_{part}", x)
+            self._check_labels(f"y_{part}", y, samples=len(x))
+
+    def _check_samples(self, name: str, x: Any) -> None:
+        if not isinstance(x, np.ndarray) or x.ndim != 2 or 0 in x.shape:
+            self._refuse(name, f"got {_described(x)}; it must be an array of (samples, features)")
+        if x.dtype not in (np.float32, np.float64):
+            self._refuse(name, f"is of {x.dtype}; it must be of float32 or float64")
+        first = self.x_train
+        if (x.shape[1], x.dtype) != (first.shape[1], first.dtype):
+            self._refuse(
+                name,
+                f"has {x.shape[1]} features of {x.dtype}, x_train {first.shape[1]} of "
+                f"{first.dtype}; they must be alike",
+            )
+        if not np.isfinite(x).all():
+            row = int(np.argmin(np.isfinite(x).all(axis=1)))
+            self._refuse(name, f"sample {row} holds a value that is not finite")
+
+    def _check_labels(self, name: str, y: Any, *, samples: int) -> None:
+        if not isinstance(y, np.ndarray) or y.shape != (samples,):
+            self._refuse(
+                name, f"got {_described(y)}; it must be an array of {samples} labels, one a sample"
+            )
+        if y.dtype.kind not in "iu":
+            self._refuse(name, f"is of {y.dtype}; labels must be whole numbers")
+        if y.min() < 0 or y.max() >= self.classes:
+            wrong = y[(y < 0) | (y >= self.classes)]
+            self._refuse(
+                name,
+                f"holds the label {wrong[0]} ({len(wrong)} such samples); labels of "
+                f"{self.classes} classes must be from 0 to {self.classes - 1}",
+            )
+
+    def _refuse(self, name: str, problem: str) -> NoReturn:
+        raise DataError(f"data set {self.name!r}: {name} {problem}")
 
     @cached_property
     def digest(self) -> str:
         """A hash of all samples and labels: what the data are, wherever they came from."""
         sha = hashlib.sha256()
-        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+        for array in self._arrays():
             sha.update(f"{array.dtype} {array.shape}".encode())
             sha.update(np.ascontiguousarray(array).data)
         return sha.hexdigest()
@@ -64,57 +126,75 @@ def digits(
     *,
     train_size: int = 1000,
     test_size: int = 797,
+    validation_size: int = 0,
     root: str | None = None,  # noqa: ARG001  (a sweep over data= may set it for the others)
     dtype: str = "float32",
 ) -> Dataset:
     """Return scikit-learn's handwritten digits: 8 x 8 pixels, x = value / 16.
 
-    Training samples are taken from the front, test samples from what follows.
+    Training samples are taken from the front, the last `validation_size` of them are held out
+    to choose by, and test samples are taken from what follows.
 
     Raises:
-        DataError: a size is no whole number, below 1, or more than there are.
+        DataError: a size is not a whole number, too small, or more than there are.
     """
     _check_size("data.train_size", train_size, _DIGITS_TOTAL - 1)
     _check_size("data.test_size", test_size, _DIGITS_TOTAL - train_size)
-    return _load_digits(train_size, test_size, dtype)
+    _check_size("data.validation_size", validation_size, train_size - 1, least=0)
+    return _load_digits(train_size, test_size, validation_size, dtype)
 
 
 def mnist(
     *,
     train_size: int = 1000,
     test_size: int = 1000,
+    validation_size: int = 0,
     root: str | None = None,
     dtype: str = "float32",
 ) -> Dataset:
     """Return the first samples of MNIST: 28 x 28 pixels, x = value / 255.
 
+    The last `validation_size` of the training samples are held out to choose by.
     Its files come from the folder `root`; without one from the user's cache (the folder in
     the environment variable BNSWEEP_CACHE, if set), where they are downloaded to first.
 
     Raises:
         DataError: a size is wrong, or a file is missing, damaged or not to be had.
     """
-    return _mnist_family(MNIST, train_size, test_size, root, dtype)
+    return _mnist_family(MNIST, train_size, test_size, validation_size, root, dtype)
 
 
 def fashion_mnist(
     *,
     train_size: int = 1000,
     test_size: int = 1000,
+    validation_size: int = 0,
     root: str | None = None,
     dtype: str = "float32",
 ) -> Dataset:
     """Return the first samples of Fashion-MNIST, from the same places as `mnist` does."""
-    return _mnist_family(FASHION_MNIST, train_size, test_size, root, dtype)
+    return _mnist_family(FASHION_MNIST, train_size, test_size, validation_size, root, dtype)
 
 
 @lru_cache(maxsize=2)
-def _load_digits(train_size: int, test_size: int, dtype: str) -> Dataset:
+def _load_digits(train_size: int, test_size: int, validation_size: int, dtype: str) -> Dataset:
     table = _digits_table()
     x = (table[:, :-1] / 16).astype(dtype)
     y = table[:, -1].astype(np.int64)
     train, test = slice(train_size), slice(train_size, train_size + test_size)
-    return Dataset("digits", x[train], y[train], x[test], y[test], _CLASSES)
+    return _split("digits", (x[train], y[train]), (x[test], y[test]), validation_size)
+
+
+def _split(
+    name: str,
+    train: tuple[NDArray[Any], NDArray[np.int64]],
+    test: tuple[NDArray[Any], NDArray[np.int64]],
+    validation_size: int,
+) -> Dataset:
+    """Return the data set in which the last of the training samples are held out."""
+    (x, y), kept = train, len(train[0]) - validation_size
+    held_out = (x[kept:], y[kept:]) if validation_size else (None, None)
+    return Dataset(name, x[:kept], y[:kept], *test, _CLASSES, *held_out)
 
 
 def _digits_table() -> NDArray[np.float64]:
@@ -131,18 +211,30 @@ def _digits_table() -> NDArray[np.float64]:
 
 
 def _mnist_family(
-    source: Source, train_size: int, test_size: int, root: str | None, dtype: str
+    source: Source,
+    train_size: int,
+    test_size: int,
+    validation_size: int,
+    root: str | None,
+    dtype: str,
 ) -> Dataset:
     # How much a folder of the user's own holds is seen when it is read.
     published = root is None
     _check_size("data.train_size", train_size, _TRAIN_TOTAL if published else None)
     _check_size("data.test_size", test_size, _TEST_TOTAL if published else None)
-    return _load_mnist(source, train_size, test_size, None if root is None else str(root), dtype)
+    _check_size("data.validation_size", validation_size, train_size - 1, least=0)
+    folder = None if root is None else str(root)
+    return _load_mnist(source, train_size, test_size, validation_size, folder, dtype)
 
 
 @lru_cache(maxsize=2)
 def _load_mnist(
-    source: Source, train_size: int, test_size: int, root: str | None, dtype: str
+    source: Source,
+    train_size: int,
+    test_size: int,
+    validation_size: int,
+    root: str | None,
+    dtype: str,
 ) -> Dataset:
     files = cached_files(source) if root is None else files_in(root, source)
     x_train, y_train = _read_part(source, files, "train", "data.train_size", train_size)
@@ -152,9 +244,8 @@ def _load_mnist(
             f"data.root={root}: training images are of {x_train.shape[1:]} pixels, test images "
             f"of {x_test.shape[1:]}; files of one data set would do"
         )
-    return Dataset(
-        source.name, _scaled(x_train, dtype), y_train, _scaled(x_test, dtype), y_test, _CLASSES
-    )
+    train, test = (_scaled(x_train, dtype), y_train), (_scaled(x_test, dtype), y_test)
+    return _split(source.name, train, test, validation_size)
 
 
 def _read_part(
@@ -192,8 +283,16 @@ def _scaled(images: NDArray[np.uint8], dtype: str) -> NDArray[np.floating[Any]]:
     return x
 
 
-def _check_size(key: str, size: object, most: int | None) -> None:
-    if isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= (most or size):
+def _check_size(key: str, size: object, most: int | None, *, least: int = 1) -> None:
+    whole = isinstance(size, int) and not isinstance(size, bool)
+    if isinstance(size, int) and whole and least <= size <= (size if most is None else most):
         return
-    wanted = f"from 1 to {most}" if most else "of at least 1"
-    raise DataError(f"{key}={size}: a whole number {wanted} is needed")
+    wanted = f"of at least {least}" if most is None else f"from {least} to {most}"
+    raise DataError(f"{key}={size}: must be a whole number {wanted}")
+
+
+def _described(value: object) -> str:
+    """Return what an array should have been, in a few words."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    return f"a {type(value).__name__}"

@@ -13,7 +13,7 @@ from bnsweep.network import Network
 from bnsweep.optimizers import Optimizer
 from bnsweep.results import EpochRecord, Histogram, RunResult, Status
 from bnsweep.secrecy import without_secrets
-from bnsweep.training import train
+from bnsweep.training import evaluation, train
 
 HISTOGRAM_BINS = 50
 
@@ -67,7 +67,7 @@ class Experiment:
         try:
             # Threads do not help matrices this small, and would change the rounding.
             with threadpool_limits(limits=1, user_api="blas"):
-                initial = self._activations()
+                initial = self._activations(0)
                 training = train(
                     self.network,
                     self.optimizer,
@@ -83,7 +83,7 @@ class Experiment:
                     records.append(record)
                     on_epoch(record)
                     start = clock()
-                final = self._activations()
+                final = self._activations(records[-1].epoch)
             if not np.isfinite(records[-1].train_loss):
                 status = "diverged"
         except (Exception, SystemExit):
@@ -103,9 +103,10 @@ class Experiment:
             error=error,
         )
 
-    def _activations(self) -> tuple[Histogram, ...]:
-        with np.errstate(all="ignore"):
-            return histograms(self.network.hidden_outputs_in_training(self.dataset.x_train))
+    def _activations(self, epoch: int) -> tuple[Histogram, ...]:
+        """Return a histogram of each hidden layer's outputs, measured as the epoch's record is."""
+        with np.errstate(all="ignore"), evaluation(self.network, self.dataset, epoch):
+            return histograms(self.network.hidden_outputs(self.dataset.x_train))
 
 
 def histograms(outputs: Sequence[np.ndarray[Any, Any]]) -> tuple[Histogram, ...]:

@@ -38,6 +38,9 @@ class Layer:
         """Compute y from x; `train` tells training mode from evaluation mode."""
         raise NotImplementedError
 
+    def adopt_statistics(self, x: Array) -> None:
+        """Set what evaluation uses in place of a batch's statistics to those of x, if anything."""
+
 
 class Affine(Layer):
     """y = x W + b, with W: (inputs, outputs), b: (outputs,) or None for y = x W."""
@@ -100,6 +103,12 @@ class BatchNorm(Layer):
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:
         """Normalise, scale and shift x, by the batch's statistics or the running ones."""
         return self._by_batch(x) if train else self._by_running(x)
+
+    def adopt_statistics(self, x: Array) -> None:
+        """Set the running statistics to the mean and the biased variance of x."""
+        self.running_mean[:] = column_mean(x)
+        xc = x - self.running_mean
+        self.running_var[:] = column_mean(xc * xc)
 
     def scale_and_shift(self) -> tuple[Array, Array]:
         """Return a and c, (features,) each, such that evaluation is y = a x + c."""

@@ -1,5 +1,6 @@
 """Layers in sequence, and all that they learn in one vector."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -90,22 +91,24 @@ class Network:
         by_layer = zip(*(hidden for *hidden, _ in self.block_outputs(x)), strict=True)
         return [np.concatenate(parts) for parts in by_layer]
 
-    def hidden_outputs_in_training(self, x: Array) -> list[Array]:
-        """Return each hidden layer's output as training sees it, (samples, features) each.
+    @contextlib.contextmanager
+    def statistics_of(self, x: Array) -> Iterator[None]:
+        """While it lasts, evaluate with the statistics of x in place of the running ones.
 
-        Batch Normalization uses the statistics of x: the running ones start at zero and say
-        nothing before the first steps. No unit is dropped, and no running statistic moves.
+        The running statistics start at zero and say nothing before the first steps: an untrained
+        network is evaluated with those of its training set.
         """
-        state = self.state()
-        outputs = []
+        moving = [getattr(layer, name) for layer in self.layers for name in layer.moving]
+        saved = [array.copy() for array in moving]
         y = x
-        for block in self.blocks[:-1]:
-            for layer in block:
-                if not isinstance(layer, Dropout):
-                    y, _ = layer.forward(y, train=True)
-            outputs.append(y)
-        self.load_state(state)
-        return outputs
+        for layer in self.layers:
+            layer.adopt_statistics(y)
+            y, _ = layer.forward(y, train=False)
+        try:
+            yield
+        finally:
+            for array, before in zip(moving, saved, strict=True):
+                array[...] = before
 
     def predict(self, x: Array) -> NDArray[np.intp]:
         """Return the class of largest logit for each row of x, (samples,)."""

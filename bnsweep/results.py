@@ -19,6 +19,11 @@ ERROR_FILE = "error.txt"
 
 Status = Literal["finished", "diverged", "failed", "killed"]
 
+_QUANTITIES = (
+    *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
+    *("validation_loss", "validation_accuracy"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
@@ -26,7 +31,8 @@ class EpochRecord:
 
     Losses are mean cross-entropies in nats, without the weight-decay term; accuracies lie
     in [0, 1]. `activation_std[k - 1]` is the standard deviation of hidden layer k's output
-    on the training set. Quantities of a diverged network may be NaN or infinite.
+    on the training set. Without a validation split its two quantities are None. Quantities of
+    a diverged network may be NaN or infinite.
     """
 
     epoch: int
@@ -35,17 +41,18 @@ class EpochRecord:
     test_loss: float
     test_accuracy: float
     activation_std: tuple[float, ...] = ()
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+
+    def named(self) -> dict[str, float]:
+        """Return all quantities that were measured by the names under which they are published."""
+        values = {name: getattr(self, name) for name in _QUANTITIES}
+        values |= {f"activations/std_{k}": std for k, std in enumerate(self.activation_std, 1)}
+        return {name: value for name, value in values.items() if value is not None}
 
     def metrics(self) -> dict[str, float]:
-        """Return the finite quantities by the names under which they are published."""
-        named = {
-            "train_loss": self.train_loss,
-            "train_accuracy": self.train_accuracy,
-            "test_loss": self.test_loss,
-            "test_accuracy": self.test_accuracy,
-        }
-        named |= {f"activations/std_{k}": std for k, std in enumerate(self.activation_std, 1)}
-        return {name: value for name, value in named.items() if math.isfinite(value)}
+        """Return the finite ones among the quantities by their published names."""
+        return {name: value for name, value in self.named().items() if math.isfinite(value)}
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,12 @@ class RunResult:
             final = {
                 "final_train_accuracy": last.train_accuracy,
                 "final_test_accuracy": last.test_accuracy,
-                "best_test_accuracy": max(record.test_accuracy for record in self.epochs),
             }
+            if last.validation_accuracy is not None:
+                # Chosen on the test samples themselves, a best epoch would flatter the network.
+                best = max(self.epochs, key=lambda record: record.validation_accuracy or 0.0)
+                final["final_validation_accuracy"] = last.validation_accuracy
+                final["best_test_accuracy"] = best.test_accuracy
         return final | {
             "train_seconds": self.train_seconds,
             "diverged": float(self.status == "diverged"),
@@ -181,9 +192,7 @@ def with_status(result: RunResult, status: Status, error: str | None = None) -> 
 
 
 def _encode_record(record: EpochRecord) -> dict[str, float | None]:
-    names = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-    values = {name: getattr(record, name) for name in names}
-    values |= {f"activations/std_{k}": std for k, std in enumerate(record.activation_std, 1)}
+    values = record.named()
     finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
     return {"epoch": record.epoch, **finite}
 
@@ -198,6 +207,8 @@ def _decode_record(document: Mapping[str, float | None]) -> EpochRecord:
         test_loss=values["test_loss"],
         test_accuracy=values["test_accuracy"],
         activation_std=tuple(values[f"activations/std_{k}"] for k in layers),
+        validation_loss=values.get("validation_loss"),
+        validation_accuracy=values.get("validation_accuracy"),
     )
 
 

@@ -1,5 +1,6 @@
 """The training loop: a generator of one record an epoch, which prints and logs nothing."""
 
+import contextlib
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ def train(
     An epoch is max(1, train_size // batch_size) steps. `sampling` is how `rng` draws the
     minibatches: `"replacement"`, each by itself out of all samples, or `"shuffle"`, in a new
     order of all samples each epoch, of which a last partial minibatch is dropped. The record
-    whose training loss is not finite is the last one.
+    whose training loss is not finite is the last one; the untrained network's never is.
 
     Raises:
         ValueError: at once, not at the first record: there is nothing to train with these.
@@ -83,7 +84,7 @@ def _records(
                     optimizer.update(network.params, g, matrices=network.matrices)
             record = _measure(network, dataset, epoch)
         yield record
-        if not math.isfinite(record.train_loss):
+        if epoch > 0 and not math.isfinite(record.train_loss):
             return
 
 
@@ -97,17 +98,28 @@ def _minibatches(
     return rng.permutation(train_size)[: steps * batch_size].reshape(steps, batch_size)
 
 
+@contextlib.contextmanager
+def evaluation(network: Network, dataset: "Dataset", epoch: int) -> Iterator[None]:
+    """While it lasts, `network` is evaluated as the record of `epoch` is measured.
+
+    Before the first step the running statistics say nothing yet: with them a deep network
+    overflows float32, and its first loss is 1e22. Those of the training set stand in.
+    """
+    with network.statistics_of(dataset.x_train) if epoch == 0 else contextlib.nullcontext():
+        yield
+
+
 def _measure(network: Network, dataset: "Dataset", epoch: int) -> EpochRecord:
-    train_logits, activation_std = _outputs(network, dataset.x_train)
-    test_logits = network.logits(dataset.x_test)
-    return EpochRecord(
-        epoch=epoch,
-        train_loss=cross_entropy(train_logits, dataset.y_train),
-        train_accuracy=_accuracy(train_logits, dataset.y_train),
-        test_loss=cross_entropy(test_logits, dataset.y_test),
-        test_accuracy=_accuracy(test_logits, dataset.y_test),
-        activation_std=activation_std,
-    )
+    with evaluation(network, dataset, epoch):
+        logits, activation_std = _outputs(network, dataset.x_train)
+        train = _loss_and_accuracy(logits, dataset.y_train)
+        test = _loss_and_accuracy(network.logits(dataset.x_test), dataset.y_test)
+        validation: tuple[float, float] | tuple[None, None] = (None, None)
+        if dataset.x_validation is not None and dataset.y_validation is not None:
+            validation = _loss_and_accuracy(
+                network.logits(dataset.x_validation), dataset.y_validation
+            )
+    return EpochRecord(epoch, *train, *test, activation_std, *validation)
 
 
 def _outputs(network: Network, x: Array) -> tuple[Array, tuple[float, ...]]:
@@ -147,5 +159,6 @@ class _Spread:
         return math.sqrt(self.squares / self.count)
 
 
-def _accuracy(logits: Array, labels: NDArray[np.integer[Any]]) -> float:
-    return float(np.mean(np.argmax(logits, axis=1) == labels))
+def _loss_and_accuracy(logits: Array, labels: NDArray[np.integer[Any]]) -> tuple[float, float]:
+    accuracy = float(np.mean(np.argmax(logits, axis=1) == labels))
+    return cross_entropy(logits, labels), accuracy

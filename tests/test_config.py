@@ -64,6 +64,8 @@ def test_the_defaults_pass():
         ("training__batch_size", 1),
         ("training__batch_size", 1001),
         ("training__sampling", "random"),
+        ("data__validation_size", -1),
+        ("data__validation_size", 1000),
         ("data__train_size", 0),
         ("data__test_size", 1.5),
         ("optimizer__lr", 0),
@@ -91,6 +93,12 @@ def test_a_value_that_cannot_be_run_is_named(key, value):
 @pytest.mark.parametrize("value", ["he", "xavier", 1, 1e-300])
 def test_usable_scales_pass(value):
     check(changed(weight_std=value))
+
+
+def test_a_batch_larger_than_what_validation_leaves_is_refused():
+    check(changed(data__validation_size=900))
+    with pytest.raises(ConfigError, match="batch_size=100.* at most 99.*validation_size=901"):
+        check(changed(data__validation_size=901))
 
 
 def test_a_batch_of_one_is_fine_without_batch_norm():

@@ -160,7 +160,71 @@ def test_mnist_itself(tmp_path, monkeypatch):
         data.fashion_mnist(root=str(folder))
 
 
+def test_validation_samples_are_the_last_of_the_training_samples():
+    whole = data.digits(train_size=100, test_size=50)
+    split = data.digits(train_size=100, test_size=50, validation_size=30)
+    np.testing.assert_array_equal(
+        np.concatenate([split.x_train, split.x_validation]), whole.x_train
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([split.y_train, split.y_validation]), whole.y_train
+    )
+    np.testing.assert_array_equal(split.x_test, whole.x_test)
+    assert len(split.x_validation) == 30
+    assert split.digest != whole.digest
+    assert whole.x_validation is None
+
+
+def good(**changes):
+    """Return the arguments of a small data set, some of them changed."""
+    x, y = np.zeros((4, 3), "float32"), np.array([0, 1, 2, 1])
+    arrays = {"x_train": x, "y_train": y, "x_test": x.copy(), "y_test": y.copy()}
+    return {"name": "mine", **arrays, "classes": 3, **changes}
+
+
+X, Y = np.zeros((4, 3), "float32"), np.array([0, 1, 2, 1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_train": np.array([0, -1, 2, -1])}, r"y_train holds the label -1 \(2 such samples\)"),
+        ({"y_test": np.array([0, 1, 2, 3])}, "y_test holds the label 3.* from 0 to 2"),
+        ({"y_train": Y[:3]}, r"y_train got an array of shape \(3,\).* 4 labels"),
+        ({"y_train": Y[:, None]}, r"y_train got an array of shape \(4, 1\)"),
+        ({"y_train": Y.astype(float)}, "y_train is of float64; labels must be whole numbers"),
+        ({"x_train": X.reshape(4, 3, 1)}, r"x_train got an array of shape \(4, 3, 1\)"),
+        ({"x_train": X[:0]}, r"x_train got an array of shape \(0, 3\)"),
+        ({"x_train": X.tolist()}, "x_train got a list"),
+        ({"x_train": X.astype(int)}, "x_train is of int64; it must be of float32 or float64"),
+        ({"x_test": np.zeros((4, 2), "float32")}, "x_test has 2 features .* x_train 3"),
+        ({"x_test": X.astype("float64")}, "x_test has 3 features of float64, x_train .* float32"),
+        (
+            {"x_test": X * np.array([[1], [1], [np.nan], [1]], "float32")},
+            "x_test sample 2 .* not f",
+        ),
+        ({"x_train": X + np.float32(np.inf)}, "x_train sample 0 holds a value that is not finite"),
+        ({"classes": 1}, "classes got 1"),
+        ({"classes": 3.0}, "classes got 3.0"),
+        ({"x_validation": X}, "y_validation got a NoneType"),
+        ({"x_validation": X, "y_validation": Y + 1}, "y_validation holds the label 3"),
+    ],
+)
+def test_a_data_set_that_breaks_its_contract_is_refused_and_what_is_wrong_is_named(
+    changes, message
+):
+    data.Dataset(**good())
+    with pytest.raises(DataError, match=f"data set 'mine': {message}"):
+        data.Dataset(**good(**changes))
+
+
 # Wrong requests
+
+
+@pytest.mark.parametrize("size", [-1, 100, 1.5, "many", None, True])
+def test_a_validation_size_that_leaves_nothing_to_train_on_is_refused(size):
+    with pytest.raises(DataError, match=r"data\.validation_size=.* from 0 to 99"):
+        data.digits(train_size=100, validation_size=size)
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "many", None, True, [1], float("nan")])

@@ -134,6 +134,25 @@ def test_batch_norm_normalises_by_the_biased_variance():
     np.testing.assert_allclose(y, 5 + 2 * (x - 3) / np.sqrt(3.5), rtol=1e-7)
 
 
+@pytest.mark.parametrize("c", [3, 0.5, 255, 1e6])
+def test_a_column_of_one_value_is_normalised_to_zero(c):
+    layer = BatchNorm(1, dtype="float32")
+    layer.beta[:] = 7
+    y, _ = layer.forward(np.full((100, 1), c, "float32"), train=True)
+    np.testing.assert_array_equal(y, 7)
+
+
+@each_dtype
+@pytest.mark.parametrize("make", [make for name, make in LAYERS.items() if name != "dropout"])
+def test_with_a_batchs_statistics_evaluation_gives_what_training_does(make, dtype):
+    x, layer = normal(M, N, dtype=dtype), make(dtype)
+    expected, _ = make(dtype).forward(x, train=True)
+    layer.adopt_statistics(x)
+    y, _ = layer.forward(x, train=False)
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
+    assert y.dtype == dtype
+
+
 def test_running_statistics_start_at_zero_and_follow_the_batches():
     layer = BatchNorm(1, eps=1e-7, momentum=0.9, dtype="float64")
     assert (layer.running_mean, layer.running_var) == ([0.0], [0.0])

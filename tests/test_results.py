@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -34,9 +35,24 @@ def test_a_history_is_strict_json_named_as_the_metrics(tmp_path):
     assert document["epochs"][0]["activations/std_2"] == 2.0
     assert document["epochs"][1]["train_loss"] is None
     assert document["final_train_accuracy"] == 0.3
-    assert document["best_test_accuracy"] == 0.2
+    assert "validation_accuracy" not in document["epochs"][0]
     assert document["diverged"] == 1
     assert document["epochs_run"] == 1
+
+
+def test_the_best_epoch_is_chosen_on_the_validation_samples_or_not_at_all(tmp_path):
+    chosen = replace(
+        DIVERGED,
+        epochs=tuple(
+            EpochRecord(epoch, 1.0, 0.5, 1.0, test, (), 1.0, validation)
+            for epoch, (test, validation) in enumerate([(0.9, 0.1), (0.6, 0.8), (0.7, 0.7)])
+        ),
+    )
+    results.write(tmp_path, chosen)
+    assert results.read(tmp_path) == chosen
+    assert chosen.final_metrics()["best_test_accuracy"] == 0.6
+    assert chosen.final_metrics()["final_validation_accuracy"] == 0.7
+    assert "best_test_accuracy" not in DIVERGED.final_metrics()
 
 
 def test_no_infinite_number_is_a_metric():

@@ -1,10 +1,9 @@
 """Agreement with an independent implementation, in float64, to rounding."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
+from bnsweep.data import Dataset
 from bnsweep.layers import Affine, BatchNorm, ReLU, Sigmoid, Tanh
 from bnsweep.losses import cross_entropy, cross_entropy_gradient
 from bnsweep.network import mlp
@@ -227,7 +226,7 @@ def test_a_whole_training_run_batch_by_batch(ours, theirs, options, monkeypatch)
         **options,
     )
     model, their_state = torch_network(network)
-    dataset = SimpleNamespace(x_train=x, y_train=labels, x_test=x[:20], y_test=labels[:20])
+    dataset = Dataset("random", x.copy(), labels.copy(), x[:20].copy(), labels[:20].copy(), CLASSES)
     recorder = Recorder(ours, network)
     *_, last = train(
         network,

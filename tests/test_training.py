@@ -9,6 +9,7 @@ import pytest
 
 import bnsweep
 from bnsweep.data import Dataset
+from bnsweep.layers import BatchNorm, Dropout
 from bnsweep.losses import cross_entropy
 from bnsweep.network import mlp
 from bnsweep.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
@@ -97,7 +98,8 @@ def test_epoch_0_is_the_untrained_network_and_each_epoch_has_its_record():
     records = training(net, dataset)
     first = next(records)
     np.testing.assert_array_equal(net.params, untrained.params)
-    logits = untrained.logits(dataset.x_train)
+    with untrained.statistics_of(dataset.x_train):
+        logits = untrained.logits(dataset.x_train)
     assert first.train_loss == pytest.approx(cross_entropy(logits, dataset.y_train))
     assert first.train_accuracy == np.mean(logits.argmax(axis=1) == dataset.y_train)
     assert [first.epoch, *(record.epoch for record in records)] == [0, 1, 2, 3]
@@ -211,11 +213,66 @@ def test_a_network_that_diverges_ends_with_the_record_that_says_so(options, dtyp
     assert 0 <= last.test_accuracy <= 1
 
 
-def test_weights_beyond_the_range_of_the_dtype_end_at_epoch_0():
+def test_weights_beyond_the_range_of_the_dtype_diverge_at_the_first_epoch_and_not_before():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         records = list(training(network(weight_std=1e300, batch_norm=False)))
-    assert [record.epoch for record in records] == [0]
+    assert [record.epoch for record in records] == [0, 1]
+
+
+@pytest.mark.parametrize("depth", [5, 11, 30])
+@pytest.mark.parametrize("weight_std", ["he", 1, 0.1, 0.01])
+@pytest.mark.parametrize("options", [{}, {"norm_position": "after"}], ids=["before", "after"])
+def test_a_deep_untrained_network_is_measured_and_then_trained(depth, weight_std, options):
+    net = network(hidden_sizes=[100] * depth, weight_std=weight_std, **options)
+    first, *others = training(net, epochs=2, optimizer=SGD(lr=0.01))
+    assert len(others) == 2
+    assert all(abs(value) < 1e4 for value in first.metrics().values())
+    assert first.metrics().keys() == others[-1].metrics().keys()
+
+
+def test_the_untrained_network_is_measured_as_a_batch_of_all_training_samples_would_be():
+    net, dataset = network(dropout=0.4), blobs()
+    first = next(training(net, dataset))
+    y, stds = dataset.x_train, []
+    for block in net.blocks:
+        for layer in block:
+            if not isinstance(layer, Dropout):
+                y, _ = layer.forward(y, train=True)
+        stds.append(float(y.std()))
+    assert first.train_loss == pytest.approx(cross_entropy(y, dataset.y_train), rel=1e-4)
+    assert first.activation_std == pytest.approx(stds[:-1], rel=1e-4)
+
+
+def test_measuring_the_untrained_network_leaves_its_running_statistics_at_zero():
+    net = network()
+    next(training(net))
+    norms = [layer for layer in net.layers if isinstance(layer, BatchNorm)]
+    assert norms
+    assert all(not norm.running_mean.any() and not norm.running_var.any() for norm in norms)
+
+
+def test_validation_samples_are_measured_and_not_trained_on():
+    whole = blobs(50)
+    dataset = replace(
+        whole,
+        x_train=whole.x_train[:40],
+        y_train=whole.y_train[:40],
+        x_validation=whole.x_train[40:],
+        y_validation=whole.y_train[40:],
+    )
+    net = network()
+    with_them = list(training(net, dataset))
+    logits = net.logits(dataset.x_validation)
+    assert with_them[-1].validation_loss == pytest.approx(
+        cross_entropy(logits, dataset.y_validation)
+    )
+    assert with_them[-1].metrics()["validation_accuracy"] == pytest.approx(
+        np.mean(logits.argmax(axis=1) == dataset.y_validation)
+    )
+    without = list(training(network(), replace(dataset, x_validation=None, y_validation=None)))
+    assert [r.train_loss for r in without] == [r.train_loss for r in with_them]
+    assert "validation_loss" not in without[-1].metrics()
 
 
 def test_numpys_error_handling_is_the_callers_while_it_holds_a_record():

@@ -19,6 +19,7 @@ def dataset_input(dataset: "Dataset") -> Any:
 
     profile = {
         "train_samples": len(dataset.x_train),
+        "validation_samples": 0 if dataset.x_validation is None else len(dataset.x_validation),
         "test_samples": len(dataset.x_test),
         "features": dataset.features,
         "classes": dataset.classes,
