@@ -5,12 +5,23 @@ its name.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from bnsweep.labels import Value, frozen, is_number, key_label, key_name, look_up, value_label
+from bnsweep.config import DEPENDENT_KEYS, settings
+from bnsweep.labels import (
+    Value,
+    frozen,
+    is_number,
+    key_label,
+    key_name,
+    look_up,
+    phrase,
+    value_label,
+)
 from bnsweep.results import RunResult
 
 MODEL_KEYS = ("model", "model.batch_norm")
@@ -27,7 +38,8 @@ class SweepRun:
 
     `swept` maps each swept key to its value as typed in the configuration; for a config group
     (`model`, `optimizer`, `data`) that is the option's name. A `reused` run was not run again:
-    an earlier one with the same fingerprint stands for it.
+    an earlier one with the same fingerprint stands for it. `chosen` are swept keys whose value
+    was chosen on the validation samples (see `choose`).
     """
 
     number: int
@@ -36,7 +48,7 @@ class SweepRun:
     result: RunResult
     run_id: str | None
     reused: bool = False
-    tracked: bool = True
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -80,6 +92,12 @@ class Axis:
         """Return `value` with the name of its key: `W = 0.0464`."""
         return f"{self.label} = {self.text(value)}"
 
+    def phrase(self, value: Value) -> str:
+        """Return `value` as a line's label says it: with its key, unless it speaks for itself."""
+        if isinstance(value, str) and self.key in SPEAKING_KEYS:
+            return self.text(value)
+        return phrase(self.label, self.text(value))
+
 
 @dataclass(frozen=True)
 class Line:
@@ -98,12 +116,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The runs of a sweep that ended, each in its place: a value of `across` and a line."""
+    """The runs of a sweep that ended, each in its place: a value of `across` and a line.
+
+    `free` are the keys whose value was chosen for each place by itself.
+    """
 
     across: Axis | None
     line_axes: tuple[Axis, ...]
     lines: tuple[Line, ...]
     cells: Mapping[Place, tuple[RunResult, ...]]
+    free: tuple[str, ...] = ()
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -129,23 +151,75 @@ class Comparison:
         """Whether some lines have Batch Normalization and others have not."""
         return len({line.batch_norm for line in self.lines}) == 2
 
-    def changed(self, line: Line, index: int, value: Value) -> Line | None:
-        """Return the line that has `value` at `index` and is else as `line`, if there is one."""
-        wanted = (*line.values[:index], value, *line.values[index + 1 :])
-        return next((other for other in self.lines if other.values == wanted), None)
+    def contrast(self, key: str) -> list[tuple[Line, Line]]:
+        """Return the pairs of lines that differ in `key` and in nothing else.
 
-    def pairs(self) -> list[tuple[Line, Line]]:
-        """Return each line with Batch Normalization with each one that lacks nothing but that."""
-        if (model := self.model_axis) is None:
-            return []
-        models = self.line_axes[model].values
-        found = (
-            (line, self.changed(line, model, value))
-            for line in self.lines
-            if line.batch_norm
-            for value in models
-        )
-        return [(line, other) for line, other in found if other and not other.batch_norm]
+        What counts is the configuration that was run, not what the lines are called. Keys that
+        do nothing unless `key` is set differ with it; those in `free` may differ too. Of several
+        lines that a line could be paired with, it is the one with the most swept values in
+        common, and pairs of equal configurations are one. The first of a pair has the value that
+        is true, or else comes first.
+        """
+        allowed = {key, *DEPENDENT_KEYS.get(key, ()), *self.free}
+        pairs = []
+        for line in self.lines:
+            others = [
+                other
+                for other in self.lines
+                if all(_within(differing, allowed) for differing in self._differing(line, other))
+                and _rank(self._value_of(line, key)) < _rank(self._value_of(other, key))
+            ]
+            nearest = max((_in_common(line, other) for other in others), default=0)
+            pairs += [(line, other) for other in others if _in_common(line, other) == nearest]
+        return [pair for i, pair in enumerate(pairs) if not self._among(pair, pairs[:i])]
+
+    def with_and_without(self) -> list[tuple[Line, Line]]:
+        """Return the pairs that differ in Batch Normalization alone: with it, without it."""
+        return self.contrast("model.batch_norm")
+
+    def _differing(self, line: Line, other: Line) -> set[str]:
+        """Return the keys in which the runs of two lines differ, at the values both have."""
+        ours, theirs = self._settings[line.values], self._settings[other.values]
+        both = ours.keys() & theirs.keys()
+        if not both:
+            return {"no value in common"}
+        return {key for value in both for key, _ in ours[value] ^ theirs[value]}
+
+    def _among(self, pair: tuple[Line, Line], others: Sequence[tuple[Line, Line]]) -> bool:
+        """Whether one of `others` compares the same configurations as `pair`."""
+        ours = [self._settings[line.values] for line in pair]
+        return any(ours == [self._settings[line.values] for line in other] for other in others)
+
+    @cached_property
+    def _settings(self) -> dict[tuple[Value, ...], dict[Value, frozenset[tuple[str, Value]]]]:
+        """The settings of each line's runs, by the value across."""
+        of_lines: dict[tuple[Value, ...], dict[Value, frozenset[tuple[str, Value]]]] = {}
+        for (value, line), results in self.cells.items():
+            found = settings(results[0].config)
+            of_lines.setdefault(line, {})[value] = frozenset(
+                (key, frozen(setting)) for key, setting in found.items()
+            )
+        return of_lines
+
+    def _value_of(self, line: Line, key: str) -> Value:
+        results = next(r for v in self.values if (r := self.results(v, line)))
+        return look_up(results[0].config, key)
+
+
+def _within(key: str, keys: Collection[str]) -> bool:
+    """Whether `key` is one of `keys`, or lies below one of them."""
+    return any(key == other or key.startswith(f"{other}.") for other in keys)
+
+
+def _in_common(line: Line, other: Line) -> int:
+    return sum(a == b for a, b in zip(line.values, other.values, strict=True))
+
+
+def _rank(value: Value) -> tuple[bool, Value]:
+    """Return what orders the values of a key: what is switched on, numbers by size, names."""
+    if isinstance(value, bool) or value is None:
+        return False, not value
+    return (False, value) if is_number(value) else (True, str(value))
 
 
 def swept_axes(runs: Sequence[SweepRun]) -> dict[str, Axis]:
@@ -160,9 +234,10 @@ def compare(
 ) -> Comparison:
     """Arrange the runs of a sweep: one key across, the others as lines, `seed` within them.
 
-    Across go the weight scales, else the numeric key with most values, else the key with most
-    values that is not the model. With `overlay` of `all`, none goes across; of `names`, not
-    the few values of a single key that span no number line (`optimizer=sgd,adam`).
+    Across go three weight scales or more, else the numeric key with most values, else the weight
+    scales, else the key with most values that is not the model. With `overlay` of `all`, none
+    goes across; of `names`, not the few values of a single key that span no number line
+    (`optimizer=sgd,adam`).
     """
     axes = [axis for key, axis in swept_axes(runs).items() if key != "seed"]
     across = max(axes, key=_fitness_to_go_across, default=None)
@@ -176,9 +251,47 @@ def compare(
         value = _value(run, across.key) if across else None
         line = tuple(_value(run, axis.key) for axis in others)
         cells.setdefault((value, line), []).append(run.result)
-    return _with_lines(
-        Comparison(across, tuple(others), (), {place: tuple(r) for place, r in cells.items()})
-    )
+    free = tuple(dict.fromkeys(key for run in runs for key in run.chosen))
+    filled = {place: tuple(results) for place, results in cells.items()}
+    return _with_lines(Comparison(across, tuple(others), (), filled, free))
+
+
+def choose(runs: Sequence[SweepRun], keys: Collection[str]) -> list[SweepRun]:
+    """Return the runs that have the best values of `keys`, for each combination of the others.
+
+    The best have the highest accuracy on the validation samples after the last epoch, averaged
+    over the seeds; of equals, those that come first. What was chosen stands in each run's
+    `chosen`, and no longer in its `swept`. Combinations in which no run ended are left out.
+
+    Raises:
+        ValueError: the runs have no validation samples to choose by.
+    """
+    groups: dict[tuple[Any, ...], dict[tuple[Any, ...], list[SweepRun]]] = {}
+    for run in (run for run in runs if run.ended):
+        if run.result.epochs[-1].validation_accuracy is None:
+            raise ValueError("data.validation_size: there are no validation samples to choose by")
+        others = tuple(
+            (key, frozen(value))
+            for key, value in run.swept.items()
+            if key not in keys and key != "seed"
+        )
+        picked = tuple((key, frozen(run.swept[key])) for key in run.swept if key in keys)
+        groups.setdefault(others, {}).setdefault(picked, []).append(run)
+
+    def accuracy(candidates: Sequence[SweepRun]) -> tuple[int, float]:
+        # A choice that lacks a seed would be compared on others than the rest.
+        accuracies = [run.result.epochs[-1].validation_accuracy or 0.0 for run in candidates]
+        return len(accuracies), math.fsum(accuracies) / len(accuracies)
+
+    return [
+        replace(
+            run,
+            swept={key: value for key, value in run.swept.items() if key not in keys},
+            chosen={**run.chosen, **{k: v for k, v in run.swept.items() if k in keys}},
+        )
+        for candidates in groups.values()
+        for run in max(candidates.values(), key=accuracy)
+    ]
 
 
 def _value(run: SweepRun, key: str) -> Value:
@@ -192,10 +305,13 @@ def _ordered(key: str, values: Iterable[Value]) -> tuple[Value, ...]:
     return (*numbers, *(v for v in distinct if not is_number(v)))
 
 
-def _fitness_to_go_across(axis: Axis) -> tuple[bool, bool, bool, int]:
+def _fitness_to_go_across(axis: Axis) -> tuple[bool, bool, bool, bool, int]:
+    scales = axis.key == "weight_std"
+    # Two scales are a comparison, not a range: another number may then span the panels.
     return (
-        axis.key == "weight_std",
+        scales and len(axis.values) > 2,
         axis.numeric,
+        scales,
         axis.key not in MODEL_KEYS,
         len(axis.values),
     )
@@ -230,7 +346,7 @@ def _with_lines(comparison: Comparison) -> Comparison:
     lines = (
         Line(
             values=line,
-            label=", ".join(_part(axis, value) for axis, value in zip(axes, line, strict=True)),
+            label=", ".join(axis.phrase(value) for axis, value in zip(axes, line, strict=True)),
             hue=hue,
             dash=dash,
             batch_norm=line in normalised,
@@ -238,10 +354,3 @@ def _with_lines(comparison: Comparison) -> Comparison:
         for line, (hue, dash) in styles.items()
     )
     return replace(comparison, lines=tuple(sorted(lines, key=lambda line: (line.hue, line.dash))))
-
-
-def _part(axis: Axis, value: Value) -> str:
-    speaks_for_itself = isinstance(value, str) and axis.key in SPEAKING_KEYS
-    if speaks_for_itself:
-        return axis.text(value)
-    return axis.equation(value) if len(axis.label) == 1 else f"{axis.label} {axis.text(value)}"

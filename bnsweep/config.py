@@ -7,7 +7,7 @@ of a thousand runs are checked without composing a thousand configurations.
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bnsweep.errors import UserError
@@ -19,8 +19,14 @@ FINGERPRINT_FORMAT = 2
 RESULT_KEYS = ("data", "model", "optimizer", "training", "weight_std", "seed", "dtype")
 GROUPS = ("model", "optimizer", "data")
 
+DROPOUT_POSITIONS = ("every", "last")
+
 _OWN_MODEL = "bnsweep.network.mlp"
-_BATCH_NORM_KEYS = ("norm_position", "eps", "momentum")
+# Keys of the model that do nothing while another one is off.
+DEPENDENT_KEYS = {
+    "model.batch_norm": ("model.norm_position", "model.eps", "model.momentum"),
+    "model.dropout": ("model.dropout_position",),
+}
 
 Config = dict[str, Any]
 
@@ -36,13 +42,8 @@ def result_part(config: Mapping[str, Any]) -> Config:
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return `{"model.eps": 1e-7, ...}`: each leaf by its dotted key, `_target_`s left out."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        elif key != "_target_":
-            flat[prefix + key] = value
-    return flat
+    leaves = _leaves(config, prefix)
+    return {key: value for key, value in leaves if key.rpartition(".")[2] != "_target_"}
 
 
 def parameters(config: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
@@ -58,12 +59,36 @@ def fingerprint(config: Mapping[str, Any], data_digest: str) -> str:
     """
     relevant = result_part(config)
     relevant["data"] = {k: v for k, v in relevant["data"].items() if k != "root"}
-    model = relevant["model"]
-    if model.get("_target_") == _OWN_MODEL and not model["batch_norm"]:
-        relevant["model"] = {k: v for k, v in model.items() if k not in _BATCH_NORM_KEYS}
+    relevant["model"] = _active(relevant["model"])
     document = [FINGERPRINT_FORMAT, data_digest, _canonical(relevant)]
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return each leaf of a run's configuration that acts in it, `_target_`s too, but the seed."""
+    acting = {**config, "model": _active(config.get("model", {}))}
+    return {key: value for key, value in _leaves(acting) if key != "seed"}
+
+
+def _active(model: Mapping[str, Any]) -> Config:
+    """Return the keys of a model that act: what belongs to a part that is off does not."""
+    off = set()
+    if model.get("_target_") == _OWN_MODEL:
+        off = {k for key, keys in DEPENDENT_KEYS.items() if not _leaf(model, key) for k in keys}
+    return {key: value for key, value in model.items() if f"model.{key}" not in off}
+
+
+def _leaf(model: Mapping[str, Any], key: str) -> Any:
+    return model.get(key.removeprefix("model."))
+
+
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def run_name(config: Mapping[str, Any], options: Mapping[str, str], swept: Sequence[str]) -> str:
@@ -140,6 +165,7 @@ def _check_model(model: Mapping[str, Any]) -> None:
         _check_whole("model.hidden_sizes", size, least=1)
     _check_choice("model.activation", model["activation"], ("relu", "sigmoid", "tanh"))
     _check_choice("model.norm_position", model["norm_position"], ("before", "after"))
+    _check_choice("model.dropout_position", model["dropout_position"], DROPOUT_POSITIONS)
     _check_choice("model.batch_norm", model["batch_norm"], (True, False))
     _check_number("model.eps", model["eps"], above=0)
     _check_number("model.momentum", model["momentum"], least=0, below=1)

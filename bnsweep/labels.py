@@ -12,6 +12,7 @@ LABELS = {
     "weight_std": "W",
     "model.activation": "activation",
     "model.dropout": "dropout",
+    "model.dropout_position": "dropout position",
     "model.eps": "eps",
     "model.hidden_sizes": "hidden sizes",
     "model.norm_position": "norm position",
@@ -31,6 +32,11 @@ def key_label(key: str) -> str:
 def key_name(key: str) -> str:
     """Return a configuration key as a title names it."""
     return "weight scale W" if key == "weight_std" else key_label(key)
+
+
+def phrase(label: str, text: str) -> str:
+    """Return a value with the label of its key, as a sentence says it: `W = 0.01`, `dropout 0`."""
+    return f"{label} = {text}" if len(label) == 1 else f"{label} {text}"
 
 
 def value_label(value: Value, digits: int = 3) -> str:
@@ -74,19 +80,29 @@ def setting(results: Sequence[RunResult]) -> str:
     def option(group: str) -> Value:
         return common({result.options.get(group) for result in results})
 
-    def leaf(key: str, form: str = "{}") -> str | None:
+    def leaf(key: str, form: str = "{}", *, unless: Value = None) -> str | None:
         value = common({look_up(result.config, key) for result in results})
-        return None if value is None else form.format(value_label(value))
+        return None if value is None or value == unless else form.format(value_label(value))
+
+    def training_samples() -> str | None:
+        sizes = {look_up(result.config, "data.train_size") for result in results}
+        held_out = {look_up(result.config, "data.validation_size") or 0 for result in results}
+        if (size := common(sizes)) is None or len(held_out) > 1:
+            return None
+        return f"{size - held_out.pop()} training samples"
 
     parts = (
         option("data"),
-        leaf("data.train_size", "{} training samples"),
+        training_samples(),
         option("model"),
         leaf("model.hidden_sizes"),
         leaf("model.activation"),
+        leaf("model.dropout", "dropout {}", unless=0),
         option("optimizer"),
         leaf("optimizer.lr", "learning rate {}"),
+        leaf("optimizer.weight_decay", "weight decay {}", unless=0),
         leaf("weight_std", "W = {}"),
         leaf("training.epochs", "{} epochs"),
+        leaf("dtype"),
     )
     return ", ".join(str(part) for part in parts if part is not None)

@@ -1,16 +1,19 @@
 """The quantities that figures and summaries compare: spreads over seeds, speed, gaps, health."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnsweep.estimates import Estimate
+from bnsweep.labels import look_up
 from bnsweep.results import EpochRecord, Histogram, RunResult
 
 Floats = NDArray[np.floating[Any]]
+Quantity = Callable[[EpochRecord], float]
 Health = Literal["healthy", "collapsed", "dead", "saturated", "exploded", "not finite"]
 
 TARGET = 0.9  # the training accuracy whose first epoch is the measure of speed
@@ -27,19 +30,6 @@ BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Mean and range of one quantity over the seeds."""
-
-    mean: float
-    low: float
-    high: float
-
-    def overlaps(self, other: "Spread") -> bool:
-        """Whether the two ranges have a point in common."""
-        return self.low <= other.high and other.low <= self.high
-
-
-@dataclass(frozen=True)
 class Course:
     """Mean and range of one quantity over the seeds, epoch by epoch."""
 
@@ -49,22 +39,29 @@ class Course:
     high: Floats
 
 
-def spread(values: Iterable[float]) -> Spread:
-    """Return mean and range of `values`, of which there is at least one."""
-    numbers = list(values)
-    return Spread(math.fsum(numbers) / len(numbers), min(numbers), max(numbers))
+def final(quantity: Quantity, results: Sequence[RunResult]) -> Estimate:
+    """Return the estimate of a quantity at the last record of each result."""
+    values = [quantity(result.epochs[-1]) for result in results]
+    return Estimate.of(values, diverged=sum(result.status == "diverged" for result in results))
 
 
-def final(quantity: Callable[[EpochRecord], float], results: Sequence[RunResult]) -> Spread:
-    """Return the spread of a quantity at the last record of each result."""
-    return spread(quantity(result.epochs[-1]) for result in results)
+def by_seed(
+    measure: Callable[[RunResult], float], results: Sequence[RunResult]
+) -> dict[int, float]:
+    """Return what `measure` gives for each result, by the result's seed."""
+    return {look_up(result.config, "seed"): measure(result) for result in results}
 
 
-def course(quantity: Callable[[EpochRecord], float], results: Sequence[RunResult]) -> Course:
+def finals_by_seed(quantity: Quantity, results: Sequence[RunResult]) -> dict[int, float]:
+    """Return a quantity at the last record of each result, by the result's seed."""
+    return by_seed(lambda result: quantity(result.epochs[-1]), results)
+
+
+def course(quantity: Quantity, results: Sequence[RunResult]) -> Course:
     """Return a quantity's spread over `results` at each epoch.
 
     A run that ended early keeps its last value as long as another one goes on, as it does in
-    its final metrics: left out, it would seem to lift the mean by failing.
+    its final metrics: dropping it would raise the mean.
     """
     longest = max(results, key=lambda result: result.epochs_run)
     epochs = np.array([record.epoch for record in longest.epochs], float)
@@ -85,7 +82,7 @@ def condensed(result: RunResult) -> RunResult:
         return result
     step = math.ceil(len(result.epochs) / MAX_EPOCHS)
     kept = {record.epoch: record for record in result.epochs[::step]}
-    best = max(result.epochs, key=lambda record: record.test_accuracy)
+    best = max(result.epochs, key=lambda record: record.validation_accuracy or 0.0)
     target = epochs_to_target(result)
     reached = [record for record in result.epochs if record.epoch == target]
     kept |= {record.epoch: record for record in (*reached, best, result.epochs[-1])}
@@ -100,6 +97,11 @@ def accuracy_on_train(record: EpochRecord) -> float:
 def accuracy_on_test(record: EpochRecord) -> float:
     """Return the accuracy on the test set."""
     return record.test_accuracy
+
+
+def accuracy_on_validation(record: EpochRecord) -> float:
+    """Return the accuracy on the validation samples, NaN where there are none."""
+    return math.nan if record.validation_accuracy is None else record.validation_accuracy
 
 
 def gap(record: EpochRecord) -> float:

@@ -165,6 +165,7 @@ def mlp(
     eps: float = 1e-7,
     momentum: float = 0.9,
     dropout: float = 0.0,
+    dropout_position: str = "every",
     *,
     inputs: int,
     classes: int,
@@ -175,9 +176,11 @@ def mlp(
 ) -> Network:
     """Build a multilayer perceptron: hidden blocks of affine, norm, activation, dropout.
 
-    `norm_position` puts Batch Normalization before or after the activation. Only the weight
-    matrices draw from `rng`, first layer first: one state of it gives the same draws whatever
-    else is chosen.
+    `norm_position` puts Batch Normalization before or after the activation, `dropout_position`
+    Dropout behind every hidden block or behind the last alone: there no Batch Normalization
+    follows whose input would have another variance in evaluation than in training (Li et al.
+    2018, arXiv:1801.05134). Only the weight matrices draw from `rng`, first layer first: one
+    state of it gives the same draws whatever else is chosen.
 
     Raises:
         ValueError: an argument that no network can be built from.
@@ -189,6 +192,10 @@ def mlp(
         raise ValueError(f"activation: got {activation!r}; it must be one of {[*ACTIVATIONS]}")
     if norm_position not in ("before", "after"):
         raise ValueError(f"norm_position: got {norm_position!r}; it must be 'before' or 'after'")
+    if dropout_position not in ("every", "last"):
+        raise ValueError(
+            f"dropout_position: got {dropout_position!r}; it must be 'every' or 'last'"
+        )
 
     blocks: list[list[Layer]] = []
     for fan_in, size in zip([inputs, *sizes], sizes, strict=False):
@@ -200,7 +207,7 @@ def mlp(
             norm = BatchNorm(size, eps=eps, momentum=momentum, dtype=dtype)
             block.insert(0 if norm_position == "before" else 1, norm)
         block.insert(0, Affine(W, b, input_gradient=bool(blocks)))
-        if dropout:
+        if dropout and (dropout_position == "every" or len(blocks) == len(sizes) - 1):
             block.append(Dropout(dropout, rng=dropout_rng))
         blocks.append(block)
     W = initializers.normal(sizes[-1], classes, weight_std=weight_std, rng=rng, dtype=dtype)

@@ -1,4 +1,4 @@
-"""What a person at the terminal sees: progress while a sweep runs, and at its end a table.
+"""What a person at the terminal sees: progress while a sweep runs, at its end what came out.
 
 Where the output is no terminal, both are sparse lines of plain text.
 """
@@ -6,24 +6,22 @@ Where the output is no terminal, both are sparse lines of plain text.
 import os
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from bnsweep import measures
-from bnsweep.comparison import SweepRun, compare, swept_axes
-from bnsweep.labels import frozen
+from bnsweep.comparison import SweepRun, choose, compare
+from bnsweep.report.answer import answer
+from bnsweep.report.final_table import final_table
 
 LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
 MAX_ROWS = 64
-MAX_FAILED = 20
-MAX_LINES = 24
+MAX_MISSING = 20
 MAX_ERROR = 80
-MAX_STATUS = 20
-STYLES = {"diverged": "yellow", "failed": "red", "killed": "red", "reused": "dim"}
 
 Row = list[str]
 
@@ -102,19 +100,33 @@ class Progress:
         print(line, file=self.stream, flush=True)
 
 
-def print_table(runs: Sequence[SweepRun], *, stream: TextIO | None = None) -> None:
-    """Print what came out of each run; of more than 64 runs, of each line of the comparison."""
+def print_outcome(
+    runs: Sequence[SweepRun], keys_to_choose: Sequence[str] = (), *, stream: TextIO | None = None
+) -> None:
+    """Print the answer of a sweep, its table, and the runs that have no result."""
     stream = stream or sys.stdout
-    if len(runs) <= MAX_ROWS:
-        _print_rows(*_run_table(runs), stream)
-        return
-    _print_rows(*_line_table(runs), stream)
-    failed = [run for run in runs if not run.ended]
-    for run in failed[:MAX_FAILED]:
-        print(_encodable(f"{run.name}: {_outcome(run)}", stream), file=stream)
-    if len(failed) > MAX_FAILED:
-        print(f"and {len(failed) - MAX_FAILED} more without a result", file=stream)
-    print(f"each of the {len(runs)} runs has a row in results.csv", file=stream)
+    ended = [run for run in runs if run.ended]
+    shown = choose(ended, keys_to_choose) if keys_to_choose else ended
+    if shown:
+        for sentence in answer(shown):
+            _print_text(sentence.replace("**", ""), stream)
+        found = final_table(compare(shown))
+        _print_text(f"{found.note}:", stream)
+        _print_rows(found.head, found.rows[:MAX_ROWS], stream)
+        if (left := len(found.rows) - MAX_ROWS) > 0:
+            _print_text(f"and {left} more rows, in summary.md and results.csv", stream)
+    missing = [run for run in runs if not run.ended]
+    for run in missing[:MAX_MISSING]:
+        print(_encodable(f"{run.name}: {_failure(run)}", stream), file=stream)
+    if len(missing) > MAX_MISSING:
+        print(f"and {len(missing) - MAX_MISSING} more without a result", file=stream)
+
+
+def _print_text(text: str, stream: TextIO) -> None:
+    """Print a paragraph, folded to the width of a terminal, and an empty line."""
+    if is_terminal(stream):
+        text = textwrap.fill(text, max(20, shutil.get_terminal_size().columns - 1))
+    print(f"{_encodable(text, stream)}\n", file=stream)
 
 
 def print_where(
@@ -141,58 +153,18 @@ def clock(seconds: float) -> str:
     return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
 
 
-def _run_table(runs: Sequence[SweepRun]) -> tuple[Row, list[Row], list[str]]:
-    """Return the head, a row for each run, and each row's status."""
-    axes = swept_axes(runs)
-    rows: list[Row] = []
-    for run in runs:
-        values = [axis.text(frozen(run.swept.get(key))) for key, axis in axes.items()]
-        last = run.result.epochs[-1] if run.result.epochs else None
-        accuracies = (
-            [f"{last.train_accuracy:.3f}", f"{last.test_accuracy:.3f}"] if last else ["-", "-"]
-        )
-        rows.append([*(values or [run.name]), *accuracies, _outcome(run)])
-    names = [axis.label for axis in axes.values()] or ["run"]
-    statuses: list[str] = ["reused" if run.reused else run.result.status for run in runs]
-    return [*names, "train accuracy", "test accuracy", "status"], rows, statuses
+def _failure(run: SweepRun) -> str:
+    """Return a run's status, and the last line of its error."""
+    lines = (run.result.error or "").strip().splitlines()
+    return f"{run.result.status}: {lines[-1][:MAX_ERROR]}" if lines else run.result.status
 
 
-def _line_table(runs: Sequence[SweepRun]) -> tuple[Row, list[Row], list[str]]:
-    """Return the head, a row for each line of the comparison, and no row's status."""
-    comparison = compare(runs)
-    rows = []
-    for line in comparison.lines[:MAX_LINES]:
-        found = [r for value in comparison.values for r in comparison.results(value, line)]
-        train = measures.final(measures.accuracy_on_train, found)
-        test = measures.final(measures.accuracy_on_test, found)
-        diverged = sum(result.status == "diverged" for result in found)
-        spreads = [f"{s.mean:.3f} ({s.low:.3f} to {s.high:.3f})" for s in (train, test)]
-        rows.append([line.label or "all", str(len(found)), *spreads, str(diverged)])
-    if left := len(comparison.lines) - len(rows):
-        rows.append([f"and {left} more", "", "", "", ""])
-    head = ["", "runs", "train accuracy: mean (range)", "test accuracy", "diverged"]
-    return head, rows, [""] * len(rows)
-
-
-def _outcome(run: SweepRun) -> str:
-    """Return a run's status and what there is to say about it, in a few words."""
-    result = run.result
-    text: str = result.status
-    if result.status == "diverged":
-        text = f"diverged at epoch {result.epochs_run}"
-    elif result.error and (lines := result.error.strip().splitlines()):
-        text = f"{result.status}: {lines[-1][:MAX_ERROR]}"
-    return f"reused ({text})" if run.reused else text
-
-
-def _print_rows(head: Row, rows: Sequence[Row], statuses: Sequence[str], stream: TextIO) -> None:
+def _print_rows(head: Row, rows: Sequence[Row], stream: TextIO) -> None:
     """Print a table: drawn on a terminal that is wide enough for it, else plain, a row a line."""
     head, *rows = ([_encodable(cell, stream) for cell in row] for row in (head, *rows))
     # A name above a column may be folded between its words.
     words = [max(name.split(), key=len, default="") for name in head]
-    widths = [max(map(len, column)) for column in zip(words, *rows, strict=True)] if rows else []
-    if widths:
-        widths[-1] = min(widths[-1], MAX_STATUS)  # of all columns, this one may be folded
+    widths = [max(map(len, column)) for column in zip(words, *rows, strict=True)]
     room = shutil.get_terminal_size().columns - 3 * len(widths)
     if not is_terminal(stream) or sum(widths) > room:
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
@@ -208,8 +180,9 @@ def _print_rows(head: Row, rows: Sequence[Row], statuses: Sequence[str], stream:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name, width in zip(head, widths, strict=True):
         table.add_column(Text(name), min_width=width)
-    for row, status in zip(rows, statuses, strict=True):
-        table.add_row(*(Text(cell) for cell in row), style=STYLES.get(status))
+    for row in rows:
+        diverged = any("diverged" in cell for cell in row)
+        table.add_row(*(Text(cell) for cell in row), style="yellow" if diverged else None)
     Console(file=stream, highlight=False).print(table)
 
 

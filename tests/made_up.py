@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,39 +11,59 @@ from bnsweep.comparison import SweepRun
 from bnsweep.experiment import histograms
 from bnsweep.results import EpochRecord, RunResult
 
+MODELS = {
+    "batchnorm": {"batch_norm": True, "dropout": 0},
+    "plain": {"batch_norm": False, "dropout": 0},
+    "dropout": {"batch_norm": False, "dropout": 0.5},
+}
+
 
 def result(
     accuracies=(0.1, 0.5, 1.0),
     *,
     gap=0.1,
+    validation=None,
     status="finished",
     model="batchnorm",
     activation="relu",
     seed=0,
     outputs=(),
     error=None,
+    options=None,
     **config,
 ):
-    """Return a result with these training accuracies, one an epoch."""
+    """Return a result with these training accuracies, one an epoch.
+
+    `validation` is the final accuracy on the validation samples; further arguments are leaves
+    or parts of the configuration, a dot in a key written `__`.
+    """
     epochs = [
-        EpochRecord(epoch, 1.0, accuracy, 1.5, accuracy - gap, (0.5, 0.5))
+        EpochRecord(epoch, 1.0, accuracy, 1.5, accuracy - gap, (0.5, 0.5), 1.5, validation)
+        if validation is not None
+        else EpochRecord(epoch, 1.0, accuracy, 1.5, accuracy - gap, (0.5, 0.5))
         for epoch, accuracy in enumerate(accuracies)
     ]
     if status == "diverged":
-        last = epochs[-1]
-        epochs[-1] = EpochRecord(
-            last.epoch, math.nan, last.train_accuracy, math.inf, last.test_accuracy, (math.nan,) * 2
+        epochs[-1] = replace(
+            epochs[-1], train_loss=math.nan, test_loss=math.inf, activation_std=(math.nan,) * 2
         )
     layers = histograms([np.asarray(values, float) for values in outputs])
+    kind = MODELS.get(model, {"_target_": f"mine.{model}"})
+    full = {
+        "model": {"_target_": "bnsweep.network.mlp", **kind, "activation": activation},
+        "seed": seed,
+    }
+    for key, value in config.items():
+        *path, last = key.split("__")
+        node = full
+        for name in path:
+            node = node.setdefault(name, {})
+        node[last] = value
     return RunResult(
         status=status,
         fingerprint="",
-        config={
-            "model": {"batch_norm": model == "batchnorm", "activation": activation},
-            "seed": seed,
-            **config,
-        },
-        options={"model": model, "optimizer": "sgd", "data": "digits"},
+        config=full,
+        options={"model": model, "optimizer": "sgd", "data": "digits", **(options or {})},
         epochs=tuple(epochs),
         initial_activations=layers,
         final_activations=layers,
@@ -59,11 +80,15 @@ def sweep(accuracies=lambda _: (0.1, 0.5, 1.0), *, fields=lambda _: {}, **grid):
     runs = []
     for number, values in enumerate(itertools.product(*grid.values())):
         swept = dict(zip(grid, values, strict=True))
+        config = {key: value for key, value in swept.items() if key not in ("model", "seed")}
+        groups = {key: config.pop(key) for key in ("optimizer", "data") if key in config}
+        config |= {f"{group}___target_": f"mine.{option}" for group, option in groups.items()}
         outcome = result(
             accuracies(SimpleNamespace(**swept)),
             model=swept.get("model", "batchnorm"),
-            activation=swept.get("model__activation", "relu"),
             seed=swept.get("seed", 0),
+            options=groups,
+            **config,
             **fields(SimpleNamespace(**swept)),
         )
         keys = {key.replace("__", "."): value for key, value in swept.items()}

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from made_up import result, sweep
 
-from bnsweep.comparison import compare
+from bnsweep.comparison import choose, compare
 from bnsweep.figures.thinning import spread_lines, thinned
 
 
@@ -23,6 +23,13 @@ def test_numbers_are_shown_with_as_many_digits_as_tell_them_apart():
 
 def test_one_and_one_point_zero_are_one_value():
     assert compare(sweep(weight_std=[1, 1.0, 0.1])).values == (1, 0.1)
+
+
+def test_two_scales_are_lines_where_another_number_spans_more():
+    runs = sweep(weight_std=["he", 0.01], optimizer__lr=[0.1, 1, 10], model=["batchnorm", "plain"])
+    comparison = compare(runs)
+    assert comparison.across.key == "optimizer.lr"
+    assert comparison.lines[0].label == "W = 0.01, batchnorm"
 
 
 def test_without_weight_scales_the_longest_numeric_key_spans_the_panels():
@@ -64,15 +71,95 @@ def test_dashes_tell_normalisation_and_hues_all_else():
     assert lines["plain, sgd"].hue == lines["batchnorm, sgd"].hue != lines["plain, adam"].hue
 
 
-def test_pairs_differ_in_normalisation_and_in_nothing_else():
+def labels(pairs):
+    return [(one.label, other.label) for one, other in pairs]
+
+
+def test_pairs_differ_in_batch_normalization_and_in_nothing_else():
     runs = sweep(model=["plain", "batchnorm", "dropout"], optimizer=["sgd", "adam"])
-    pairs = compare(runs, overlay="all").pairs()
-    assert {(one.label, other.label) for one, other in pairs} == {
+    assert labels(compare(runs, overlay="all").with_and_without()) == [
         ("batchnorm, sgd", "plain, sgd"),
-        ("batchnorm, sgd", "dropout, sgd"),
         ("batchnorm, adam", "plain, adam"),
-        ("batchnorm, adam", "dropout, adam"),
-    }
+    ]
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"model": ["batchnorm", "dropout"]},
+        {"model": ["batchnorm", "mine"]},
+        {"model": ["plain", "dropout"]},
+        {"optimizer": ["sgd", "adam"]},
+    ],
+)
+def test_networks_that_differ_in_more_or_in_something_else_are_no_pair(grid):
+    assert compare(sweep(weight_std=[1, 0.1, 0.01], **grid)).with_and_without() == []
+
+
+def test_what_counts_is_what_was_run_and_not_what_it_is_called():
+    runs = sweep(model=["batchnorm", "dropout"], weight_std=[1, 0.1, 0.01])
+    for number, run in enumerate(runs):
+        if run.swept["model"] == "dropout":  # with `model.dropout=0`
+            undropped = result(model="plain", weight_std=run.swept["weight_std"])
+            runs[number] = replace(run, result=undropped)
+    assert labels(compare(runs).with_and_without()) == [("batchnorm", "dropout")]
+
+
+def test_keys_of_batch_normalization_differ_with_it_and_pairs_are_the_nearest():
+    runs = sweep(
+        model=["batchnorm", "plain"],
+        model__norm_position=["before", "after"],
+        weight_std=[1, 0.1, 0.01],
+    )
+    assert labels(compare(runs).with_and_without()) == [
+        ("batchnorm, norm position before", "plain, norm position before"),
+        ("batchnorm, norm position after", "plain, norm position after"),
+    ]
+
+
+def test_a_contrast_of_any_key_differs_in_that_key_alone():
+    runs = sweep(model=["batchnorm", "plain"], model__dropout=[0, 0.5], weight_std=[1, 0.1, 0.01])
+    assert labels(compare(runs).contrast("model.dropout")) == [
+        ("batchnorm, dropout 0", "batchnorm, dropout 0.5"),
+        ("plain, dropout 0", "plain, dropout 0.5"),
+    ]
+
+
+def chosen_rates(best):
+    """Return the learning rate chosen for each model, of those where `best` names the best."""
+    runs = sweep(
+        fields=lambda run: {"validation": 0.9 - abs(run.optimizer__lr - best[run.model])},
+        model=["batchnorm", "plain"],
+        optimizer__lr=[0.1, 0.2, 0.3],
+        seed=[0, 1],
+    )
+    kept = choose(runs, ["optimizer.lr"])
+    assert len(kept) == 4
+    assert all("optimizer.lr" not in run.swept for run in kept)
+    return {run.swept["model"]: run.chosen["optimizer.lr"] for run in kept}
+
+
+def test_values_are_chosen_on_the_validation_samples_for_each_combination_of_the_others():
+    assert chosen_rates({"batchnorm": 0.3, "plain": 0.2}) == {"batchnorm": 0.3, "plain": 0.2}
+
+
+def test_of_equally_good_values_the_first_is_chosen():
+    assert chosen_rates({"batchnorm": 0.15, "plain": 0.2})["batchnorm"] == 0.1
+
+
+def test_networks_compared_at_values_chosen_for_each_are_a_pair():
+    runs = sweep(
+        fields=lambda run: {"validation": run.optimizer__lr if run.model == "plain" else 0.5},
+        model=["batchnorm", "plain"],
+        optimizer__lr=[0.1, 0.2],
+    )
+    comparison = compare(choose(runs, ["optimizer.lr"]), overlay="all")
+    assert labels(comparison.with_and_without()) == [("batchnorm", "plain")]
+
+
+def test_without_validation_samples_nothing_is_chosen():
+    with pytest.raises(ValueError, match="no validation samples"):
+        choose(sweep(optimizer__lr=[0.1, 0.2]), ["optimizer.lr"])
 
 
 @pytest.mark.parametrize("status", ["failed", "killed"])
@@ -91,7 +178,7 @@ def test_too_many_panels_are_thinned_and_it_is_said():
 
 
 def test_too_many_lines_are_thinned_but_never_parted_from_their_pair():
-    runs = sweep(weight_std=[1, 0.1], optimizer__lr=list(range(20)), model=["batchnorm", "plain"])
+    runs = sweep(weight_std=[3, 2, 1], optimizer__lr=list(range(20)), model=["batchnorm", "plain"])
     comparison = compare(runs)
     few, notes = thinned(comparison, panels=64)
     assert notes == ["16 of 40 lines are shown"]

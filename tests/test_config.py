@@ -15,6 +15,7 @@ CONFIG = {
         "eps": 1e-7,
         "momentum": 0.9,
         "dropout": 0,
+        "dropout_position": "every",
     },
     "optimizer": {"_target_": "bnsweep.optimizers.SGD", "lr": 0.01, "weight_decay": 0},
     "training": {"epochs": 20, "batch_size": 100, "sampling": "replacement"},
@@ -81,6 +82,7 @@ def test_the_defaults_pass():
         ("model__eps", 0),
         ("model__momentum", 1),
         ("model__dropout", 1),
+        ("model__dropout_position", "first"),
         ("model__dropout", -0.5),
     ],
 )
@@ -97,7 +99,7 @@ def test_usable_scales_pass(value):
 
 def test_a_batch_larger_than_what_validation_leaves_is_refused():
     check(changed(data__validation_size=900))
-    with pytest.raises(ConfigError, match="batch_size=100.* at most 99.*validation_size=901"):
+    with pytest.raises(ConfigError, match=r"batch_size=100.* at most 99.*validation_size=901"):
         check(changed(data__validation_size=901))
 
 
@@ -142,6 +144,9 @@ def test_keys_that_do_nothing_do_not_count():
     assert mark(**plain, model__eps=1e-3) == mark(**plain)
     assert mark(**plain, model__norm_position="after") == mark(**plain)
     assert mark(model__eps=1e-3) != mark()
+    assert mark(model__dropout_position="last") == mark()
+    dropped = {"model__dropout": 0.5}
+    assert mark(**dropped, model__dropout_position="last") != mark(**dropped)
 
 
 def test_what_is_not_part_of_the_result_does_not_count():

@@ -77,6 +77,31 @@ def test_a_diverged_run_is_drawn_to_where_it_ended_with_a_mark(sheet):
     assert ends[0] - widths[0] == pytest.approx((ends[1] - widths[1]) / 2)
 
 
+def diverging(number_of_seeds):
+    """Return a sweep of three seeds of which so many diverge at the largest scale."""
+    return sweep(
+        fields=lambda run: (
+            {"status": "diverged"} if run.weight_std == 1 and run.seed < number_of_seeds else {}
+        ),
+        weight_std=[1, 0.1, 0.01],
+        model=["plain"],
+        seed=[0, 1, 2],
+    )
+
+
+@pytest.mark.parametrize(("diverged", "note"), [(1, "1 of 3 diverged"), (3, "3 of 3 diverged")])
+def test_curves_say_how_many_of_how_many_runs_diverged(sheet, diverged, note):
+    assert texts(sheet("curves", diverging(diverged))).count(note) == 1
+    assert not any("of 3 diverged" in text for text in texts(sheet("curves", diverging(0))))
+
+
+def test_final_accuracies_tell_one_diverged_seed_from_all(sheet):
+    one, all_three = (sheet("final_accuracy", diverging(number)) for number in (1, 3))
+    assert texts(one).count("1/3") == 2
+    assert marks(one) == 0
+    assert marks(all_three) == 2
+
+
 def test_seeds_become_a_band(sheet):
     def accuracies(run):
         return (0.1, 0.3 + 0.1 * run.seed)

@@ -3,7 +3,7 @@ import pytest
 from gradients import assert_same_gradient, numerical_gradient
 
 from bnsweep import network as network_module
-from bnsweep.layers import Affine, BatchNorm
+from bnsweep.layers import Affine, BatchNorm, Dropout
 from bnsweep.losses import cross_entropy
 from bnsweep.network import mlp
 
@@ -229,3 +229,14 @@ def test_networks_side_by_side_share_nothing():
 def test_what_no_network_can_be_built_from_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         make(**options)
+
+
+def test_dropout_stands_behind_every_hidden_block_or_behind_the_last_alone():
+    def places(**options):
+        return [any(isinstance(layer, Dropout) for layer in b) for b in make(**options).blocks]
+
+    assert places(dropout=0.5) == [True, True, False]
+    assert places(dropout=0.5, dropout_position="last") == [False, True, False]
+    assert places(dropout_position="last") == [False, False, False]
+    with pytest.raises(ValueError, match="dropout_position: got 'first'"):
+        make(dropout=0.5, dropout_position="first")

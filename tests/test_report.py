@@ -1,11 +1,12 @@
 import csv
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from made_up import result, sweep
 
 from bnsweep.errors import UserError
-from bnsweep.report.report import MAX_NOTE, counts, write_report
+from bnsweep.report.report import MAX_NOTE, check_choice, counts, write_report
 
 MODELS = ["batchnorm", "plain"]
 
@@ -22,7 +23,8 @@ def test_results_csv_has_a_row_for_each_run_and_a_column_for_each_swept_key(tmp_
     table = rows(write_report(runs, tmp_path, []).csv)
     assert list(table[0]) == [
         *("run_id", "name", "status", "weight_std", "model"),
-        *("final_train_accuracy", "final_test_accuracy", "best_test_accuracy"),
+        *("final_train_accuracy", "final_test_accuracy"),
+        *("final_validation_accuracy", "best_test_accuracy"),
         *("train_seconds", "diverged", "epochs_run"),
     ]
     assert [row["weight_std"] for row in table] == ["0.1", "0.1", "he", "he"]
@@ -69,7 +71,7 @@ def test_an_unknown_figure_is_named_with_those_there_are(tmp_path):
 
 
 def test_the_note_is_never_longer_than_the_store_takes(tmp_path):
-    runs = sweep(weight_std=[0.9**k for k in range(32)], model=MODELS, seed=[0, 1])
+    runs = sweep(weight_std=[0.9**k for k in range(32)], model=MODELS, optimizer__lr=[*range(1, 5)])
     runs = [replace(run, result=result((0.1, 0.1 * run.number % 1))) for run in runs]
     names = ["curves", "final_accuracy", "epochs_to_target", "generalization_gap"]
     report = write_report(runs, tmp_path, names)
@@ -92,29 +94,21 @@ def test_the_heading_says_what_was_compared(tmp_path):
 ENDS = {("plain", 1): 0.1, ("plain", 0.1): 0.9, ("plain", 0.01): 0.2, ("plain", 0.001): 0.1}
 
 
-def test_the_summary_says_where_networks_learn_and_that_a_claim_holds(tmp_path):
+def test_the_summary_opens_with_the_answer(tmp_path):
     text = summary(
         tmp_path,
         "curves",
         lambda run: (0.1, ENDS.get((run.model, run.weight_std), 0.95)),
         weight_std=[1, 0.1, 0.01, 0.001],
         model=MODELS,
+        seed=range(5),
     )
-    assert "- batchnorm learns at 4 of 4 values of W." in text
-    assert "- plain learns at 1 of 4 values of W (0.1), in part at 0.01." in text
-    assert "depends little on the initial weights. It **holds**" in text
-
-
-def test_a_claim_that_does_not_hold_is_called_so(tmp_path):
-    text = summary(
-        tmp_path,
-        "curves",
-        lambda run: (0.1, ENDS["plain", run.weight_std] if run.model == "batchnorm" else 0.95),
-        weight_std=[1, 0.1, 0.01, 0.001],
-        model=MODELS,
-    )
-    assert "depends little on the initial weights. It **does not hold here**" in text
-    assert "At W = 1 to 0.001, plain ends higher." in text
+    title, learns, claim, outcome, *_ = text.split("\n\n")
+    assert title.startswith("# Sweep")
+    assert learns.startswith("batchnorm learns with each of 5 seeds at 4 of 4 values of W. plain")
+    assert claim.startswith("Claim: the result depends less on the initial weights. **Holds.**")
+    assert outcome == "40 runs: 40 finished."
+    assert text.count("**Holds.**") == 1
 
 
 def test_no_claim_is_made_of_a_sweep_that_cannot_say(tmp_path):
@@ -123,7 +117,7 @@ def test_no_claim_is_made_of_a_sweep_that_cannot_say(tmp_path):
         assert "Claim" not in text
 
 
-def test_the_final_table_gives_mean_and_range_over_the_seeds(tmp_path):
+def test_the_final_table_gives_mean_and_interval_over_the_seeds(tmp_path):
     text = summary(
         tmp_path,
         "final_accuracy",
@@ -131,76 +125,66 @@ def test_the_final_table_gives_mean_and_range_over_the_seeds(tmp_path):
         weight_std=[1, "he"],
         seed=[0, 1, 2],
     )
-    assert "| he | 0.600 (0.500 to 0.700) / 0.500 (0.400 to 0.600) |" in text
+    assert "| he | 0.600 ± 0.248 | 0.500 ± 0.248 |" in text
 
 
-def learning(run):
-    """Batch Normalization learns up to 1, plain up to 0.1 and half as fast."""
-    if run.optimizer__lr > (1 if run.model == "batchnorm" else 0.1):
-        return (0.1,) * 9
-    return (*(0.1,) * (2 if run.model == "batchnorm" else 4), *(0.95,) * 5)
+def test_a_diverged_run_counts_in_the_mean_and_is_counted(tmp_path):
+    runs = sweep(weight_std=[1, "he"], model=MODELS, seed=[0, 1, 2])
+    ends = {0: 0.1, 1: 0.9, 2: 0.95}
+    for number, run in enumerate(runs):
+        if run.swept["model"] == "plain":
+            seed = run.swept["seed"]
+            status = "diverged" if seed == 0 else "finished"
+            outcome = result((0.1, ends[seed]), status=status, model="plain", seed=seed)
+            runs[number] = replace(run, result=outcome)
+    text = write_report(runs, tmp_path, ["final_accuracy"]).summary
+    assert "0.650 ± 1.185 (1 of 3 diverged)" in text
 
 
-def test_a_sweep_of_learning_rates_tells_the_largest_and_the_speed_up(tmp_path):
-    text = summary(
-        tmp_path, "epochs_to_target", learning, optimizer__lr=[0.01, 0.1, 1, 10], model=MODELS
+def test_what_is_chosen_is_said_and_what_is_left_is_compared(tmp_path):
+    runs = sweep(
+        fields=lambda run: {"validation": 0.9 - abs(run.optimizer__lr - 0.2), "gap": 0.1},
+        model=MODELS,
+        optimizer__lr=[0.1, 0.2, 0.3],
+        seed=range(5),
     )
-    assert "| batchnorm | 1 | 1 |" in text
-    assert "| plain | 0.1 | 0.1 |" in text
-    assert (
-        "It **holds**: batchnorm still learns at 1; plain still learns at 0.1, a factor of 10"
-        in text
-    )
-    assert "needs 2 epochs to 90%" in text
-    assert "a speed-up of 2." in text
+    report = write_report(runs, tmp_path, ["generalization_gap"], ["optimizer.lr"])
+    assert len(rows(report.csv)) == 30
+    assert "| batchnorm | learning rate 0.2 |" in report.summary
+    assert "difference +0.000" in report.summary
 
 
-def test_a_network_that_learns_at_no_rate_has_no_best_one(tmp_path):
+def test_to_choose_without_validation_samples_is_refused():
+    whole = SimpleNamespace(x_validation=None)
+    check_choice([], [whole])
+    check_choice(["optimizer.lr"], [SimpleNamespace(x_validation=1)])
+    with pytest.raises(UserError, match=r"report\.choose=\['optimizer.lr'\].*validation_size"):
+        check_choice(["optimizer.lr"], [whole])
+    with pytest.raises(UserError, match=r"report\.choose=optimizer.lr: must be a list"):
+        check_choice("optimizer.lr", [whole])
+
+
+def test_the_speed_section_gives_the_largest_rates_over_the_seeds(tmp_path):
     text = summary(
         tmp_path,
         "epochs_to_target",
-        lambda run: (0.1, 0.95 if run.model == "batchnorm" else 0.1),
-        optimizer__lr=[0.1, 1],
-        model=MODELS,
+        lambda run: (0.1, 0.95 if run.optimizer__lr <= 0.1 * 10**run.seed else 0.1),
+        optimizer__lr=[0.01, 0.1, 1, 10],
+        seed=[0, 1],
     )
-    assert "batchnorm still learns at 1, the largest tried; plain learns at none" in text
-    assert "plain reaches 90% at no rate tried" in text
+    assert "| the network | 0.1 to 1 | 2 | 0.1 to 1 | 2 |" in text
 
 
-def gaps(by_model, **grid):
-    def fields(run):
-        dropout = getattr(run, "model__dropout", 0)
-        return {"gap": by_model[run.model] + 0.01 * run.seed - 0.1 * dropout}
-
-    return {"fields": fields, "model": MODELS, "seed": [0, 1, 2], **grid}
-
-
-@pytest.mark.parametrize(
-    ("normed", "verdict"),
-    [
-        (0.1, "it **holds**"),
-        (0.5, "it **does not hold here**"),
-        (0.31, "it **is undecided, the difference being within the spread of the seeds**"),
-    ],
-)
-def test_a_gap_is_held_against_the_spread_of_the_seeds(tmp_path, normed, verdict):
-    grid = gaps({"batchnorm": normed, "plain": 0.3})
-    text = summary(tmp_path, "generalization_gap", **grid)
-    assert verdict in text
-    assert "a gap of" in text
-
-
-def test_the_gap_table_says_whether_a_change_is_larger_than_the_spread(tmp_path):
-    grid = gaps({"batchnorm": 0.3, "plain": 0.31}, model__dropout=[0, 0.5])
-    text = summary(tmp_path, "generalization_gap", **grid)
-    assert "| batchnorm, dropout 0 to plain, dropout 0 | +0.010 | no | -0.010 |" in text
-    assert "| plain, dropout 0 to plain, dropout 0.5 | -0.050 | yes | +0.050 |" in text
-    assert "Claim: Dropout matters less." in text
-
-
-def test_networks_that_have_not_learnt_are_no_witnesses(tmp_path):
+def test_a_change_of_one_key_is_held_against_the_runs_of_the_same_seeds(tmp_path):
     text = summary(
-        tmp_path, "generalization_gap", lambda _: (0.1, 0.1), **gaps({"batchnorm": 0, "plain": 0})
+        tmp_path,
+        "generalization_gap",
+        fields=lambda run: {"gap": 0.3 + 0.1 * run.seed - 0.1 * run.model__dropout},
+        model=MODELS,
+        model__dropout=[0, 0.5],
+        seed=[0, 1, 2],
     )
-    assert "this sweep cannot say" in text
-    assert "**holds**" not in text
+    change = "| plain, dropout 0.5 against plain, dropout 0 "
+    zero = "+0.000 ± 0.000"
+    assert f"{change}| {zero} | +0.050 ± 0.000 | -0.050" in text
+    assert f"| batchnorm, dropout 0 against plain, dropout 0 | {zero} | {zero} | {zero} |" in text

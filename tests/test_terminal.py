@@ -8,7 +8,7 @@ import pytest
 from made_up import result, sweep
 
 from bnsweep import terminal
-from bnsweep.terminal import Progress, print_table, print_where
+from bnsweep.terminal import Progress, print_outcome, print_where
 
 
 class Terminal(io.TextIOWrapper):
@@ -90,7 +90,7 @@ def test_on_a_terminal_a_bar_shows_the_same():
 
 def table(runs, stream=None):
     stream = stream or io.StringIO()
-    print_table(runs, stream=stream)
+    print_outcome(runs, stream=stream)
     return stream.text() if isinstance(stream, Terminal) else stream.getvalue()
 
 
@@ -103,13 +103,65 @@ def outcomes():
     return runs
 
 
-def test_the_table_tells_what_came_out_of_each_run():
-    assert [line.split(None, 4) for line in table(outcomes()).splitlines()[1:]] == [
-        ["1", "batchnorm", "1.000", "0.900", "finished"],
-        ["1", "plain", "0.200", "0.100", "diverged at epoch 1"],
-        ["0.0464", "batchnorm", "-", "-", "failed: MemoryError: too large"],
-        ["0.0464", "plain", "1.000", "0.900", "reused (finished)"],
+def rows(text):
+    """Return the words of each row of the table, which follows the last paragraph."""
+    return [line.split() for line in text.rpartition("\n\n")[2].splitlines()]
+
+
+def test_the_table_has_a_row_for_each_scale_and_columns_for_each_model():
+    head, *found = rows(table(outcomes()))
+    assert head == [
+        "W",
+        "batchnorm",
+        "train",
+        "batchnorm",
+        "test",
+        "plain",
+        "train",
+        "plain",
+        "test",
     ]
+    assert found == [
+        ["1", "1.000", "0.900", "0.200", "(diverged)", "0.100"],
+        ["0.0464", "-", "-", "1.000", "0.900"],
+        ["run", "2:", "failed:", "MemoryError:", "too", "large"],
+    ]
+
+
+def test_seeds_are_one_row_with_their_interval_and_how_many_diverged():
+    runs = sweep(
+        lambda run: (0.1, 0.5 + 0.1 * run.seed),
+        weight_std=[10.0**-k for k in range(16)],
+        model=["batchnorm", "plain"],
+        seed=[0, 1, 2],
+    )
+    runs = [
+        replace(run, result=replace(run.result, status="diverged"))
+        if run.swept["model"] == "plain" and run.swept["seed"] == 2
+        else run
+        for run in runs
+    ]
+    text = table(runs)
+    _, first, *others = (" ".join(row) for row in rows(text))
+    assert len(others) == 15
+    train, test = "0.600 ± 0.248", "0.500 ± 0.248"
+    assert first == f"1 {train} {test} {train} (1 of 3 diverged) {test}"
+    assert "mean over 3 seeds" in text
+
+
+def test_the_answer_stands_above_the_table():
+    runs = sweep(
+        lambda run: (0.1, 0.95 if run.model == "batchnorm" or run.weight_std == 0.1 else 0.1),
+        weight_std=[1, 0.1, 0.01],
+        model=["batchnorm", "plain"],
+        seed=range(5),
+    )
+    first, second, *_ = table(runs).split("\n\n")
+    assert first == (
+        "batchnorm learns with each of 5 seeds at 3 of 3 values of W. "
+        "plain learns with each of 5 seeds at 1 of 3 values of W (0.1)."
+    )
+    assert second.startswith("Claim: the result depends less on the initial weights. Holds. Over 3")
 
 
 def test_without_a_terminal_no_library_for_drawing_is_loaded(monkeypatch):
@@ -120,7 +172,7 @@ def test_without_a_terminal_no_library_for_drawing_is_loaded(monkeypatch):
 
 
 def test_a_terminal_shows_colours_unless_told_otherwise(monkeypatch):
-    assert "\x1b[31m" in table(outcomes(), Terminal())
+    assert "\x1b[33m" in table(outcomes(), Terminal())
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[3" not in table(outcomes(), Terminal())
     assert "MemoryError" in table(outcomes(), Terminal())
@@ -130,7 +182,7 @@ def test_a_terminal_shows_colours_unless_told_otherwise(monkeypatch):
 def test_no_number_is_torn_apart_on_a_narrow_terminal(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     screen = table(outcomes(), Terminal())
-    for cell in ("0.0464", "batchnorm", "1.000", "0.900"):
+    for cell in ("0.0464", "batchnorm", "1.000", "(diverged)"):
         assert cell in screen
 
 
@@ -140,7 +192,7 @@ def test_no_number_is_torn_apart_on_a_narrow_terminal(monkeypatch, columns):
 def test_an_encoding_without_the_characters_is_no_error(stream):
     runs = sweep(optimizer=["最適化", "sgd"], weight_std=[1, 0.1])
     out = stream(encoding="ascii")
-    print_table(runs, stream=out)
+    print_outcome(runs, stream=out)
     print_where(Path("/tmp/ä"), stream=out)
     with Progress(2, stream=out) as progress:
         progress.update(2)
@@ -153,19 +205,18 @@ def test_values_are_shown_as_they_are_and_not_taken_for_markup():
     assert "[red]mine[/red]" in table(runs, Terminal())
 
 
-def test_of_many_runs_the_lines_and_the_failed_ones_are_shown():
-    runs = sweep(weight_std=[0.9**k for k in range(40)], model=["batchnorm", "plain"])
+def test_of_many_rows_the_first_are_shown_and_the_runs_without_a_result():
+    runs = sweep(weight_std=[0.9**k for k in range(80)], model=["batchnorm", "plain"])
     runs[7] = replace(runs[7], result=result((), status="killed"))
     lines = table(runs).splitlines()
-    assert len(lines) == 5
-    assert lines[1].split()[:3] == ["batchnorm", "40", "1.000"]
-    assert lines[2].split()[:3] == ["plain", "39", "1.000"]
-    assert lines[3] == "run 7: killed"
-    assert "results.csv" in lines[4]
+    assert "and 16 more rows, in summary.md and results.csv" in lines
+    assert lines[-1] == "run 7: killed"
 
 
-def test_one_configuration_is_named():
-    assert table(sweep()).splitlines()[1].startswith("run 0")
+def test_one_configuration_has_its_row():
+    text = table(sweep(seed=range(5)))
+    assert text.startswith("Final accuracy: 1.000 ± 0.000 on the training set")
+    assert rows(text)[1] == ["1.000", "±", "0.000", "0.900", "±", "0.000"]
 
 
 def test_the_command_for_the_ui_stands_on_one_line_as_given(tmp_path):

@@ -8,7 +8,7 @@ from bnsweep.comparison import Comparison, Line, SweepRun
 from bnsweep.figures.panel import Panel
 from bnsweep.figures.sheet import COLORS, DASHES, MARKERS, Sheet, Stroke
 from bnsweep.figures.thinning import spread_out
-from bnsweep.labels import setting
+from bnsweep.labels import Value, setting
 from bnsweep.results import EpochRecord, RunResult
 
 WIDTH = 12.6  # inches that a sheet is wide at most
@@ -30,6 +30,7 @@ def remarks_on(
     *,
     spread: str = "Line: mean of {} seeds, band: their range",
     dashes: bool = True,
+    diverged: str = "x: diverged",
 ) -> list[str]:
     """Return what a reader must know to read the figure."""
     ended = [run.result for run in runs if run.ended]
@@ -41,7 +42,7 @@ def remarks_on(
     if comparison.repeats > 1:
         remarks.append(spread.format(comparison.repeats))
     if any(result.status == "diverged" for result in ended):
-        remarks.append("x: diverged")
+        remarks.append(diverged)
     if len(ended) < len(runs):
         remarks.append(f"{len(runs) - len(ended)} of {len(runs)} runs did not end and are left out")
     return [remark.replace(" :", ":") for remark in remarks]
@@ -62,6 +63,20 @@ def legend_of(comparison: Comparison, *, marked: bool = False) -> list[tuple[str
 def last_epoch(runs: Sequence[SweepRun]) -> int:
     """Return the last epoch that any run recorded, at least 1."""
     return max([1, *(run.result.epochs_run for run in runs if run.ended)])
+
+
+def note_diverged(
+    panel: Panel, comparison: Comparison, value: Value, lines: Sequence[Line]
+) -> None:
+    """Write into a panel how many of its runs diverged, line by line."""
+    notes = []
+    for line in lines:
+        results = comparison.results(value, line)
+        if diverged := sum(result.status == "diverged" for result in results):
+            of = f"{diverged} of {len(results)} " if len(results) > 1 else ""
+            notes.append(f"{line.label}: {of}diverged".removeprefix(": "))
+    for i, note in enumerate(notes):
+        panel.note(note, line=i)
 
 
 def draw_course(

@@ -87,6 +87,11 @@ class Panel:
         ((across, up),) = self.points([x], [y])
         self.sheet.mark(across, up, stroke, size=size)
 
+    def label(self, x: float, y: float, text: str, *, color: str, size: float = 6.5) -> None:
+        """Write beside a point of the data, to its upper right."""
+        ((across, up),) = self.points([x], [y])
+        self._text(across + 0.05, up + 0.05, text, size=size, color=color)
+
     def note(self, text: str, *, line: int = 0, size: float = 7.0, color: str = INK) -> None:
         """Write into the upper right corner, `line` lines below the first."""
         _, _, right, top = self._box()

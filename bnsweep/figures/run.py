@@ -193,8 +193,8 @@ def _description(result: RunResult) -> list[str]:
 def _loss_scale(losses: Sequence[Floats]) -> Scale:
     """Return a scale for all epochs but the untrained network, if there are others.
 
-    Its running statistics start at zero, so Batch Normalization multiplies its outputs by
-    1 / sqrt(eps) in each layer: a loss of 1e18 would leave nothing else to see.
+    Large initial weights make its loss a thousand times that of the next epoch, which would
+    leave nothing else to see.
     """
     values = np.concatenate([loss[1:] for loss in losses])
     if not np.isfinite(values).any():

@@ -6,7 +6,15 @@ from bnsweep import measures
 from bnsweep.comparison import SweepRun, compare
 from bnsweep.figures import scales
 from bnsweep.figures.activation_grid import activations
-from bnsweep.figures.drawing import draw_course, grid, last_epoch, legend_of, remarks_on, stroke_of
+from bnsweep.figures.drawing import (
+    draw_course,
+    grid,
+    last_epoch,
+    legend_of,
+    note_diverged,
+    remarks_on,
+    stroke_of,
+)
 from bnsweep.figures.panel import Panel
 from bnsweep.figures.run import Figure, draw
 from bnsweep.figures.sheet import COLORS, DASHES, MARKERS, Stroke
@@ -37,6 +45,7 @@ def curves(runs: Sequence[SweepRun]) -> Figure:
             panel.x_name("epoch")
         for line in comparison.lines:
             draw_course(panel, comparison.results(value, line), stroke_of(comparison, line))
+        note_diverged(panel, comparison, value, comparison.lines)
         if not any(comparison.results(value, line) for line in comparison.lines):
             panel.note("no result")
     return draw(sheet)
@@ -68,6 +77,7 @@ def generalization_gap(runs: Sequence[SweepRun]) -> Figure:
         panel.frame(line.label, x_ticks=lowest, y_ticks=i % columns == 0, inward=True)
         draw_course(panel, results, Stroke(stroke.color))
         draw_course(panel, results, Stroke(stroke.color, DASHES[1]), measures.accuracy_on_test)
+        note_diverged(panel, comparison, None, [line])
     top -= max(below for _, below, *_ in boxes) + 0.45
     top = sheet.legend(
         [(line.label, stroke) for line, stroke in zip(lines, strokes, strict=True)], top

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from bnsweep import measures
 from bnsweep.comparison import Comparison, SweepRun, compare
@@ -15,8 +16,17 @@ from bnsweep.figures.run import Figure, draw
 from bnsweep.figures.scales import Scale
 from bnsweep.figures.sheet import Sheet, Stroke
 from bnsweep.figures.thinning import thinned
-from bnsweep.measures import Spread
 from bnsweep.results import RunResult
+
+
+class Point(NamedTuple):
+    """What is drawn of one place: a middle, the ends of its bar, and how many of n diverged."""
+
+    middle: float
+    low: float
+    high: float
+    diverged: int
+    n: int
 
 
 def final_accuracy(runs: Sequence[SweepRun]) -> Figure | None:
@@ -27,7 +37,7 @@ def final_accuracy(runs: Sequence[SweepRun]) -> Figure | None:
     sheet = Sheet(WIDTH)
     top = sheet.header(
         f"Final accuracy by {comparison.across.name}",
-        _remarks(runs, comparison, "mean") + notes,
+        _remarks(runs, comparison, "mean", "95 % interval of the mean") + notes,
     )
     top = sheet.legend(legend_of(comparison, marked=True), top) - 0.3
     sets = {"training set": measures.accuracy_on_train, "test set": measures.accuracy_on_test}
@@ -36,7 +46,7 @@ def final_accuracy(runs: Sequence[SweepRun]) -> Figure | None:
         panel = Panel(sheet, 0.5 + i * 6.15, top - 3.4, 5.75, 3.4, _x_scale(comparison), y)
         panel.frame(name)
         panel.x_name(comparison.across.label)
-        _against_values(panel, comparison, partial(measures.final, accuracy))
+        _against_values(panel, comparison, partial(_final, accuracy))
     return draw(sheet)
 
 
@@ -52,7 +62,7 @@ def epochs_to_target(runs: Sequence[SweepRun]) -> Figure | None:
     notes.append(f"Never: not within {epochs} epochs")
     top = sheet.header(
         f"Epochs to {measures.TARGET:.0%} training accuracy by {comparison.across.name}",
-        _remarks(runs, comparison, "median") + notes,
+        _remarks(runs, comparison, "median", "their range") + notes,
     )
     top = sheet.legend(legend_of(comparison, marked=True), top) - 0.15
     y = Scale(0, highest, (*scales.linear(0, epochs, whole=True).ticks, (never, "never")))
@@ -60,19 +70,28 @@ def epochs_to_target(runs: Sequence[SweepRun]) -> Figure | None:
     panel.frame()
     panel.x_name(comparison.across.label)
 
-    def speed(results: Sequence[RunResult]) -> Spread:
+    def speed(results: Sequence[RunResult]) -> Point:
         needed = [min(measures.epochs_to_target(result), never) for result in results]
         median = min(measures.median_epochs_to_target(results), never)
-        return Spread(median, min(needed), max(needed))
+        diverged = sum(result.status == "diverged" for result in results)
+        return Point(median, min(needed), max(needed), diverged, len(results))
 
     _against_values(panel, comparison, speed, shelf=never, apart=apart)
     return draw(sheet)
 
 
-def _remarks(runs: Sequence[SweepRun], comparison: Comparison, middle: str) -> list[str]:
+def _final(accuracy: measures.Quantity, results: Sequence[RunResult]) -> Point:
+    found = measures.final(accuracy, results)
+    low, high = (found.mean, found.mean) if found.n == 1 else (found.low, found.high)
+    return Point(found.mean, low, high, found.diverged, found.n)
+
+
+def _remarks(runs: Sequence[SweepRun], comparison: Comparison, middle: str, ends: str) -> list[str]:
     numeric = comparison.across is not None and comparison.across.numeric
-    spread = f"Point: {middle} of {{}} seeds, {'band' if numeric else 'bar'}: their range"
-    return remarks_on(runs, comparison, spread=spread, dashes=numeric)
+    spread = f"Point: {middle} of {{}} seeds, {'band' if numeric else 'bar'}: {ends}"
+    return remarks_on(
+        runs, comparison, spread=spread, dashes=numeric, diverged="x: all diverged, k/n: k of n did"
+    )
 
 
 def _x_scale(comparison: Comparison) -> Scale:
@@ -83,7 +102,7 @@ def _x_scale(comparison: Comparison) -> Scale:
 def _against_values(
     panel: Panel,
     comparison: Comparison,
-    measure: Callable[[Sequence[RunResult]], Spread],
+    measure: Callable[[Sequence[RunResult]], Point],
     *,
     shelf: float = math.inf,
     apart: float = 0.0,
@@ -99,23 +118,25 @@ def _against_values(
     for k, line in enumerate(comparison.lines):
         stroke = stroke_of(comparison, line, marked=True)
         aside = 0.0 if axis.numeric else 0.5 * ((k + 0.5) / len(comparison.lines) - 0.5)
-        points: list[tuple[float, Spread]] = []
+        points: list[tuple[float, Point]] = []
         for i, value in enumerate(axis.values):
             if results := comparison.results(value, line):
-                x, spread = value if axis.numeric else i + aside, measure(results)
-                points.append((x, spread))
-                diverged = any(result.status == "diverged" for result in results)
-                marked = replace(stroke, marker="x" if diverged else stroke.marker)
+                x, point = value if axis.numeric else i + aside, measure(results)
+                points.append((x, point))
+                marked = replace(stroke, marker="x" if point.diverged == point.n else stroke.marker)
                 size = 0.05 if len(axis.values) <= 40 else 0.02
-                panel.mark(x, spread.mean + (spread.mean >= shelf) * k * apart, marked, size=size)
+                y = point.middle + (point.middle >= shelf) * k * apart
+                panel.mark(x, y, marked, size=size)
+                if 0 < point.diverged < point.n:
+                    panel.label(x, y, f"{point.diverged}/{point.n}", color=stroke.color)
         if not axis.numeric:
-            for x, spread in points:
-                panel.line([x, x], [spread.low, spread.high], Stroke(stroke.color, width=2.4))
+            for x, point in points:
+                panel.line([x, x], [point.low, point.high], Stroke(stroke.color, width=2.4))
             continue
         if comparison.repeats > 1 and points:
-            lows, highs = [s.low for _, s in points], [s.high for _, s in points]
+            lows, highs = [p.low for _, p in points], [p.high for _, p in points]
             panel.band([x for x, _ in points], lows, highs, stroke.color)
-        for connected, group in itertools.groupby(points, lambda p: p[1].mean < shelf):
+        for connected, group in itertools.groupby(points, lambda p: p[1].middle < shelf):
             if connected:
                 stretch = list(group)
-                panel.line([x for x, _ in stretch], [s.mean for _, s in stretch], stroke)
+                panel.line([x for x, _ in stretch], [p.middle for _, p in stretch], stroke)

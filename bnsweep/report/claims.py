@@ -1,155 +1,277 @@
-"""The three claims that the chapter makes of Batch Normalization, held against a sweep.
+"""What the chapter claims of Batch Normalization, held against a sweep.
 
-Each function returns lines of text, and none where the sweep cannot say: where it does not
-compare networks that differ in Batch Normalization and in nothing else.
+Each function returns sentences, and none where the sweep has nothing to say: where it does not
+compare networks that differ in Batch Normalization and in nothing else. A verdict rests on
+differences between runs of one seed, and on at least five seeds.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from bnsweep import measures
-from bnsweep.comparison import Axis, Comparison, Line
-from bnsweep.labels import Value
-from bnsweep.measures import LEARNS, TARGET, Spread
-from bnsweep.report.markdown import listing
+from bnsweep.comparison import MODEL_KEYS, Axis, Comparison, Line, SweepRun, choose, compare
+from bnsweep.estimates import Estimate, Verdict
+from bnsweep.labels import Value, key_label, phrase, value_label
+from bnsweep.measures import LEARNS, TARGET
+from bnsweep.report.markdown import counted, listing, with_interval
+from bnsweep.results import RunResult
 
-HOLDS, FAILS = "holds", "does not hold here"
-UNDECIDED = "is undecided, the difference being within the spread of the seeds"
-STEADY = 0.2  # a final accuracy that moves less over all scales depends little on them
+MAX_PAIRS = 8
 
-
-def finals(comparison: Comparison, line: Line) -> dict[Value, Spread]:
-    """Return the final training accuracy of a line at each value across that has a result."""
-    found = {value: comparison.results(value, line) for value in comparison.values}
-    return {v: measures.final(measures.accuracy_on_train, r) for v, r in found.items() if r}
+Seeds = Mapping[int, float]
 
 
-def fastest(comparison: Comparison, line: Line) -> tuple[Value, Spread] | None:
-    """Return the value at which a line reaches the target first, and the epochs to it.
-
-    The spread holds the median of the seeds as its mean. Of several values as fast, it is the
-    one with the least spread, and of those the one with the higher training accuracy.
-    """
-    speeds = {}
-    for value, final in finals(comparison, line).items():
-        results = comparison.results(value, line)
-        median = measures.median_epochs_to_target(results)
-        epochs = [measures.epochs_to_target(result) for result in results]
-        if math.isfinite(median):
-            speeds[value] = Spread(median, min(epochs), max(epochs)), final.mean
-
-    def slowness(value: Value) -> tuple[float, float, float]:
-        spread, end = speeds[value]
-        return spread.mean, spread.high - spread.low, -end
-
-    best = min(speeds, key=slowness, default=None)
-    return None if best is None else (best, speeds[best][0])
+def where_it_learns(comparison: Comparison) -> list[str]:
+    """Say at which values across each line learns: with all seeds, with some, with none."""
+    axis = comparison.across
+    return [_learns(comparison, axis, line) for line in comparison.lines] if axis else []
 
 
-def largest(comparison: Comparison, line: Line, threshold: float) -> Value:
-    """Return the largest value at which a line ends with an accuracy of `threshold` or more."""
-    ends = finals(comparison, line)
-    return max((value for value, spread in ends.items() if spread.mean >= threshold), default=None)
+def _learns(comparison: Comparison, axis: Axis, line: Line) -> str:
+    shares = {
+        value: [measures.accuracy_on_train(r.epochs[-1]) >= LEARNS for r in results]
+        for value in axis.values
+        if (results := comparison.results(value, line))
+    }
+    learnt = [value for value, seeds in shares.items() if all(seeds)]
+    some = [value for value, seeds in shares.items() if any(seeds) and not all(seeds)]
+    seeds = max(len(found) for found in shares.values())
+    every = "" if seeds == 1 else f" with each of {seeds} seeds"
+    where = f" ({listing(axis, learnt)})" if 0 < len(learnt) < len(shares) else ""
+    number = len(learnt) or "none"
+    text = f"{who(line)} learns{every} at {number} of {len(shares)} values of {axis.label}"
+    parts = [f"with {sum(shares[v])} of {len(shares[v])} at {axis.text(v)}" for v in some]
+    return "; ".join([text + where, *([", ".join(parts)] if parts else [])]) + "."
 
 
 def initial_weights(comparison: Comparison) -> list[str]:
     """Say whether the result depends less on the initial weights with Batch Normalization."""
-    axis, said = comparison.across, []
+    axis = comparison.across
     if not axis or axis.key != "weight_std":
         return []
-    for normed, plain in comparison.pairs():
-        ends, others = finals(comparison, normed), finals(comparison, plain)
-        both = [value for value in axis.values if value in ends and value in others]
-        if len(both) < 2:
-            continue
-        learns, other_learns = (
-            sum(found[value].mean >= LEARNS for value in both) for found in (ends, others)
-        )
-        moves, other_moves = (_extent(found[v].mean for v in both) for found in (ends, others))
-        if (learns, -moves) <= (other_learns, -other_moves):
-            outcome = FAILS
-        elif learns < len(both) or moves >= STEADY:
-            outcome = "holds in part"
-        else:
-            outcome = HOLDS
-        low, high = (pick(both, key=lambda v: ends[v].mean) for pick in (min, max))
-        text = (
-            f"Claim: the result depends little on the initial weights. It **{outcome}**: "
-            f"{normed.label} learns at {learns} of {len(both)} scales, {plain.label} at "
-            f"{other_learns}. The final training accuracy of {normed.label} goes from "
-            f"{ends[low].mean:.2f} ({axis.equation(low)}) to {ends[high].mean:.2f} "
-            f"({axis.equation(high)}), over a range of {moves:.2f}; that of {plain.label} over "
-            f"{other_moves:.2f}."
-        )
-        if behind := [value for value in both if others[value].low > ends[value].high]:
-            text += f" At {axis.label} = {listing(axis, behind)}, {plain.label} ends higher."
-        said += [text, ""]
-    return said[:-1]
+    return [
+        text
+        for normed, plain in comparison.with_and_without()[:MAX_PAIRS]
+        if (text := _initial_weights(comparison, axis, normed, plain))
+    ]
 
 
-def learning_rate(comparison: Comparison) -> list[str]:
-    """Say whether learning is faster, and possible at larger rates, with Batch Normalization."""
-    axis, said = comparison.across, []
+def _initial_weights(comparison: Comparison, axis: Axis, normed: Line, plain: Line) -> str:
+    pair = normed, plain
+    both = [v for v in axis.values if all(comparison.results(v, line) for line in pair)]
+    ends = {
+        line: {
+            v: measures.finals_by_seed(measures.accuracy_on_train, comparison.results(v, line))
+            for v in both
+        }
+        for line in pair
+    }
+    extents = [_extents(ends[line]) for line in pair]
+    difference = Estimate.paired(*extents)
+    if len(both) < 2 or difference is None:
+        return ""
+    if silent := [who(line) for line in pair if not _learns_somewhere(ends[line].values())]:
+        # Nothing depends less on its initial weights than a network that never learns.
+        return (
+            "Claim: the result depends less on the initial weights. Not judged: "
+            f"{' and '.join(silent)} learns at none of the {len(both)} scales."
+        )
+    varies = " and by ".join(
+        f"{with_interval(Estimate.of([*extent.values()]))} with {who(line)}"
+        for line, extent in zip(pair, extents, strict=True)
+    )
+    text = claim(
+        "the result depends less on the initial weights",
+        difference,
+        "less",
+        f"over {len(both)} scales, the final training accuracy varies by {varies}; "
+        f"{difference_text(difference)}",
+    )
+    differences = {
+        v: Estimate.paired(ends[normed][v], ends[plain][v], statements=len(both)) for v in both
+    }
+    for line, verdict in ((normed, "more"), (plain, "less")):
+        if ahead := [v for v, d in differences.items() if d and d.verdict == verdict]:
+            where = f"{len(ahead)} of {len(both)} scales ({listing(axis, ahead)})"
+            text += f" {who(line)} ends higher at {where}."
+    return text
+
+
+def _learns_somewhere(ends: Iterable[Seeds]) -> bool:
+    return any(Estimate.of([*found.values()]).mean >= LEARNS for found in ends)
+
+
+def _extents(ends: Mapping[Value, Seeds]) -> dict[int, float]:
+    """Return by how much the final accuracy of each seed varies from value to value."""
+    seeds = set.intersection(*(set(found) for found in ends.values())) if ends else set()
+    by_seed = {seed: [found[seed] for found in ends.values()] for seed in sorted(seeds)}
+    return {seed: max(found) - min(found) for seed, found in by_seed.items()}
+
+
+def learning_rate(runs: Sequence[SweepRun]) -> list[str]:
+    """Say whether learning is possible at larger rates, and faster, with Batch Normalization."""
+    comparison = compare(runs)
+    axis = comparison.across
     if not axis or axis.key != "optimizer.lr" or not axis.numeric:
         return []
-    for normed, plain in comparison.pairs():
-        said += [_larger_rate(comparison, axis, normed, plain), ""]
-        said += [_faster(comparison, axis, normed, plain), ""]
-    return said[:-1]
+    pairs = comparison.with_and_without()[:MAX_PAIRS]
+    larger = [_larger_rate(comparison, axis, normed, plain) for normed, plain in pairs]
+    return [*larger, *_at_its_best(runs)] if pairs else []
 
 
 def _larger_rate(comparison: Comparison, axis: Axis, normed: Line, plain: Line) -> str:
-    claim = "Claim: the learning rate can be larger."
-    rate, other = (largest(comparison, line, LEARNS) for line in (normed, plain))
-    if rate is None and other is None:
-        return f"{claim} Neither {normed.label} nor {plain.label} learns at any rate tried."
-    outcome = HOLDS if other is None or (rate or 0) > other else FAILS
-    said = [
-        f"{line.label} learns at none of the rates"
-        if found is None
-        else f"{line.label} still learns at {axis.text(found)}"
-        + (", the largest tried" if found == max(axis.values) else "")
-        for line, found in ((normed, rate), (plain, other))
+    claimed = "the learning rate can be larger"
+    edges = [largest_rates(comparison, axis, line, LEARNS) for line in (normed, plain)]
+    silent = [who(line) for line, edge in zip((normed, plain), edges, strict=True) if not edge]
+    if silent:
+        return f"Claim: {claimed}. Not judged: {' and '.join(silent)} learns at no rate tried."
+    logs = [{seed: math.log10(rate) for seed, rate in edge.items()} for edge in edges]
+    difference = Estimate.paired(*logs)
+    if difference is None:
+        return f"Claim: {claimed}. Not judged: the two learn with no seed in common."
+    up_to = " and ".join(
+        f"{who(line)} up to {_geometric(Estimate.of([*log.values()]))}"
+        for line, log in zip((normed, plain), logs, strict=True)
+    )
+    step = max(_step_above(axis, rate) for edge in edges for rate in edge.values())
+    # Where learning ends lies somewhere between the largest rate that learns and the next one.
+    within = replace(
+        difference,
+        low=difference.low - math.log10(step),
+        high=difference.high + math.log10(step),
+    )
+    detail = (
+        f"{up_to} (geometric mean over the seeds of the largest rate that learns), a factor of "
+        f"{_geometric(within)}, n = {difference.n}; the interval allows for the rates tried, which "
+        f"lie a factor of {step:.3g} apart there"
+    )
+    if any(max(edge.values()) == max(axis.values) for edge in edges):
+        detail += ", and some seeds still learn at the largest"
+    return claim(claimed, within, "more", detail)
+
+
+def largest_rates(
+    comparison: Comparison, axis: Axis, line: Line, threshold: float
+) -> dict[int, float]:
+    """Return the largest value at which each seed ends with a training accuracy of `threshold`."""
+    largest: dict[int, float] = {}
+    for value in axis.values:
+        results = comparison.results(value, line)
+        ends = measures.finals_by_seed(measures.accuracy_on_train, results)
+        reached = {seed: value for seed, accuracy in ends.items() if accuracy >= threshold}
+        largest |= {seed: max(value, largest.get(seed, value)) for seed in reached}
+    return largest
+
+
+def _step_above(axis: Axis, rate: float) -> float:
+    """Return how many times larger the next rate is; that of the last is the one before it."""
+    above = [value for value in axis.values if value > rate]
+    below = [value for value in axis.values if value < rate]
+    return float(min(above) / rate if above else rate / max(below))
+
+
+def _at_its_best(runs: Sequence[SweepRun]) -> list[str]:
+    """Compare speed and test accuracy, each model at the settings that are best for it."""
+    faster = "learning is faster"
+    keys = {key for run in runs for key in run.swept if key not in (*MODEL_KEYS, "seed")}
+    try:
+        best = compare(chosen := choose(runs, keys), overlay="all")
+    except ValueError:
+        return [
+            f"Claim: {faster}. Not judged: what is best for each is chosen on validation samples, "
+            "of which there are none (data.validation_size)."
+        ]
+    said = []
+    for normed, plain in best.with_and_without()[:MAX_PAIRS]:
+        pair = normed, plain
+        results = [best.results(None, line) for line in pair]
+        where = "; ".join(
+            f"{who(line)}: {_choice_of(chosen, found)}"
+            for line, found in zip(pair, results, strict=True)
+        )
+        chosen_there = f"each at its best on the validation samples ({where})"
+        said.append(f"{_speed(faster, chosen_there, pair, results)} {_on_test(pair, results)}")
+    return said
+
+
+def _speed(
+    claimed: str, where: str, pair: tuple[Line, Line], results: Sequence[Sequence[RunResult]]
+) -> str:
+    epochs = [measures.by_seed(measures.epochs_to_target, found) for found in results]
+    never = [sum(math.isinf(e) for e in found.values()) for found in epochs]
+    if any(never):
+        missing = " and ".join(
+            f"{who(line)} with {count} of {len(found)} seeds"
+            for line, count, found in zip(pair, never, epochs, strict=True)
+            if count
+        )
+        return f"Claim: {claimed}. Not judged: {where}, {TARGET:.0%} is not reached by {missing}."
+    difference = Estimate.paired(*epochs)
+    if difference is None:
+        return f"Claim: {claimed}. Not judged: the two have no seed in common."
+    needed = " and ".join(
+        f"{with_interval(Estimate.of([*found.values()]), 'z.1f')} with {who(line)}"
+        for line, found in zip(pair, epochs, strict=True)
+    )
+    detail = f"{where}, epochs to {TARGET:.0%} training accuracy are {needed}"
+    text = difference_text(difference, "+z.1f")
+    return claim(claimed, difference, "less", f"{detail}; {text}")
+
+
+def _on_test(pair: tuple[Line, Line], results: Sequence[Sequence[RunResult]]) -> str:
+    tests = [measures.finals_by_seed(measures.accuracy_on_test, found) for found in results]
+    ends = " and ".join(
+        f"{with_interval(Estimate.of([*found.values()]))} with {who(line)}"
+        for line, found in zip(pair, tests, strict=True)
+    )
+    difference = Estimate.paired(*tests)
+    return f"The test accuracy is {ends}" + (
+        f"; {difference_text(difference)}." if difference else "."
+    )
+
+
+def on_test(comparison: Comparison) -> list[str]:
+    """Compare the test accuracies of all pairs of networks with and without the layer."""
+    return [
+        _on_test(pair, [comparison.results(None, line) for line in pair])
+        for pair in comparison.with_and_without()[:MAX_PAIRS]
     ]
-    factor = f", a factor of {rate / other:.3g}" if rate and other else ""
-    return f"{claim} It **{outcome}**: {said[0]}; {said[1]}{factor}."
 
 
-def _faster(comparison: Comparison, axis: Axis, normed: Line, plain: Line) -> str:
-    claim = "Claim: learning is faster."
-    best, other = (fastest(comparison, line) for line in (normed, plain))
-    if best is None and other is None:
-        return f"{claim} Neither {normed.label} nor {plain.label} reaches {TARGET:.0%}."
-    said = [
-        f"{line.label} reaches {TARGET:.0%} at no rate tried"
-        if found is None
-        else f"{line.label} at its best rate, {axis.text(found[0])}, needs {_epochs(found[1])} "
-        f"to {TARGET:.0%}"
-        for line, found in ((normed, best), (plain, other))
-    ]
-    factor = ""
-    if best is None or other is None:
-        outcome = HOLDS if other is None else FAILS
-    else:
-        outcome = verdict(comparison, best[1], other[1])
-        factor = f": a speed-up of {other[1].mean / max(best[1].mean, 1):.2g}"
-    return f"{claim} It **{outcome}**: {said[0]}; {said[1]}{factor}."
+def _choice_of(runs: Sequence[SweepRun], results: Sequence[RunResult]) -> str:
+    run = next(run for run in runs if run.result is results[0])
+    return choice_text(run.chosen)
 
 
-def verdict(comparison: Comparison, normed: Spread, plain: Spread) -> str:
-    """Return whether a quantity is smaller with Batch Normalization, beyond the seeds' spread."""
-    if comparison.repeats > 1 and normed.overlaps(plain):
-        return UNDECIDED
-    return HOLDS if normed.mean < plain.mean else FAILS
+def choice_text(chosen: Mapping[str, Any]) -> str:
+    """Return chosen keys and values as text."""
+    return ", ".join(phrase(key_label(key), value_label(value)) for key, value in chosen.items())
 
 
-def _extent(numbers: Iterable[float]) -> float:
-    found = list(numbers)
-    return max(found) - min(found)
+def claim(claimed: str, difference: Estimate, holds: Verdict, detail: str) -> str:
+    """Return a claim, the verdict that its paired difference allows, and what that rests on."""
+    verdict = difference.verdict
+    outcome = {
+        holds: "holds",
+        "undecided": "undecided",
+        "none": f"{counted(difference.n, 'seed')}: no verdict",
+    }.get(verdict, "does not hold here")
+    return f"Claim: {claimed}. **{outcome.capitalize()}.** {detail[0].upper()}{detail[1:]}."
 
 
-def _epochs(spread: Spread) -> str:
-    if spread.low == spread.high:
-        return f"{spread.mean:g} epochs"
-    ends = [f"{end:g}" if math.isfinite(end) else "never" for end in (spread.low, spread.high)]
-    return f"{spread.mean:g} epochs ({ends[0]} to {ends[1]})"
+def difference_text(difference: Estimate, form: str = "+z.3f") -> str:
+    """Return a paired difference with its interval, and how many seeds it rests on."""
+    return f"difference {with_interval(difference, form)}, n = {difference.n}"
+
+
+def _geometric(log10: Estimate) -> str:
+    """Return the number of which `log10` is the logarithm, with its interval."""
+    mean, low, high = (f"{10**end:.3g}" for end in (log10.mean, log10.low, log10.high))
+    return mean if math.isnan(log10.low) else f"{mean} ({low} to {high})"
+
+
+def who(line: Line) -> str:
+    """Return what a line is called in a sentence."""
+    return line.label or "the network"

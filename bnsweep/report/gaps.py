@@ -1,108 +1,174 @@
 """The generalisation gap, and the chapter's claim that Batch Normalization narrows it."""
 
-from itertools import product
+import math
+from collections.abc import Sequence
 
 from bnsweep import measures
-from bnsweep.comparison import Comparison, Line
-from bnsweep.measures import LEARNS, Spread
-from bnsweep.report.claims import FAILS, HOLDS, UNDECIDED, verdict
-from bnsweep.report.markdown import table, with_range
+from bnsweep.comparison import MODEL_KEYS, Axis, Comparison, Line, SweepRun, choose, compare
+from bnsweep.estimates import Estimate
+from bnsweep.measures import LEARNS
+from bnsweep.report.claims import MAX_PAIRS, choice_text, claim, difference_text, who
+from bnsweep.report.markdown import table, with_interval
 
-MAX_VALUES, MAX_CHANGES, MAX_PAIRS = 4, 16, 8
-
-
-def gap_changes(comparison: Comparison) -> list[str]:
-    """Return a table of what a change of one key alone does to gap and test accuracy.
-
-    Of keys with few values, that is: of many, the figure says more.
-    """
-    rows = []
-    for index, axis in enumerate(comparison.line_axes):
-        few = axis.values[1:] if len(axis.values) <= MAX_VALUES else ()
-        for line, value in product(comparison.lines, few):
-            other = comparison.changed(line, index, value)
-            if line.values[index] != axis.values[0] or other is None:
-                continue
-            gaps = [_gap(comparison, which) for which in (line, other)]
-            tests = [_test(comparison, which) for which in (line, other)]
-            beyond = "no" if gaps[0].overlaps(gaps[1]) else "yes"
-            row = [f"{line.label} to {other.label}", f"{gaps[1].mean - gaps[0].mean:+z.3f}"]
-            row += [beyond if comparison.repeats > 1 else "one seed only"]
-            rows.append([*row, f"{tests[1].mean - tests[0].mean:+z.3f}"])
-    if not 0 < len(rows) <= MAX_CHANGES:
-        return []
-    head = ["change", "of the gap", "beyond the spread of the seeds", "of the test accuracy"]
-    return table(head, rows).splitlines()
+DROPOUT = "model.dropout"
+MAX_VALUES, MAX_CHANGES = 4, 24
+COMPARABLE = 0.02  # networks whose training accuracies differ by less have fitted alike
 
 
 def overfitting(comparison: Comparison) -> list[str]:
-    """Say whether Batch Normalization holds overfitting back, and whether Dropout matters less.
+    """Say whether Batch Normalization reduces overfitting, pair by pair.
 
-    Networks that have hardly learnt have no gap, and are no witnesses.
+    Gaps are compared between networks that have fitted their training samples alike.
     """
-    pairs = comparison.pairs()
-    if not pairs:
-        return []
-    learnt = [pair for pair in pairs if all(_has_learnt(comparison, line) for line in pair)]
-    verdicts = [verdict(comparison, *(_gap(comparison, line) for line in p)) for p in learnt]
-    outcomes = ((HOLDS, "holds"), (FAILS, "does not hold"), (UNDECIDED, "is undecided"))
-    counted = ", ".join(f"{said} in {verdicts.count(v)}" for v, said in outcomes)
-    claim = "Claim: it holds overfitting back."
-    if not learnt:
-        return [f"{claim} Nowhere have both networks learnt, so this sweep cannot say."]
-    said = [
-        f"{claim} Of {len(pairs)} comparisons, {len(learnt)} are between networks that have "
-        f"learnt, where it {counted}.",
-        "",
+    pairs = comparison.with_and_without()[:MAX_PAIRS]
+    alike = [pair for pair in pairs if _fitted_alike(comparison, *pair)]
+    return [
+        _gap_claim(comparison, *pair, statements=len(alike))
+        if pair in alike
+        else _not_comparable(comparison, *pair)
+        for pair in pairs
     ]
-    for (normed, plain), outcome in list(zip(learnt, verdicts, strict=True))[:MAX_PAIRS]:
-        gaps = " against ".join(with_range(_gap(comparison, line)) for line in (normed, plain))
-        said.append(f"- {normed.label} against {plain.label}: a gap of {gaps}; it **{outcome}**.")
-    return said + dropout(comparison)
 
 
-def dropout(comparison: Comparison) -> list[str]:
-    """Compare what the largest drop probability gains, with and without Batch Normalization."""
-    keys = [axis.key for axis in comparison.line_axes]
-    if "model.dropout" not in keys:
+def _fitted_alike(comparison: Comparison, normed: Line, plain: Line) -> bool:
+    train = [_finals(comparison, line, measures.accuracy_on_train) for line in (normed, plain)]
+    difference = Estimate.paired(*train)
+    if difference is None or min(Estimate.of([*t.values()]).mean for t in train) < LEARNS:
+        return False
+    # One seed has no interval: its difference alone has to do.
+    ends = (difference.mean,) if math.isnan(difference.low) else (difference.low, difference.high)
+    return all(abs(end) <= COMPARABLE for end in ends)
+
+
+def _gap_claim(comparison: Comparison, normed: Line, plain: Line, *, statements: int) -> str:
+    gaps = [_finals(comparison, line, measures.gap) for line in (normed, plain)]
+    difference = Estimate.paired(*gaps, statements=statements)
+    assert difference is not None
+    of_each = " and ".join(
+        f"{with_interval(Estimate.of([*gap.values()]))} with {who(line)}"
+        for line, gap in zip((normed, plain), gaps, strict=True)
+    )
+    return claim(
+        "it reduces overfitting",
+        difference,
+        "less",
+        f"the gap between training and test accuracy is {of_each}; {difference_text(difference)}",
+    )
+
+
+def _not_comparable(comparison: Comparison, normed: Line, plain: Line) -> str:
+    ends = " and ".join(
+        f"{with_interval(_estimate(comparison, line, measures.accuracy_on_train))} with {who(line)}"
+        for line in (normed, plain)
+    )
+    return (
+        f"Claim: it reduces overfitting. Not judged: the training accuracy ends at {ends}; gaps "
+        "are compared between networks that have fitted alike."
+    )
+
+
+def changes(comparison: Comparison) -> list[str]:
+    """Return a table of what a change of one key alone does to accuracies and gap.
+
+    Of keys with few values, that is: of many, the figure says more.
+    """
+    pairs = [
+        pair
+        for index, axis in enumerate(comparison.line_axes)
+        if len(axis.values) <= MAX_VALUES
+        for pair in _changes_of(comparison, axis, index)
+    ]
+    if not 0 < len(pairs) <= MAX_CHANGES:
         return []
-    index = keys.index("model.dropout")
-    low, high = (end(comparison.line_axes[index].values) for end in (min, max))
-    said = []
-    for pair in comparison.pairs():
-        dropped = [comparison.changed(line, index, high) for line in pair]
-        if pair[0].values[index] != low or not (dropped[0] and dropped[1]):
-            continue
-        before = [_test(comparison, line) for line in pair]
-        after = [_test(comparison, line) for line in dropped if line]
-        gains = [
-            Spread(b.mean - a.mean, b.low - a.high, b.high - a.low)
-            for a, b in zip(before, after, strict=True)
+    quantities = (measures.accuracy_on_train, measures.accuracy_on_test, measures.gap)
+    rows = []
+    for changed, reference in pairs:
+        differences = [
+            Estimate.paired(*(_finals(comparison, line, quantity) for line in (changed, reference)))
+            for quantity in quantities
         ]
-        helps = max(gain.mean for gain in gains) > 0
-        said_of_it = f"It **{verdict(comparison, *gains)}**" if helps else "This sweep cannot say"
-        text = (
-            f"Claim: Dropout matters less. {said_of_it}: dropout {high:g} instead of {low:g} "
-            f"changes the test accuracy of {pair[0].label} by {gains[0].mean:+z.3f}, "
-            f"of {pair[1].label} by {gains[1].mean:+z.3f}."
+        cells = [with_interval(d, "+z.3f") if d else "-" for d in differences]
+        rows.append([f"{changed.label} against {reference.label}", *cells])
+    return [
+        "Differences between runs of one seed, where one key was changed. Each interval holds by "
+        "itself: of twenty, one leaves zero out by chance.",
+        table(["", "training", "test", "gap"], rows),
+    ]
+
+
+def _changes_of(comparison: Comparison, axis: Axis, index: int) -> list[tuple[Line, Line]]:
+    """Return the changed line and the one it is held against, for each change of a key."""
+    if axis.key in MODEL_KEYS:
+        return comparison.with_and_without()
+    return [
+        (changed, reference)
+        for reference, changed in comparison.contrast(axis.key)
+        if reference.values[index] == axis.values[0]
+    ]
+
+
+def dropout(runs: Sequence[SweepRun]) -> list[str]:
+    """Say whether Dropout gains less with Batch Normalization, each at its own best rate."""
+    rates = {run.swept.get(DROPOUT) for run in runs}
+    if 0 not in rates or len(rates) < 2:
+        return []
+    claimed = "Dropout matters less"
+    try:
+        best = choose([run for run in runs if run.swept[DROPOUT] != 0], [DROPOUT])
+        without = choose([run for run in runs if run.swept[DROPOUT] == 0], [DROPOUT])
+    except ValueError:
+        pairs = compare(runs, overlay="all").with_and_without()
+        refusal = (
+            f"Claim: {claimed}. Not judged: the best rate is chosen on validation samples, of "
+            "which there are none (data.validation_size)."
         )
-        if not helps:
-            text += " It helps neither of the two."
-        hardly = [line.label for line in dropped if line and not _has_learnt(comparison, line)]
-        if hardly:
-            text += f" But in these epochs, hardly anything was learnt by {'; '.join(hardly)}."
-        said += ["", text]
-    return said
+        return [refusal] if pairs else []
+    comparison, baseline = compare(best, overlay="all"), compare(without, overlay="all")
+    return [
+        text
+        for pair in comparison.with_and_without()[:MAX_PAIRS]
+        if (text := _dropout_claim(claimed, best, comparison, baseline, pair))
+    ]
 
 
-def _has_learnt(comparison: Comparison, line: Line) -> bool:
-    results = comparison.results(None, line)
-    return measures.final(measures.accuracy_on_train, results).mean >= LEARNS
+def _dropout_claim(
+    claimed: str,
+    best: Sequence[SweepRun],
+    comparison: Comparison,
+    baseline: Comparison,
+    pair: tuple[Line, Line],
+) -> str:
+    before = [_finals(baseline, line, measures.accuracy_on_test) for line in pair]
+    after = [_finals(comparison, line, measures.accuracy_on_test) for line in pair]
+    gains = [
+        {seed: a[seed] - b[seed] for seed in a if seed in b}
+        for a, b in zip(after, before, strict=True)
+    ]
+    difference = Estimate.paired(*gains)
+    if difference is None:
+        return ""
+    estimates = [Estimate.of([*gain.values()]) for gain in gains]
+    changes = " and by ".join(
+        f"{with_interval(estimate, '+z.3f')} with {who(line)} ({_choice(best, comparison, line)})"
+        for line, estimate in zip(pair, estimates, strict=True)
+    )
+    detail = (
+        "at the rate that is best on the validation samples, it changes the test accuracy by "
+        f"{changes}"
+    )
+    if difference.verdict != "none" and all(e.verdict != "more" for e in estimates):
+        return f"Claim: {claimed}. Not judged, as it helps neither: {detail}, n = {difference.n}."
+    return claim(claimed, difference, "less", f"{detail}; {difference_text(difference)}")
 
 
-def _gap(comparison: Comparison, line: Line) -> Spread:
-    return measures.final(measures.gap, comparison.results(None, line))
+def _choice(runs: Sequence[SweepRun], comparison: Comparison, line: Line) -> str:
+    result = comparison.results(None, line)[0]
+    return choice_text(next(run for run in runs if run.result is result).chosen)
 
 
-def _test(comparison: Comparison, line: Line) -> Spread:
-    return measures.final(measures.accuracy_on_test, comparison.results(None, line))
+def _finals(comparison: Comparison, line: Line, quantity: measures.Quantity) -> dict[int, float]:
+    return measures.finals_by_seed(quantity, comparison.results(None, line))
+
+
+def _estimate(comparison: Comparison, line: Line, quantity: measures.Quantity) -> Estimate:
+    return measures.final(quantity, comparison.results(None, line))

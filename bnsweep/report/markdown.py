@@ -1,10 +1,11 @@
-"""Pieces of Markdown text: tables, numbers with their range, lists of swept values."""
+"""Pieces of Markdown text: tables, numbers with their intervals, lists of swept values."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from bnsweep.comparison import Axis
+from bnsweep.estimates import Estimate
 from bnsweep.labels import Value
-from bnsweep.measures import Spread
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -13,11 +14,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def with_range(spread: Spread) -> str:
-    """Return a mean, and the range where there is one."""
-    if spread.low == spread.high:
-        return f"{spread.mean:z.3f}"
-    return f"{spread.mean:z.3f} ({spread.low:z.3f} to {spread.high:z.3f})"
+def with_interval(estimate: Estimate, form: str = "z.3f") -> str:
+    """Return a mean and half the width of its interval, `0.411 ± 0.031`, where there is one."""
+    mean = f"{estimate.mean:{form}}"
+    if math.isnan(estimate.half_width):
+        return mean
+    return f"{mean} \N{PLUS-MINUS SIGN} {estimate.half_width:{form.replace('+', '')}}"
 
 
 def listing(axis: Axis, values: Iterable[Value]) -> str:
@@ -33,3 +35,8 @@ def listing(axis: Axis, values: Iterable[Value]) -> str:
     return ", ".join(
         f"{group[0]} to {group[-1]}" if len(group) > 2 else ", ".join(group) for group in texts
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, in the plural where it is not one."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -3,12 +3,13 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bnsweep import results
-from bnsweep.comparison import SweepRun
+from bnsweep.comparison import SweepRun, choose
 from bnsweep.errors import UserError
 from bnsweep.labels import frozen
 from bnsweep.report.summary import SECTIONS, summarise
@@ -19,6 +20,7 @@ FIGURES = tuple(SECTIONS)
 FINAL_METRICS = (
     "final_train_accuracy",
     "final_test_accuracy",
+    "final_validation_accuracy",
     "best_test_accuracy",
     "train_seconds",
     "diverged",
@@ -48,11 +50,17 @@ def status(run: SweepRun) -> str:
     return "reused" if run.reused else run.result.status
 
 
-def write_report(runs: Sequence[SweepRun], folder: Path, figures: Sequence[str]) -> Report:
+def write_report(
+    runs: Sequence[SweepRun],
+    folder: Path,
+    figures: Sequence[str],
+    keys_to_choose: Sequence[str] = (),
+) -> Report:
     """Write `results.csv`, `summary.md` and the named `figures/*.png` into `folder`.
 
-    A figure for which the sweep has nothing to show is left out: all of them where no run
-    ended, those against a key where only seeds were swept.
+    The table holds all runs, figures and summary those that are left when the values of
+    `keys_to_choose` have been chosen. A figure for which the sweep has nothing to show is left
+    out: all of them where no run ended, those against a key where only seeds were swept.
 
     Raises:
         ValueError: there is no figure of one of the names.
@@ -60,9 +68,10 @@ def write_report(runs: Sequence[SweepRun], folder: Path, figures: Sequence[str])
     check_figures(figures)
     table = folder / "results.csv"
     results.write_whole(table, results_csv(runs).encode())
-    summary = summarise(runs, figures)
+    summary = summarise(runs, figures, keys_to_choose)
     results.write_whole(folder / "summary.md", summary.encode())
-    return Report(table, _draw(runs, folder / "figures", figures), _shortened(summary))
+    shown = choose(runs, keys_to_choose) if keys_to_choose else runs
+    return Report(table, _draw(shown, folder / "figures", figures), _shortened(summary))
 
 
 def check_figures(names: Sequence[str]) -> None:
@@ -75,6 +84,21 @@ def check_figures(names: Sequence[str]) -> None:
     if not known or any(name not in FIGURES for name in names):
         raise UserError(
             f"report.figures={names}: a list of names out of {', '.join(FIGURES)} is needed"
+        )
+
+
+def check_choice(keys: Sequence[str], datasets: Iterable[Any]) -> None:
+    """Check the value of `report.choose`.
+
+    Raises:
+        UserError: it is not a list of keys, or a data set has no samples to choose by.
+    """
+    if not isinstance(keys, Sequence) or isinstance(keys, str):
+        raise UserError(f"report.choose={keys}: must be a list of keys, such as [optimizer.lr]")
+    if keys and any(dataset.x_validation is None for dataset in datasets):
+        raise UserError(
+            f"report.choose={list(keys)}: values are chosen by the accuracy on validation samples, "
+            "of which there are none; set data.validation_size, or report.choose=[]"
         )
 
 

@@ -47,6 +47,7 @@ def run_sweep(
     report.check_figures(config.report.figures)
     _check_folders(config)
     jobs, swept = plan(config, overrides, composer)
+    report.check_choice(config.report.choose, (job.dataset for job in jobs))
     tracker = make_tracker(config)
     tracker.keep_secrets(config)
     if not config.resume:
@@ -185,7 +186,8 @@ def _finish(
         problems.append(f"{missing} of {len(runs)} runs are not in the store {tracker.shown}")
     summary = ", ".join(problems)
     try:
-        summary = report.write_report(runs, folder, list(config.report.figures)).summary
+        figures, keys = list(config.report.figures), list(config.report.choose)
+        summary = report.write_report(runs, folder, figures, keys).summary
     except Exception as error:
         # Whatever is wrong with it, the runs are done, and the parent run must be closed.
         problems.append(f"the report cannot be written ({first_line(error)})")
@@ -196,7 +198,7 @@ def _finish(
             tracker.end_sweep(parent, status=status, counts=counts, note=summary, folder=folder)
         except UserError as error:
             problems.append(f"the sweep's own record is not in the store: {error}")
-    terminal.print_table(runs)
+    terminal.print_outcome(runs, list(config.report.choose))
     terminal.print_where(folder, tracker.ui_command)
     if problems:
         hint = "the same command with resume=true does what is missing"

@@ -14,7 +14,6 @@ _COLUMNS = {
     "runDateAndNestInfo": 150,
     "metrics.`final_train_accuracy`": 150,
     "metrics.`final_test_accuracy`": 150,
-    "metrics.`best_test_accuracy`": 150,
     "metrics.`weight_std`": 110,
     "params.`model`": 100,
     "params.`optimizer`": 90,

@@ -184,7 +184,7 @@ def test_a_sweep_is_one_parent_that_unfolds_into_runs_told_apart_by_name(page):
 
 def test_accuracies_and_scales_have_columns_without_asking(page):
     unfold(page)
-    for column in ("final_train_accuracy", "final_test_accuracy", "best_test_accuracy"):
+    for column in ("final_train_accuracy", "final_test_accuracy"):
         values = page.column(f"metrics.`{column}`")
         assert values[0] == "-"
         assert all(0 <= float(value) <= 1 for value in values[1:])

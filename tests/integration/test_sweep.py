@@ -77,7 +77,7 @@ def test_a_run_holds_its_metrics_at_each_epoch(swept, children):
     assert metrics["epochs_run"] == 5
     assert metrics["diverged"] == 0
     assert metrics["final_train_accuracy"] == metrics["train_accuracy"]
-    assert metrics["best_test_accuracy"] >= metrics["final_test_accuracy"]
+    assert "best_test_accuracy" not in metrics  # there are no validation samples to choose by
     assert metrics["train_seconds"] > 0
 
 
