@@ -116,7 +116,7 @@ def rates(edges, *, seeds, epochs=(2, 4), validation=True):
         ((0.1, 0.1), 10, "**Undecided.**"),
         ((0.01, 1), 10, "**Does not hold here.**"),
         ((1, 0), 10, "Not judged: plain learns at no rate tried"),
-        ((0, 0), 10, "Not judged: batchnorm and plain learns at no rate tried"),
+        ((0, 0), 10, "Not judged: batchnorm and plain learn at no rate tried"),
         ((10, 0.01), 10, "some seeds still learn at the largest"),
     ],
 )

@@ -76,7 +76,7 @@ def _initial_weights(comparison: Comparison, axis: Axis, normed: Line, plain: Li
         # Nothing depends less on its initial weights than a network that never learns.
         return (
             "Claim: the result depends less on the initial weights. Not judged: "
-            f"{' and '.join(silent)} learns at none of the {len(both)} scales."
+            f"{_subject(silent, 'learns', 'learn')} at none of the {len(both)} scales."
         )
     varies = " and by ".join(
         f"{with_interval(Estimate.of([*extent.values()]))} with {who(line)}"
@@ -126,7 +126,8 @@ def _larger_rate(comparison: Comparison, axis: Axis, normed: Line, plain: Line) 
     edges = [largest_rates(comparison, axis, line, LEARNS) for line in (normed, plain)]
     silent = [who(line) for line, edge in zip((normed, plain), edges, strict=True) if not edge]
     if silent:
-        return f"Claim: {claimed}. Not judged: {' and '.join(silent)} learns at no rate tried."
+        learns = _subject(silent, "learns", "learn")
+        return f"Claim: {claimed}. Not judged: {learns} at no rate tried."
     logs = [{seed: math.log10(rate) for seed, rate in edge.items()} for edge in edges]
     difference = Estimate.paired(*logs)
     if difference is None:
@@ -270,6 +271,11 @@ def _geometric(log10: Estimate) -> str:
     """Return the number of which `log10` is the logarithm, with its interval."""
     mean, low, high = (f"{10**end:.3g}" for end in (log10.mean, log10.low, log10.high))
     return mean if math.isnan(log10.low) else f"{mean} ({low} to {high})"
+
+
+def _subject(names: Sequence[str], singular: str, plural: str) -> str:
+    """Return names and the verb that they take."""
+    return f"{' and '.join(names)} {singular if len(names) == 1 else plural}"
 
 
 def who(line: Line) -> str:

@@ -1,0 +1,112 @@
+"""Run the experiments of the documentation again, and store what they print and draw.
+
+    python docs/make.py --mnist FOLDER                  # all of it: some twenty minutes
+    python docs/make.py --mnist FOLDER learning_rate    # one experiment or measurement
+
+Writes the summary of each experiment and the text of each measurement to docs/results/, and the
+pictures to docs/pictures/. The numbers in docs/ and README.md are quoted from there by hand, and
+tests/test_docs.py holds them to it.
+"""
+
+import argparse
+import csv
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import measurements
+import numpy as np
+
+import bnsweep
+
+DOCS = Path(__file__).resolve().parent
+# Of each experiment: the figures that the documentation shows, and the picture's name.
+EXPERIMENTS = {
+    "figure_6_18": {"curves": "figure_6_18", "final_accuracy": "final_accuracy"},
+    "learning_rate": {
+        "final_accuracy": "learning_rate",
+        "epochs_to_target": "learning_rate_epochs",
+    },
+    "overfitting": {"generalization_gap": "overfitting"},
+    "activations": {"activations": "activations"},
+}
+
+
+def main() -> None:
+    """Run what the command line names, or everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mnist", type=Path, required=True, help="folder with MNIST's four files")
+    known = [*EXPERIMENTS, *measurements.MEASUREMENTS]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"out of {', '.join(known)}")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(known):
+        parser.error(f"{', '.join(sorted(unknown))}: unknown; choose from {', '.join(known)}")
+    for name in options.names or known:
+        if name in EXPERIMENTS:
+            run_experiment(name, options.mnist.resolve())
+        else:
+            measurements.write(name, options.mnist.resolve())
+
+
+def run_experiment(name: str, mnist: Path) -> None:
+    """Run an experiment in a folder of its own, and store its summary and its pictures."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "bnsweep", f"experiment={name}", "tracking=none"]
+        subprocess.run(
+            [*command, f"output_dir={folder}", f"data.root='{mnist}'"], cwd=folder, check=True
+        )
+        (sweep,) = Path(folder, "sweeps").iterdir()
+        store(f"{name}.md", (sweep / "summary.md").read_text())
+        for figure, picture in EXPERIMENTS[name].items():
+            shutil.copy(sweep / "figures" / f"{figure}.png", DOCS / "pictures" / f"{picture}.png")
+        if name == "figure_6_18":
+            store("published.md", published(sweep))
+
+
+def store(name: str, text: str) -> None:
+    """Write a text to docs/results/."""
+    folder = DOCS / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+
+
+def published(sweep: Path) -> str:
+    """Hold a run of the chapter's own program against the seeds of a sweep, curve by curve.
+
+    The distance of a curve is the mean absolute difference over epochs 1 to 19. That of the
+    published one is to the mean of all seeds, that of each seed to the mean of the others.
+    """
+    epochs = bnsweep.load_sweep(sweep, rows="epochs")
+    scales = sorted(epochs["weight_std"].unique(), reverse=True)
+    rows, inside = [], 0
+    for model, scale, curve in read_published():
+        runs = epochs[(epochs["model"] == model) & (epochs["weight_std"] == scales[scale])]
+        table = runs.pivot_table("train_accuracy", index="seed", columns="epoch")
+        # A run that diverged keeps its last accuracy, as it does in the figures.
+        seeds = table.ffill(axis="columns")[range(1, 20)].to_numpy()
+        distance = np.abs(seeds.mean(axis=0) - curve[1:]).mean()
+        others = (seeds.sum(axis=0) - seeds) / (len(seeds) - 1)
+        own = np.abs(seeds - others).mean(axis=1)
+        inside += bool(distance <= own.max())
+        cells = [f"{scales[scale]:.3g}", model, *(f"{d:.3f}" for d in (distance, own.max()))]
+        rows.append(f"| {' | '.join(cells)} | {'yes' if distance <= own.max() else 'no'} |")
+    return (
+        f"{inside} of {len(rows)} published curves lie no further from the mean of the seeds than "
+        "the seed that lies furthest from the mean of the others.\n\n"
+        "| W | model | published | furthest seed | inside |\n| --- | --- | --- | --- | --- |\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
+def read_published() -> list[tuple[str, int, np.ndarray]]:
+    """Return model, index of the scale and accuracies of each published curve."""
+    with (DOCS / "published.csv").open() as file:
+        _, *rows = csv.reader(file)
+    return [(model, int(scale), np.array(values, float)) for model, scale, *values in rows]
+
+
+if __name__ == "__main__":
+    main()
