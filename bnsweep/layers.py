@@ -106,9 +106,7 @@ class BatchNorm(Layer):
 
     def adopt_statistics(self, x: Array) -> None:
         """Set the running statistics to the mean and the biased variance of x."""
-        self.running_mean[:] = column_mean(x)
-        xc = x - self.running_mean
-        self.running_var[:] = column_mean(xc * xc)
+        self.running_mean[:], _, self.running_var[:] = self._statistics(x)
 
     def scale_and_shift(self) -> tuple[Array, Array]:
         """Return a and c, (features,) each, such that evaluation is y = a x + c."""
@@ -123,11 +121,18 @@ class BatchNorm(Layer):
         scale, shift = self.scale_and_shift()
         return Affine(affine.W * scale, shift if affine.b is None else affine.b * scale + shift)
 
+    @staticmethod
+    def _statistics(x: Array) -> tuple[Array, Array, Array]:
+        """Return mu, x - mu and var of each column."""
+        # Less its first row, a constant column is exactly zero, whatever the sum's rounding.
+        xc = x - x[0]
+        offset = column_mean(xc)
+        xc -= offset
+        return x[0] + offset, xc, column_mean(xc * xc)
+
     def _by_batch(self, x: Array) -> tuple[Array, Backward]:
         m = len(x)
-        mu = column_mean(x)
-        xc = x - mu
-        var = column_mean(xc * xc)
+        mu, xc, var = self._statistics(x)
         inv_sigma = 1 / np.sqrt(var + self.eps)
         scale = self.gamma * inv_sigma
         y = xc * scale  # = gamma xhat, with xhat = xc inv_sigma never formed

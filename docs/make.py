@@ -67,9 +67,8 @@ def run_experiment(name: str, mnist: Path) -> None:
 
 def store(name: str, text: str) -> None:
     """Write a text to docs/results/."""
-    folder = DOCS / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(text)
+    measurements.RESULTS.mkdir(exist_ok=True)
+    (measurements.RESULTS / name).write_text(text)
 
 
 def published(sweep: Path) -> str:

@@ -134,7 +134,7 @@ def test_batch_norm_normalises_by_the_biased_variance():
     np.testing.assert_allclose(y, 5 + 2 * (x - 3) / np.sqrt(3.5), rtol=1e-7)
 
 
-@pytest.mark.parametrize("c", [3, 0.5, 255, 1e6])
+@pytest.mark.parametrize("c", [3, 0.1, 1 / 3, 255, 12345.678, 1e6, 1e30])
 def test_a_column_of_one_value_is_normalised_to_zero(c):
     layer = BatchNorm(1, dtype="float32")
     layer.beta[:] = 7
