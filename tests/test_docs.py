@@ -1,0 +1,73 @@
+"""What the documentation says is what the commands printed, and what it shows to type works."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+RESULTS = {path.stem: path.read_text() for path in sorted((DOCS / "results").glob("*.md"))}
+DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.]*\d)")
+
+
+def prose(text):
+    """Return a Markdown text without code, equations and addresses."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
+    return re.sub(r"`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)", "", text, flags=re.DOTALL)
+
+
+def sections():
+    """Return file, heading and text of each part of the documentation that quotes results."""
+    theory, _, experiments = (DOCS / "batchnorm.md").read_text().partition("\n## What the exp")
+    yield pytest.param(theory, [*RESULTS], id="theory")
+    for part in experiments.split("\n### ")[1:]:
+        named = re.findall(r"experiment=(\w+)|make\.py --mnist FOLDER (\w+)", part)
+        sources = [name for pair in named for name in pair if name]
+        if "figure_6_18" in sources:
+            sources.append("published")
+        yield pytest.param(part, sources, id=part.partition("\n")[0][:40])
+    yield pytest.param((ROOT / "README.md").read_text().split("\n## How fast")[0], [*RESULTS],
+                       id="README")  # fmt: skip
+
+
+def settings():
+    """Return the decimal numbers of the configuration, which are no results."""
+    return {
+        number
+        for path in (ROOT / "conf").rglob("*.yaml")
+        for number in DECIMAL.findall(path.read_text())
+    }
+
+
+@pytest.mark.parametrize(("text", "sources"), sections())
+def test_each_number_was_printed_by_the_commands_that_the_section_names(text, sources):
+    printed = {number for name in sources for number in DECIMAL.findall(RESULTS[name])}
+    quoted = set(DECIMAL.findall(prose(text)))
+    versions = {"3.11", "3.13"}
+    assert quoted - printed - settings() - versions == set()
+
+
+@pytest.mark.parametrize(("text", "sources"), sections())
+def test_what_stands_as_the_programs_words_is_what_it_said(text, sources):
+    words = " ".join(" ".join(RESULTS[name] for name in sources).replace("**", "").split())
+    for quotation in re.findall(r"(?:^> .*\n?)+", text, flags=re.MULTILINE):
+        said = " ".join(re.sub(r"^> ", "", quotation, flags=re.MULTILINE).split())
+        assert said.replace("**", "") in words
+
+
+@pytest.mark.parametrize("path", [DOCS / "batchnorm.md", ROOT / "README.md"], ids=lambda p: p.stem)
+def test_pictures_and_files_that_are_linked_exist(path):
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_check_of_the_derivation_runs_as_it_is_typed():
+    (block,) = re.findall(r"```python\n(.*?)```", (DOCS / "batchnorm.md").read_text(), re.DOTALL)
+    exec(compile(block, "docs/batchnorm.md", "exec"), {})
+
+
+def test_each_experiment_has_its_stored_result():
+    names = {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
+    assert names <= RESULTS.keys()
