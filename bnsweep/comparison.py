@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from bnsweep.config import deciding_part, flatten
 from bnsweep.labels import Value, frozen, is_number, key_label, key_name, look_up, value_label
 from bnsweep.results import RunResult
 
@@ -150,9 +151,53 @@ class Comparison:
 
 def swept_axes(runs: Sequence[SweepRun]) -> dict[str, Axis]:
     """Return the keys that take more than one value in `runs`, in order of appearance."""
-    keys = dict.fromkeys(key for run in runs for key in run.swept)
+    keys = list(dict.fromkeys(key for run in runs for key in run.swept))
+    keys += distinguishing_keys(runs, keys)
     axes = {key: Axis(key, _ordered(key, (_value(run, key) for run in runs))) for key in keys}
     return {key: axis for key, axis in axes.items() if len(axis.values) > 1}
+
+
+def distinguishing_keys(runs: Sequence[SweepRun], keys: Sequence[str]) -> list[str]:
+    """Return the further keys that part runs which `keys` would take for repetitions.
+
+    With them, runs of equal values differ in their seeds, and in keys that do nothing, alone.
+    Each of them is the one that parts most of what the keys before it leave together.
+    """
+    places = [tuple(_value(run, key) for key in keys if key != "seed") for run in runs]
+    settings = _settings([run.result for run in runs])
+    candidates = list(dict.fromkeys(key for setting in settings for key in setting))
+    pairs = list(zip(places, settings, strict=True))
+    distinct = len({(place, frozenset(setting.items())) for place, setting in pairs})
+    found: list[str] = []
+    while len({place for place, _ in pairs}) < distinct:
+        parted = {key: [(*place, s.get(key)) for place, s in pairs] for key in candidates}
+        found.append(max(candidates, key=lambda key: len(set(parted[key]))))
+        pairs = list(zip(parted[found[-1]], settings, strict=True))
+    return found
+
+
+def _settings(results: Sequence[RunResult]) -> list[dict[str, Value]]:
+    """Return what decides each result's numbers, but for the seed, by its dotted keys.
+
+    The place of the data counts where nothing else explains that fingerprints differ: other
+    data lie there.
+    """
+    settings = [
+        {
+            key: frozen(value)
+            for key, value in flatten(deciding_part(result.config)).items()
+            if key != "seed" and value is not None
+        }
+        for result in results
+    ]
+    explained = {
+        (result.config.get("seed"), frozenset(setting.items()))
+        for result, setting in zip(results, settings, strict=True)
+    }
+    if len({result.fingerprint for result in results}) > len(explained):
+        for result, setting in zip(results, settings, strict=True):
+            setting["data.root"] = look_up(result.config, "data.root")
+    return settings
 
 
 def compare(
@@ -182,7 +227,7 @@ def compare(
 
 
 def _value(run: SweepRun, key: str) -> Value:
-    return frozen(run.swept.get(key))
+    return frozen(run.swept[key]) if key in run.swept else look_up(run.result.config, key)
 
 
 def _ordered(key: str, values: Iterable[Value]) -> tuple[Value, ...]:

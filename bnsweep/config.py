@@ -35,19 +35,43 @@ def result_part(config: Mapping[str, Any]) -> Config:
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return `{"model.eps": 1e-7, ...}`: each leaf by its dotted key, `_target_`s left out."""
+    """Return `{"model.eps": 1e-7, ...}`: each leaf by its dotted key."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):
             flat |= flatten(value, f"{prefix}{key}.")
-        elif key != "_target_":
-            flat[prefix + key] = value
+        else:
+            flat[f"{prefix}{key}"] = value
     return flat
 
 
-def parameters(config: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
-    """Return the parameters that identify a run to a reader: its leaves and its options."""
+def named_leaves(config: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
+    """Return all leaves of a run's configuration, and the names of its parts."""
     return flatten(result_part(config)) | dict(options)
+
+
+def parameters(config: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
+    """Return the parameters that identify a run to a reader: its leaves and its options.
+
+    Of the `_target_`s, those alone that stand among the options: the option's name tells others.
+    """
+    leaves = flatten(result_part(config))
+    told = {key: leaves[key] for key in leaves if key.rpartition(".")[2] != "_target_"}
+    return told | dict(options)
+
+
+def deciding_part(config: Mapping[str, Any]) -> Config:
+    """Return what of `config` changes a run's numbers: not the keys that do nothing in it.
+
+    These are the place of the data, and Batch Normalization's keys without it.
+    """
+    part = {key: value for key, value in config.items() if key in RESULT_KEYS}
+    if "data" in part:
+        part["data"] = {key: value for key, value in part["data"].items() if key != "root"}
+    model = part.get("model", {})
+    if model.get("_target_") == _OWN_MODEL and not model["batch_norm"]:
+        part["model"] = {k: v for k, v in model.items() if k not in _BATCH_NORM_KEYS}
+    return part
 
 
 def fingerprint(config: Mapping[str, Any], data_digest: str) -> str:
@@ -56,19 +80,14 @@ def fingerprint(config: Mapping[str, Any], data_digest: str) -> str:
     Option names and the place of the data do not count, the data themselves do; `1`, `1.0`
     and `1e0` are one number; Batch Normalization's keys do not count without it.
     """
-    relevant = result_part(config)
-    relevant["data"] = {k: v for k, v in relevant["data"].items() if k != "root"}
-    model = relevant["model"]
-    if model.get("_target_") == _OWN_MODEL and not model["batch_norm"]:
-        relevant["model"] = {k: v for k, v in model.items() if k not in _BATCH_NORM_KEYS}
-    document = [FINGERPRINT_FORMAT, data_digest, _canonical(relevant)]
+    document = [FINGERPRINT_FORMAT, data_digest, _canonical(deciding_part(config))]
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def run_name(config: Mapping[str, Any], options: Mapping[str, str], swept: Sequence[str]) -> str:
     """Return a name such as `batchnorm weight_std=0.0464 optimizer.lr=0.1 seed=0`."""
-    flat = parameters(config, options)
+    flat = named_leaves(config, options)
     others = [key for key in swept if key not in ("model", "weight_std", "seed")]
     keys = ["weight_std", *others, "seed"]
     return " ".join([options["model"], *(f"{key}={short(flat.get(key))}" for key in keys)])
