@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep import command_line
-from bnsweep.build import build_experiment, chosen_options, load_dataset, make_tracker, plain
+from bnsweep.build import build_experiment, load_dataset, make_tracker, plain
 from bnsweep.config import GROUPS, fingerprint, flatten, result_part, run_name
 from bnsweep.errors import IncompleteError, UserError
 from bnsweep.secrecy import without_secrets
@@ -91,7 +91,9 @@ class CheckBeforeRun(Callback):
         try:
             from bnsweep.sweep.plan import single
 
-            job, tracker = single(config), make_tracker(config)
+            job = single(config)
+            config.sweep.options = job.options
+            tracker = make_tracker(config)
             tracker.keep_secrets(config)
             tracker.prepare()
             if config.resume and _is_done(job, tracker, Path(config.output_dir).absolute()):
@@ -185,7 +187,7 @@ def _train(
     from bnsweep.keeping import keep
     from bnsweep.results import RunResult
 
-    config, options = result_part(plain(cfg)), chosen_options(HydraConfig.get().runtime.choices)
+    config, options = result_part(plain(cfg)), dict(cfg.sweep.options)
     swept = list(cfg.sweep["keys"])
     dataset = experiment = None
     mark = ""

@@ -37,7 +37,7 @@ class SweepRun:
     """One run of a sweep: its place, the value of each swept key, and what came out.
 
     `swept` maps each swept key to its value as typed in the configuration; for a config group
-    (`model`, `optimizer`, `data`) that is the option's name. A `reused` run was not run again:
+    (`model`, `optimizer`, `data`) that is what its node is called. A `reused` run was not run again:
     an earlier one with the same fingerprint stands for it. `chosen` are swept keys whose value
     was chosen on the validation samples (see `choose`).
     """
@@ -194,11 +194,9 @@ class Comparison:
     def _settings(self) -> dict[tuple[Value, ...], dict[Value, frozenset[tuple[str, Value]]]]:
         """The settings of each line's runs, by the value across."""
         of_lines: dict[tuple[Value, ...], dict[Value, frozenset[tuple[str, Value]]]] = {}
-        for (value, line), results in self.cells.items():
-            found = settings(results[0].config)
-            of_lines.setdefault(line, {})[value] = frozenset(
-                (key, frozen(setting)) for key, setting in found.items()
-            )
+        found = _settings([results[0] for results in self.cells.values()])
+        for (value, line), setting in zip(self.cells, found, strict=True):
+            of_lines.setdefault(line, {})[value] = frozenset(setting.items())
         return of_lines
 
     def _value_of(self, line: Line, key: str) -> Value:
@@ -224,9 +222,49 @@ def _rank(value: Value) -> tuple[bool, Value]:
 
 def swept_axes(runs: Sequence[SweepRun]) -> dict[str, Axis]:
     """Return the keys that take more than one value in `runs`, in order of appearance."""
-    keys = dict.fromkeys(key for run in runs for key in run.swept)
+    keys = list(dict.fromkeys(key for run in runs for key in run.swept))
+    keys += distinguishing_keys(runs, keys)
     axes = {key: Axis(key, _ordered(key, (_value(run, key) for run in runs))) for key in keys}
     return {key: axis for key, axis in axes.items() if len(axis.values) > 1}
+
+
+def distinguishing_keys(runs: Sequence[SweepRun], keys: Sequence[str]) -> list[str]:
+    """Return the further keys that part runs which `keys` would take for repetitions.
+
+    With them, runs of equal values differ in their seeds, and in keys that do nothing, alone.
+    Each of them is the one that parts most of what the keys before it leave together.
+    """
+    places = [tuple(_value(run, key) for key in keys if key != "seed") for run in runs]
+    settings = _settings([run.result for run in runs])
+    candidates = list(dict.fromkeys(key for setting in settings for key in setting))
+    pairs = list(zip(places, settings, strict=True))
+    distinct = len({(place, frozenset(setting.items())) for place, setting in pairs})
+    found: list[str] = []
+    while len({place for place, _ in pairs}) < distinct:
+        parted = {key: [(*place, s.get(key)) for place, s in pairs] for key in candidates}
+        found.append(max(candidates, key=lambda key: len(set(parted[key]))))
+        pairs = list(zip(parted[found[-1]], settings, strict=True))
+    return found
+
+
+def _settings(results: Sequence[RunResult]) -> list[dict[str, Value]]:
+    """Return what decides each result's numbers, but for the seed, by its dotted keys.
+
+    The place of the data counts where nothing else explains that fingerprints differ: other
+    data lie there.
+    """
+    found = [
+        {key: frozen(value) for key, value in settings(result.config).items() if value is not None}
+        for result in results
+    ]
+    explained = {
+        (result.config.get("seed"), frozenset(setting.items()))
+        for result, setting in zip(results, found, strict=True)
+    }
+    if len({result.fingerprint for result in results}) > len(explained):
+        for result, setting in zip(results, found, strict=True):
+            setting["data.root"] = look_up(result.config, "data.root")
+    return found
 
 
 def compare(
@@ -295,7 +333,7 @@ def choose(runs: Sequence[SweepRun], keys: Collection[str]) -> list[SweepRun]:
 
 
 def _value(run: SweepRun, key: str) -> Value:
-    return frozen(run.swept.get(key))
+    return frozen(run.swept[key]) if key in run.swept else look_up(run.result.config, key)
 
 
 def _ordered(key: str, values: Iterable[Value]) -> tuple[Value, ...]:

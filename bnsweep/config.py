@@ -7,7 +7,7 @@ of a thousand runs are checked without composing a thousand configurations.
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnsweep.errors import UserError
@@ -41,59 +41,67 @@ def result_part(config: Mapping[str, Any]) -> Config:
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return `{"model.eps": 1e-7, ...}`: each leaf by its dotted key, `_target_`s left out."""
-    leaves = _leaves(config, prefix)
-    return {key: value for key, value in leaves if key.rpartition(".")[2] != "_target_"}
+    """Return `{"model.eps": 1e-7, ...}`: each leaf by its dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def named_leaves(config: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
+    """Return all leaves of a run's configuration, and the names of its parts."""
+    return flatten(result_part(config)) | dict(options)
 
 
 def parameters(config: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
-    """Return the parameters that identify a run to a reader: its leaves and its options."""
-    return flatten(result_part(config)) | dict(options)
+    """Return the parameters that identify a run to a reader: its leaves and its options.
+
+    Of the `_target_`s, those alone that stand among the options: the option's name tells others.
+    """
+    leaves = flatten(result_part(config))
+    told = {key: leaves[key] for key in leaves if key.rpartition(".")[2] != "_target_"}
+    return told | dict(options)
+
+
+def deciding_part(config: Mapping[str, Any]) -> Config:
+    """Return what of `config` changes a run's numbers: not the keys that do nothing in it.
+
+    These are the place of the data, and the keys of a part of the model that is off.
+    """
+    part = {key: value for key, value in config.items() if key in RESULT_KEYS}
+    if "data" in part:
+        part["data"] = {key: value for key, value in part["data"].items() if key != "root"}
+    model = part.get("model", {})
+    if model.get("_target_") == _OWN_MODEL:
+        leaves = flatten({"model": model})
+        off = {k for key, keys in DEPENDENT_KEYS.items() if not leaves.get(key) for k in keys}
+        part["model"] = {key: model[key] for key in model if f"model.{key}" not in off}
+    return part
 
 
 def fingerprint(config: Mapping[str, Any], data_digest: str) -> str:
     """Return a hash of what changes a run's result, and of nothing else.
 
     Option names and the place of the data do not count, the data themselves do; `1`, `1.0`
-    and `1e0` are one number; Batch Normalization's keys do not count without it.
+    and `1e0` are one number; keys of a part of the model that is off do not count.
     """
-    relevant = result_part(config)
-    relevant["data"] = {k: v for k, v in relevant["data"].items() if k != "root"}
-    relevant["model"] = _active(relevant["model"])
-    document = [FINGERPRINT_FORMAT, data_digest, _canonical(relevant)]
+    document = [FINGERPRINT_FORMAT, data_digest, _canonical(deciding_part(config))]
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return each leaf of a run's configuration that acts in it, `_target_`s too, but the seed."""
-    acting = {**config, "model": _active(config.get("model", {}))}
-    return {key: value for key, value in _leaves(acting) if key != "seed"}
-
-
-def _active(model: Mapping[str, Any]) -> Config:
-    """Return the keys of a model that act: what belongs to a part that is off does not."""
-    off = set()
-    if model.get("_target_") == _OWN_MODEL:
-        off = {k for key, keys in DEPENDENT_KEYS.items() if not _leaf(model, key) for k in keys}
-    return {key: value for key, value in model.items() if f"model.{key}" not in off}
-
-
-def _leaf(model: Mapping[str, Any], key: str) -> Any:
-    return model.get(key.removeprefix("model."))
-
-
-def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+    """Return each leaf of a run's configuration that changes its numbers, but for the seed."""
+    leaves = flatten(deciding_part(config))
+    return {key: value for key, value in leaves.items() if key != "seed"}
 
 
 def run_name(config: Mapping[str, Any], options: Mapping[str, str], swept: Sequence[str]) -> str:
     """Return a name such as `batchnorm weight_std=0.0464 optimizer.lr=0.1 seed=0`."""
-    flat = parameters(config, options)
+    flat = named_leaves(config, options)
     others = [key for key in swept if key not in ("model", "weight_std", "seed")]
     keys = ["weight_std", *others, "seed"]
     return " ".join([options["model"], *(f"{key}={short(flat.get(key))}" for key in keys)])

@@ -70,10 +70,10 @@ class Histogram:
 class RunResult:
     """The outcome of one run.
 
-    `config` is the composed configuration as plain nested values, `options` the names of
-    the chosen config-group options (`{"model": "batchnorm", ...}`). `initial_activations`
-    and `final_activations` hold a histogram for each hidden layer, on the training set,
-    before the first step and at the last recorded epoch.
+    `config` is the composed configuration as plain nested values, `options` what the parts
+    of the run are called (`{"model": "batchnorm", ...}`). `initial_activations` and
+    `final_activations` hold a histogram for each hidden layer, on the training set, before
+    the first step and at the last recorded epoch.
     """
 
     status: Status

@@ -22,6 +22,11 @@ SWEEPS = [
     ["experiment=overfitting", "model.dropout=0,0.5", "data.root=null"],
     ["model.eps=${optimizer.eps}", "optimizer=adam,rmsprop"],
     ["training.epochs=1,2", "training={epochs:5}"],
+    ["model.dropout=0,0.1", "model={dropout:0.3}"],
+    ["model={dropout:0.3}", "model.dropout=0,0.1", "model=plain,batchnorm"],
+    ["optimizer.weight_decay=0,1", "~optimizer.weight_decay"],
+    ["+optimizer.gamma=1", "optimizer.gamma=2,3"],
+    ["sweep.options={model:'with, a comma',optimizer._target_:'mine.A'}", "seed=1,2"],
     ["weight_std='he','xavier'", "+hydra.job.env_set.A=1"],
 ]
 

@@ -6,8 +6,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from bnsweep.app import config_folder, prepare_hydra
-from bnsweep.config import ConfigError
+from bnsweep.build import plain
+from bnsweep.config import ConfigError, result_part
 from bnsweep.sweep.composing import Composer
+from bnsweep.sweep.launching import _own_pins
 from bnsweep.sweep.plan import plan
 
 
@@ -37,6 +39,9 @@ def make_plan():
             loader.composed = 0
             return (*plan(config, overrides, Composer(loader)), loader.composed)
 
+        make.composed_by_hydra = lambda overrides: result_part(
+            plain(loader.loader.load_sweep_config(config, list(overrides)))
+        )
         yield make
 
 
@@ -55,6 +60,72 @@ def test_the_last_key_changes_fastest_and_a_later_override_replaces_an_earlier(m
     assert {job.config["seed"] for job in jobs} == {3}
     assert jobs[1].config["model"]["batch_norm"] is False
     assert jobs[3].overrides == ("weight_std=0.5", "model=plain", "seed=3")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=plain", "model={dropout: 0.3}"],
+        ["model={dropout: 0.3}", "model=plain"],
+        ["training={batch_size:50}", "training={sampling:shuffle}"],
+        ["training={epochs: 3}", "training.epochs=5", "training={batch_size: 7}"],
+        ["training.epochs=5", "training={epochs: 3}", "training.epochs=7"],
+        ["training.epochs=5", "training={epochs: 3}"],
+        ["model.batch_norm=false", "model={batch_norm: true, eps: 1e-5}", "model=plain"],
+        ["optimizer=adam", "optimizer=sgd", "optimizer={lr: 0.5}"],
+        ["+optimizer.gamma=1", "optimizer.gamma=2"],
+        ["+optimizer.gamma=1", "++optimizer.gamma=2"],
+        ["+optimizer.plan={a: 1}", "+optimizer.plan={b: 2}"],
+        ["optimizer.weight_decay=3", "~optimizer.weight_decay"],
+        ["weight_std=1", "weight_std=0.5"],
+        ["model.hidden_sizes=[1]", "model.hidden_sizes=[2,3]"],
+    ],
+    ids=" ".join,
+)
+def test_overrides_of_one_run_act_as_in_hydra(make_plan, overrides):
+    (job,), swept, _ = make_plan(*overrides)
+    assert swept == []
+    assert job.config == make_plan.composed_by_hydra(overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=batchnorm,plain", "model={dropout:0.3}"],
+        ["model=batchnorm,plain", "model={dropout:0.3},{dropout:0.1,eps:1e-3}", "seed=1,2"],
+        ["model.dropout=0,0.1", "model={dropout:0.3}"],
+        ["model={dropout:0.3}", "model.dropout=0,0.1"],
+        ["training.epochs=1,2", "training={epochs:5},{batch_size:7}", "training.epochs=3,4"],
+        ["model=plain,{dropout:0.3}", "weight_std=1,2"],
+        ["+optimizer.gamma=1,2", "optimizer.gamma=3,4"],
+        ["optimizer=adam,rmsprop", "optimizer={lr:0.1},{lr:1}", "model.eps=${optimizer.eps},1"],
+        ["experiment=overfitting,learning_rate", "model.batch_norm=true,false"],
+    ],
+    ids=" ".join,
+)
+def test_a_job_is_what_hydra_makes_of_its_overrides_alone(make_plan, overrides):
+    jobs, _, _ = make_plan("weight_std=0.1", *overrides)
+    assert len(jobs) > 1
+    for job in jobs:
+        assert job.config == make_plan.composed_by_hydra(job.overrides)
+
+
+def test_a_mapping_takes_nothing_from_the_default_sweep(make_plan):
+    jobs, swept, _ = make_plan("weight_std=1,0.1", "model=batchnorm,plain", "model={dropout:0.3}")
+    assert swept == ["weight_std", "model"]
+    assert [job.options["model"] for job in jobs] == ["batchnorm", "plain"] * 2
+    assert {job.config["model"]["dropout"] for job in jobs} == {0.3}
+
+
+def test_each_job_has_its_data_where_its_own_configuration_says(make_plan, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    jobs, _, _ = make_plan("data.root=A,B/,'~/C',null")
+    places = [f"{tmp_path}/A", f"{tmp_path}/B", "/home/me/C", None]
+    assert [job.config["data"]["root"] for job in jobs] == places
+    assert [job.swept["data.root"] for job in jobs] == places
+    pins = [[pin for pin in _own_pins(job) if pin.startswith("data.root")] for job in jobs]
+    assert pins == [*([f"data.root='{place}'"] for place in places[:3]), []]
 
 
 def test_a_plus_before_a_key_makes_no_other_key(make_plan):

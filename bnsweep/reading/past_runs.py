@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bnsweep import results
-from bnsweep.config import RESULT_KEYS, parameters, run_name
+from bnsweep.config import RESULT_KEYS, named_leaves, parameters, run_name
 from bnsweep.labels import frozen
 from bnsweep.reading.store import ReadingError, Store
 from bnsweep.results import RunResult
@@ -68,7 +68,7 @@ def _mark(keys: list[str], result: RunResult) -> tuple[tuple[str, ...], str]:
 
     The seconds have sixteen digits, so that no two runs of one configuration share them.
     """
-    flat = parameters(result.config, result.options)
+    flat = named_leaves(result.config, result.options)
     values = (flat.get(key) for key in keys)
     return tuple("" if v is None else str(v) for v in values), str(result.train_seconds)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
@@ -42,14 +42,14 @@ class Composer:
         parser = OverridesParser.create(config_loader=self._loader)
         parsed = parser.parse_overrides(list(overrides))
         # To ask whether a key is a group takes Hydra milliseconds: once for each.
-        keys = {key for key in {o.key_or_group for o in parsed} if not self._is_group(key)}
+        groups = {key for key in {o.key_or_group for o in parsed} if self._is_group(key)}
+        setting = [o for o in parsed if o.key_or_group not in groups or has_mapping(o)]
         self.value_keys |= {
             override.key_or_group
-            for override in parsed
-            if override.key_or_group in keys
+            for override in setting
+            if override.key_or_group not in groups
             and _sweeps_values(override)
-            # Of a key and one that lies within it, the order of the overrides decides.
-            and not any(_within(override.key_or_group, key) for key in keys)
+            and not any(_order_matters(override, other) for other in setting)
         }
         return parsed
 
@@ -91,13 +91,27 @@ def _sweeps_values(override: Override) -> bool:
         return False
     if override.key_or_group.startswith("hydra.") or override.package is not None:
         return False
-    # A mapping is merged into what is there.
-    return "{" not in str(override.input_line)
+    # What stands for another value may be a mapping.
+    return not has_mapping(override) and "${" not in str(override.input_line)
 
 
-def _within(key: str, other: str) -> bool:
-    """Tell whether one of two keys lies within the other one."""
-    return key.startswith(f"{other}.") or other.startswith(f"{key}.")
+def has_mapping(override: Override) -> bool:
+    """Tell whether an override merges a mapping into what is there, with any of its choices."""
+    value = override.value()
+    choices = value.list if isinstance(value, ChoiceSweep) else [value]
+    return any(isinstance(choice, dict) for choice in choices)
+
+
+def overlap(override: Override, other: Override) -> bool:
+    """Tell whether two overrides are of one key, or the key of one lies within the other's."""
+    one, two = f"{override.key_or_group}.", f"{other.key_or_group}."
+    return one.startswith(two) or two.startswith(one)
+
+
+def _order_matters(override: Override, other: Override) -> bool:
+    """Tell whether an override that sweeps values has to stay before or after the other one."""
+    same = other.key_or_group == override.key_or_group and not has_mapping(other)
+    return overlap(override, other) and not (same and other.type == override.type)
 
 
 def _key(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,8 @@ class Outcomes:
             number=job.number,
             name=job.name,
             swept=job.swept,
-            result=self.of(job),
+            # What is reused may have come about under other names.
+            result=replace(self.of(job), options=job.options),
             run_id=self.run_ids.get(job.number, self.partial_ids.get(job.number)),
             reused=job.number in self.reused,
         )

@@ -22,13 +22,11 @@ MAX_DEATHS = 2
 def pins(
     config: DictConfig, tracker: Any, folder: Path, parent: str | None, swept: Sequence[str]
 ) -> list[str]:
-    """Return overrides that make a job the same in any working directory, on any host."""
+    """Return overrides that make any job the same in any working directory, on any host."""
     values = {
         "output_dir": str(Path(config.output_dir).absolute()),
         "hydra.sweep.dir": str(folder),
     }
-    if config.data.get("root") is not None:
-        values["data.root"] = str(Path(config.data.root).absolute())
     pinned = [f"{key}={_quote(value)}" for key, value in values.items()]
     if tracker.uri is not None:
         # A URI with a password reaches the jobs by the environment alone, which nothing saves.
@@ -54,15 +52,11 @@ def launch(
     their histories tell which of them ended. Those that were under way are launched again one
     by one: the one that is to blame then takes no other with it.
     """
-    pinned_keys = {pin.partition("=")[0] for pin in pinned}
     deaths: Counter[int] = Counter()
     batches, first = deque(workers.batches(jobs)), 0
     while batches:
         batch = batches.popleft()
-        texts = [
-            [*(o for o in job.overrides if o.partition("=")[0] not in pinned_keys), *pinned]
-            for job in batch
-        ]
+        texts = [_pinned(job.overrides, [*pinned, *_own_pins(job)]) for job in batch]
         # A new try has new folders: nothing of a broken one is taken for its own.
         places = {job.number: folder / str(first + n) for n, job in enumerate(batch)}
         outcomes.folders |= places
@@ -97,6 +91,21 @@ def launch(
             _note(batch, returns, outcomes)
             if not all(recorded(place) for place in places.values()):
                 workers.fetch()
+
+
+def _own_pins(job: Job) -> list[str]:
+    """Return overrides that tell a job where its data are, and what its parts are called."""
+    names = ",".join(f"{key}:{_quote(name)}" for key, name in job.options.items())
+    pins = [f"sweep.options={{{names}}}"]
+    if (root := job.config["data"].get("root")) is not None:
+        pins.append(f"data.root={_quote(root)}")
+    return pins
+
+
+def _pinned(overrides: Sequence[str], pins: Sequence[str]) -> list[str]:
+    """Return a job's overrides with the pins in the place of those that they replace."""
+    keys = {pin.partition("=")[0] for pin in pins}
+    return [*(text for text in overrides if text.partition("=")[0] not in keys), *pins]
 
 
 def _note(jobs: Sequence[Job], returns: Sequence[Any], outcomes: Outcomes) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnsweep import processes
-from bnsweep.config import parameters
+from bnsweep.config import named_leaves, parameters
 from bnsweep.secrecy import first_line, has_secret, without_secret
 from bnsweep.tracking import run_facts, sqlite_store, ui_view
 from bnsweep.tracking.no_tracker import ChildRun, NoLog, NoTracker, StoredRun, TrackingError
@@ -175,15 +175,16 @@ class MlflowTracker(NoTracker):
                 tags |= self._inherited_tags(parent) | {"mlflow.parentRunId": parent}
             else:
                 tags |= run_facts.source_tags() | processes.here()
-            flat = parameters(config, options)
+            leaves = named_leaves(config, options)
             if swept:
-                tags["mlflow.note.content"] = run_facts.note_of(flat, swept)
+                tags["mlflow.note.content"] = run_facts.note_of(leaves, swept)
             run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
-            params = [Param(key, str(value)) for key, value in flat.items()]
+            told = parameters(config, options)
+            params = [Param(key, str(value)) for key, value in told.items()]
             self.client.log_batch(run.info.run_id, params=params)
             if dataset is not None:
                 self._log_data(run.info.run_id, dataset)
-            metrics = run_facts.swept_metrics(flat, swept)
+            metrics = run_facts.swept_metrics(leaves, swept)
             return RunLog(self.client, self.uri, run.info.run_id, metrics=metrics)
         except Exception as error:
             Outage.begin(self.uri, error)
