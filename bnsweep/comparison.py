@@ -37,9 +37,9 @@ class SweepRun:
     """One run of a sweep: its place, the value of each swept key, and what came out.
 
     `swept` maps each swept key to its value as typed in the configuration; for a config group
-    (`model`, `optimizer`, `data`) that is what its node is called. A `reused` run was not run again:
-    an earlier one with the same fingerprint stands for it. `chosen` are swept keys whose value
-    was chosen on the validation samples (see `choose`).
+    (`model`, `optimizer`, `data`) that is what its node is called. A `reused` run was not run
+    again: an earlier one with the same fingerprint stands for it. `chosen` are swept keys whose
+    value was chosen on the validation samples (see `choose`).
     """
 
     number: int

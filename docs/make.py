@@ -84,7 +84,7 @@ def published(sweep: Path) -> str:
         runs = epochs[(epochs["model"] == model) & (epochs["weight_std"] == scales[scale])]
         table = runs.pivot_table("train_accuracy", index="seed", columns="epoch")
         # A run that diverged keeps its last accuracy, as it does in the figures.
-        seeds = table.ffill(axis="columns")[range(1, 20)].to_numpy()
+        seeds = table.reindex(columns=range(20)).ffill(axis="columns").to_numpy()[:, 1:]
         distance = np.abs(seeds.mean(axis=0) - curve[1:]).mean()
         others = (seeds.sum(axis=0) - seeds) / (len(seeds) - 1)
         own = np.abs(seeds - others).mean(axis=1)

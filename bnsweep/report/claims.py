@@ -20,7 +20,13 @@ from bnsweep.results import RunResult
 
 MAX_PAIRS = 8
 
+NOTHING_TO_CHOOSE_BY = (
+    "is chosen on validation samples, of which there are none (data.validation_size)"
+)
+
 Seeds = Mapping[int, float]
+Pair = tuple[Line, Line]
+Results = Sequence[RunResult]
 
 
 def where_it_learns(comparison: Comparison) -> list[str]:
@@ -51,15 +57,13 @@ def initial_weights(comparison: Comparison) -> list[str]:
     axis = comparison.across
     if not axis or axis.key != "weight_std":
         return []
-    return [
-        text
-        for normed, plain in comparison.with_and_without()[:MAX_PAIRS]
-        if (text := _initial_weights(comparison, axis, normed, plain))
-    ]
+    pairs = comparison.with_and_without()[:MAX_PAIRS]
+    said = (_initial_weights(comparison, axis, pair, statements=len(pairs)) for pair in pairs)
+    return [text for text in said if text]
 
 
-def _initial_weights(comparison: Comparison, axis: Axis, normed: Line, plain: Line) -> str:
-    pair = normed, plain
+def _initial_weights(comparison: Comparison, axis: Axis, pair: Pair, *, statements: int) -> str:
+    claimed = "the result depends less on the initial weights"
     both = [v for v in axis.values if all(comparison.results(v, line) for line in pair)]
     ends = {
         line: {
@@ -69,28 +73,24 @@ def _initial_weights(comparison: Comparison, axis: Axis, normed: Line, plain: Li
         for line in pair
     }
     extents = [_extents(ends[line]) for line in pair]
-    difference = Estimate.paired(*extents)
+    difference = Estimate.paired(*extents, statements=statements)
     if len(both) < 2 or difference is None:
         return ""
     if silent := [who(line) for line in pair if not _learns_somewhere(ends[line].values())]:
         # Nothing depends less on its initial weights than a network that never learns.
-        return (
-            "Claim: the result depends less on the initial weights. Not judged: "
-            f"{_subject(silent, 'learns', 'learn')} at none of the {len(both)} scales."
-        )
-    varies = " and by ".join(
-        f"{with_interval(Estimate.of([*extent.values()]))} with {who(line)}"
-        for line, extent in zip(pair, extents, strict=True)
-    )
+        learns = _subject(silent, "learns", "learn")
+        return not_judged(claimed, f"{learns} at none of the {len(both)} scales")
     text = claim(
-        "the result depends less on the initial weights",
+        claimed,
         difference,
         "less",
-        f"over {len(both)} scales, the final training accuracy varies by {varies}; "
-        f"{difference_text(difference)}",
+        f"over {len(both)} scales, the final training accuracy varies by "
+        f"{with_each(pair, extents, joiner=' and by ')}; {difference_text(difference)}",
     )
+    normed, plain = pair
     differences = {
-        v: Estimate.paired(ends[normed][v], ends[plain][v], statements=len(both)) for v in both
+        v: Estimate.paired(ends[normed][v], ends[plain][v], statements=statements * len(both))
+        for v in both
     }
     for line, verdict in ((normed, "more"), (plain, "less")):
         if ahead := [v for v, d in differences.items() if d and d.verdict == verdict]:
@@ -116,25 +116,30 @@ def learning_rate(runs: Sequence[SweepRun]) -> list[str]:
     axis = comparison.across
     if not axis or axis.key != "optimizer.lr" or not axis.numeric:
         return []
-    pairs = comparison.with_and_without()[:MAX_PAIRS]
-    larger = [_larger_rate(comparison, axis, normed, plain) for normed, plain in pairs]
-    return [*larger, *_at_its_best(runs)] if pairs else []
+    edges = {
+        pair: [largest_rates(comparison, axis, line, LEARNS) for line in pair]
+        for pair in comparison.with_and_without()[:MAX_PAIRS]
+    }
+    judged = sum(all(of_pair) for of_pair in edges.values())
+    larger = [
+        _larger_rate(axis, pair, of_pair, statements=judged) for pair, of_pair in edges.items()
+    ]
+    return [*larger, *_at_its_best(runs)] if larger else []
 
 
-def _larger_rate(comparison: Comparison, axis: Axis, normed: Line, plain: Line) -> str:
+def _larger_rate(
+    axis: Axis, pair: Pair, edges: Sequence[dict[int, float]], *, statements: int
+) -> str:
     claimed = "the learning rate can be larger"
-    edges = [largest_rates(comparison, axis, line, LEARNS) for line in (normed, plain)]
-    silent = [who(line) for line, edge in zip((normed, plain), edges, strict=True) if not edge]
-    if silent:
-        learns = _subject(silent, "learns", "learn")
-        return f"Claim: {claimed}. Not judged: {learns} at no rate tried."
+    if silent := [who(line) for line, edge in zip(pair, edges, strict=True) if not edge]:
+        return not_judged(claimed, f"{_subject(silent, 'learns', 'learn')} at no rate tried")
     logs = [{seed: math.log10(rate) for seed, rate in edge.items()} for edge in edges]
-    difference = Estimate.paired(*logs)
+    difference = Estimate.paired(*logs, statements=statements)
     if difference is None:
-        return f"Claim: {claimed}. Not judged: the two learn with no seed in common."
+        return not_judged(claimed, "the two learn with no seed in common")
     up_to = " and ".join(
         f"{who(line)} up to {_geometric(Estimate.of([*log.values()]))}"
-        for line, log in zip((normed, plain), logs, strict=True)
+        for line, log in zip(pair, logs, strict=True)
     )
     step = max(_step_above(axis, rate) for edge in edges for rate in edge.values())
     # Where learning ends lies somewhere between the largest rate that learns and the next one.
@@ -180,25 +185,23 @@ def _at_its_best(runs: Sequence[SweepRun]) -> list[str]:
     try:
         best = compare(chosen := choose(runs, keys), overlay="all")
     except ValueError:
-        return [
-            f"Claim: {faster}. Not judged: what is best for each is chosen on validation samples, "
-            "of which there are none (data.validation_size)."
-        ]
+        return [not_judged(faster, f"what is best for each {NOTHING_TO_CHOOSE_BY}")]
     said = []
-    for normed, plain in best.with_and_without()[:MAX_PAIRS]:
-        pair = normed, plain
+    pairs = best.with_and_without()[:MAX_PAIRS]
+    for pair in pairs:
         results = [best.results(None, line) for line in pair]
-        where = "; ".join(
-            f"{who(line)}: {_choice_of(chosen, found)}"
+        choices = "; ".join(
+            f"{who(line)}: {choice_of(chosen, found)}"
             for line, found in zip(pair, results, strict=True)
         )
-        chosen_there = f"each at its best on the validation samples ({where})"
-        said.append(f"{_speed(faster, chosen_there, pair, results)} {_on_test(pair, results)}")
+        where = f"each at its best on the validation samples ({choices})"
+        speed = _speed(faster, where, pair, results, statements=len(pairs))
+        said.append(f"{speed} {_on_test(pair, results, statements=len(pairs))}")
     return said
 
 
 def _speed(
-    claimed: str, where: str, pair: tuple[Line, Line], results: Sequence[Sequence[RunResult]]
+    claimed: str, where: str, pair: Pair, results: Sequence[Results], *, statements: int
 ) -> str:
     epochs = [measures.by_seed(measures.epochs_to_target, found) for found in results]
     never = [sum(math.isinf(e) for e in found.values()) for found in epochs]
@@ -208,40 +211,34 @@ def _speed(
             for line, count, found in zip(pair, never, epochs, strict=True)
             if count
         )
-        return f"Claim: {claimed}. Not judged: {where}, {TARGET:.0%} is not reached by {missing}."
-    difference = Estimate.paired(*epochs)
+        return not_judged(claimed, f"{where}, {TARGET:.0%} is not reached by {missing}")
+    difference = Estimate.paired(*epochs, statements=statements)
     if difference is None:
-        return f"Claim: {claimed}. Not judged: the two have no seed in common."
-    needed = " and ".join(
-        f"{with_interval(Estimate.of([*found.values()]), 'z.1f')} with {who(line)}"
-        for line, found in zip(pair, epochs, strict=True)
+        return not_judged(claimed, "the two have no seed in common")
+    detail = (
+        f"{where}, epochs to {TARGET:.0%} training accuracy are {with_each(pair, epochs, 'z.1f')}"
     )
-    detail = f"{where}, epochs to {TARGET:.0%} training accuracy are {needed}"
-    text = difference_text(difference, "+z.1f")
-    return claim(claimed, difference, "less", f"{detail}; {text}")
+    return claim(claimed, difference, "less", f"{detail}; {difference_text(difference, '+z.1f')}")
 
 
-def _on_test(pair: tuple[Line, Line], results: Sequence[Sequence[RunResult]]) -> str:
+def _on_test(pair: Pair, results: Sequence[Results], *, statements: int) -> str:
     tests = [measures.finals_by_seed(measures.accuracy_on_test, found) for found in results]
-    ends = " and ".join(
-        f"{with_interval(Estimate.of([*found.values()]))} with {who(line)}"
-        for line, found in zip(pair, tests, strict=True)
-    )
-    difference = Estimate.paired(*tests)
-    return f"The test accuracy is {ends}" + (
-        f"; {difference_text(difference)}." if difference else "."
-    )
+    difference = Estimate.paired(*tests, statements=statements)
+    text = f"The test accuracy is {with_each(pair, tests)}"
+    return f"{text}; {difference_text(difference)}." if difference else f"{text}."
 
 
 def on_test(comparison: Comparison) -> list[str]:
     """Compare the test accuracies of all pairs of networks with and without the layer."""
+    pairs = comparison.with_and_without()[:MAX_PAIRS]
     return [
-        _on_test(pair, [comparison.results(None, line) for line in pair])
-        for pair in comparison.with_and_without()[:MAX_PAIRS]
+        _on_test(pair, [comparison.results(None, line) for line in pair], statements=len(pairs))
+        for pair in pairs
     ]
 
 
-def _choice_of(runs: Sequence[SweepRun], results: Sequence[RunResult]) -> str:
+def choice_of(runs: Sequence[SweepRun], results: Results) -> str:
+    """Return what was chosen for the runs of one place."""
     run = next(run for run in runs if run.result is results[0])
     return choice_text(run.chosen)
 
@@ -260,6 +257,21 @@ def claim(claimed: str, difference: Estimate, holds: Verdict, detail: str) -> st
         "none": f"{counted(difference.n, 'seed')}: no verdict",
     }.get(verdict, "does not hold here")
     return f"Claim: {claimed}. **{outcome.capitalize()}.** {detail[0].upper()}{detail[1:]}."
+
+
+def not_judged(claimed: str, why: str) -> str:
+    """Return a claim of which the sweep cannot say anything, and why."""
+    return f"Claim: {claimed}. Not judged: {why}."
+
+
+def with_each(
+    pair: Pair, values: Sequence[Seeds], form: str = "z.3f", *, joiner: str = " and "
+) -> str:
+    """Return the estimate of a quantity with each line of a pair."""
+    return joiner.join(
+        f"{with_interval(Estimate.of([*of_line.values()]), form)} with {who(line)}"
+        for line, of_line in zip(pair, values, strict=True)
+    )
 
 
 def difference_text(difference: Estimate, form: str = "+z.3f") -> str:

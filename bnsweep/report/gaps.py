@@ -7,10 +7,22 @@ from bnsweep import measures
 from bnsweep.comparison import MODEL_KEYS, Axis, Comparison, Line, SweepRun, choose, compare
 from bnsweep.estimates import Estimate
 from bnsweep.measures import LEARNS
-from bnsweep.report.claims import MAX_PAIRS, choice_text, claim, difference_text, who
+from bnsweep.report.claims import (
+    MAX_PAIRS,
+    NOTHING_TO_CHOOSE_BY,
+    Pair,
+    choice_of,
+    claim,
+    difference_text,
+    not_judged,
+    who,
+    with_each,
+)
 from bnsweep.report.markdown import table, with_interval
 
 DROPOUT = "model.dropout"
+OVERFITTING = "Batch Normalization reduces overfitting"
+DROPOUT_LESS = "Dropout matters less"
 MAX_VALUES, MAX_CHANGES = 4, 24
 COMPARABLE = 0.02  # networks whose training accuracies differ by less have fitted alike
 
@@ -21,17 +33,17 @@ def overfitting(comparison: Comparison) -> list[str]:
     Gaps are compared between networks that have fitted their training samples alike.
     """
     pairs = comparison.with_and_without()[:MAX_PAIRS]
-    alike = [pair for pair in pairs if _fitted_alike(comparison, *pair)]
+    alike = [pair for pair in pairs if _fitted_alike(comparison, pair)]
     return [
-        _gap_claim(comparison, *pair, statements=len(alike))
+        _gap_claim(comparison, pair, statements=len(alike))
         if pair in alike
-        else _not_comparable(comparison, *pair)
+        else _not_comparable(comparison, pair)
         for pair in pairs
     ]
 
 
-def _fitted_alike(comparison: Comparison, normed: Line, plain: Line) -> bool:
-    train = [_finals(comparison, line, measures.accuracy_on_train) for line in (normed, plain)]
+def _fitted_alike(comparison: Comparison, pair: Pair) -> bool:
+    train = _finals(comparison, pair, measures.accuracy_on_train)
     difference = Estimate.paired(*train)
     if difference is None or min(Estimate.of([*t.values()]).mean for t in train) < LEARNS:
         return False
@@ -40,30 +52,25 @@ def _fitted_alike(comparison: Comparison, normed: Line, plain: Line) -> bool:
     return all(abs(end) <= COMPARABLE for end in ends)
 
 
-def _gap_claim(comparison: Comparison, normed: Line, plain: Line, *, statements: int) -> str:
-    gaps = [_finals(comparison, line, measures.gap) for line in (normed, plain)]
+def _gap_claim(comparison: Comparison, pair: Pair, *, statements: int) -> str:
+    gaps = _finals(comparison, pair, measures.gap)
     difference = Estimate.paired(*gaps, statements=statements)
     assert difference is not None
-    of_each = " and ".join(
-        f"{with_interval(Estimate.of([*gap.values()]))} with {who(line)}"
-        for line, gap in zip((normed, plain), gaps, strict=True)
-    )
+    of_each = with_each(pair, gaps)
     return claim(
-        "it reduces overfitting",
+        OVERFITTING,
         difference,
         "less",
         f"the gap between training and test accuracy is {of_each}; {difference_text(difference)}",
     )
 
 
-def _not_comparable(comparison: Comparison, normed: Line, plain: Line) -> str:
-    ends = " and ".join(
-        f"{with_interval(_estimate(comparison, line, measures.accuracy_on_train))} with {who(line)}"
-        for line in (normed, plain)
-    )
-    return (
-        f"Claim: it reduces overfitting. Not judged: the training accuracy ends at {ends}; gaps "
-        "are compared between networks that have fitted alike."
+def _not_comparable(comparison: Comparison, pair: Pair) -> str:
+    ends = with_each(pair, _finals(comparison, pair, measures.accuracy_on_train))
+    return not_judged(
+        OVERFITTING,
+        f"the training accuracy ends at {ends}; gaps are compared between networks that have "
+        "fitted alike",
     )
 
 
@@ -84,7 +91,7 @@ def changes(comparison: Comparison) -> list[str]:
     rows = []
     for changed, reference in pairs:
         differences = [
-            Estimate.paired(*(_finals(comparison, line, quantity) for line in (changed, reference)))
+            Estimate.paired(*_finals(comparison, (changed, reference), quantity))
             for quantity in quantities
         ]
         cells = [with_interval(d, "+z.3f") if d else "-" for d in differences]
@@ -112,44 +119,40 @@ def dropout(runs: Sequence[SweepRun]) -> list[str]:
     rates = {run.swept.get(DROPOUT) for run in runs}
     if 0 not in rates or len(rates) < 2:
         return []
-    claimed = "Dropout matters less"
     try:
         best = choose([run for run in runs if run.swept[DROPOUT] != 0], [DROPOUT])
         without = choose([run for run in runs if run.swept[DROPOUT] == 0], [DROPOUT])
     except ValueError:
         pairs = compare(runs, overlay="all").with_and_without()
-        refusal = (
-            f"Claim: {claimed}. Not judged: the best rate is chosen on validation samples, of "
-            "which there are none (data.validation_size)."
-        )
-        return [refusal] if pairs else []
+        return [not_judged(DROPOUT_LESS, f"the best rate {NOTHING_TO_CHOOSE_BY}")] if pairs else []
     comparison, baseline = compare(best, overlay="all"), compare(without, overlay="all")
-    return [
-        text
-        for pair in comparison.with_and_without()[:MAX_PAIRS]
-        if (text := _dropout_claim(claimed, best, comparison, baseline, pair))
-    ]
+    pairs = comparison.with_and_without()[:MAX_PAIRS]
+    said = (_dropout_claim(best, comparison, baseline, p, statements=len(pairs)) for p in pairs)
+    return [text for text in said if text]
 
 
 def _dropout_claim(
-    claimed: str,
     best: Sequence[SweepRun],
     comparison: Comparison,
     baseline: Comparison,
-    pair: tuple[Line, Line],
+    pair: Pair,
+    *,
+    statements: int,
 ) -> str:
-    before = [_finals(baseline, line, measures.accuracy_on_test) for line in pair]
-    after = [_finals(comparison, line, measures.accuracy_on_test) for line in pair]
+    after, before = (
+        _finals(each, pair, measures.accuracy_on_test) for each in (comparison, baseline)
+    )
     gains = [
         {seed: a[seed] - b[seed] for seed in a if seed in b}
         for a, b in zip(after, before, strict=True)
     ]
-    difference = Estimate.paired(*gains)
+    difference = Estimate.paired(*gains, statements=statements)
     if difference is None:
         return ""
-    estimates = [Estimate.of([*gain.values()]) for gain in gains]
+    estimates = [Estimate.of([*gain.values()], statements=statements) for gain in gains]
     changes = " and by ".join(
-        f"{with_interval(estimate, '+z.3f')} with {who(line)} ({_choice(best, comparison, line)})"
+        f"{with_interval(estimate, '+z.3f')} with {who(line)} "
+        f"({choice_of(best, comparison.results(None, line))})"
         for line, estimate in zip(pair, estimates, strict=True)
     )
     detail = (
@@ -157,18 +160,12 @@ def _dropout_claim(
         f"{changes}"
     )
     if difference.verdict != "none" and all(e.verdict != "more" for e in estimates):
-        return f"Claim: {claimed}. Not judged, as it helps neither: {detail}, n = {difference.n}."
-    return claim(claimed, difference, "less", f"{detail}; {difference_text(difference)}")
+        return not_judged(DROPOUT_LESS, f"{detail}, n = {difference.n}: it helps neither")
+    return claim(DROPOUT_LESS, difference, "less", f"{detail}; {difference_text(difference)}")
 
 
-def _choice(runs: Sequence[SweepRun], comparison: Comparison, line: Line) -> str:
-    result = comparison.results(None, line)[0]
-    return choice_text(next(run for run in runs if run.result is result).chosen)
-
-
-def _finals(comparison: Comparison, line: Line, quantity: measures.Quantity) -> dict[int, float]:
-    return measures.finals_by_seed(quantity, comparison.results(None, line))
-
-
-def _estimate(comparison: Comparison, line: Line, quantity: measures.Quantity) -> Estimate:
-    return measures.final(quantity, comparison.results(None, line))
+def _finals(
+    comparison: Comparison, pair: Pair, quantity: measures.Quantity
+) -> list[dict[int, float]]:
+    """Return a quantity at the end of the runs of each line of a pair, by seed."""
+    return [measures.finals_by_seed(quantity, comparison.results(None, line)) for line in pair]

@@ -22,7 +22,8 @@ MAX_NAMES = 10
 THRESHOLDS = (
     f"A network *learns* where its training accuracy ends at {LEARNS} or more. Intervals are "
     f"Student's, at 95 % over the seeds; differences are those of runs of one seed, and a verdict "
-    f"takes {MIN_SEEDS} seeds. A run that diverged counts with its last accuracies."
+    f"takes {MIN_SEEDS} seeds. Where a claim is judged for several pairs or scales, its intervals "
+    "hold for all of them at once. A run that diverged counts with its last accuracies."
 )
 
 
