@@ -3,7 +3,7 @@
 import functools
 import math
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from bnsweep.layers import Affine, BatchNorm
 from bnsweep.network import Network, mlp
 from bnsweep.optimizers import SGD
 from bnsweep.report.markdown import table, with_interval
+from bnsweep.results import EpochRecord
 from bnsweep.training import train
 
 Array = NDArray[np.floating[Any]]
@@ -91,11 +92,9 @@ def norms(network: Network) -> list[BatchNorm]:
     return [layer for layer in network.layers if isinstance(layer, BatchNorm)]
 
 
-@functools.cache
-def trained(variant: Variant, dataset: Dataset, seed: int) -> Trained:
-    """Train the network of a variant and a seed."""
-    network, draws = build(variant, dataset, seed)
-    records = train(
+def records_of(network: Network, dataset: Dataset, draws: Draws) -> Iterator[EpochRecord]:
+    """Train a network with the chapter's settings, and yield its record at each epoch."""
+    return train(
         network,
         SGD(lr=LR),
         dataset,
@@ -104,7 +103,13 @@ def trained(variant: Variant, dataset: Dataset, seed: int) -> Trained:
         sampling="replacement",
         rng=draws.minibatches,
     )
-    accuracies = np.array([record.train_accuracy for record in records])
+
+
+@functools.cache
+def trained(variant: Variant, dataset: Dataset, seed: int) -> Trained:
+    """Train the network of a variant and a seed."""
+    network, draws = build(variant, dataset, seed)
+    accuracies = np.array([r.train_accuracy for r in records_of(network, dataset, draws)])
     weights = np.concatenate([affine.W.ravel() for affine in affines(network)[:-1]])
     gammas = np.concatenate([norm.gamma for norm in norms(network)])
     return Trained(accuracies[1:], float(gammas.std()), float(weights.std()))
@@ -254,7 +259,7 @@ def epsilon(dataset: Dataset) -> str:
 @functools.cache
 def epsilon_before_training(dataset: Dataset) -> Array:
     """Return variances and changes by epsilon of the first and last layer, (scales, 4, seeds)."""
-    dataset = replace(dataset, x_train=dataset.x_train.astype("float64"))
+    dataset = in_dtype(dataset, "float64")
     found = np.empty((len(DECADES), 4, len(SEEDS)))
     for k, a in enumerate(DECADES):
         for seed in SEEDS:
@@ -327,6 +332,50 @@ def running_start(dataset: Dataset) -> str:
     )
 
 
+def divergence(dataset: Dataset) -> str:
+    """Large scales without Batch Normalization: in how many of 10 seeds the loss overflows."""
+    rows = []
+    for a in FIGURE_SCALES[:2]:
+        row = [short(a)]
+        for dtype in ("float32", "float64"):
+            ends = [plain_run(a, in_dtype(dataset, dtype), seed) for seed in SEEDS]
+            diverged = sum(not math.isfinite(loss) for loss, _ in ends)
+            row += [str(diverged), estimate(accuracy for _, accuracy in ends)]
+        rows.append(row)
+    header = ["scale", "diverged, float32", "accuracy", "diverged, float64", "accuracy"]
+    return page(
+        HEADER,
+        "Here without Batch Normalization: how many of 10 runs diverge within 20 epochs, and the "
+        "last training accuracy that was recorded.",
+        table(header, rows),
+    )
+
+
+def plain_run(scale: float, dataset: Dataset, seed: int) -> tuple[float, float]:
+    """Return the last loss and accuracy of a network without Batch Normalization."""
+    draws = Draws.of(seed)
+    network = mlp(
+        [100] * 5,
+        batch_norm=False,
+        inputs=dataset.features,
+        classes=dataset.classes,
+        weight_std=scale,
+        rng=draws.weights,
+        dropout_rng=draws.dropout,
+        dtype=dataset.x_train.dtype,
+    )
+    *_, last = records_of(network, dataset, draws)
+    return last.train_loss, last.train_accuracy
+
+
+@functools.cache
+def in_dtype(dataset: Dataset, dtype: str) -> Dataset:
+    """Return the data set in another floating-point type."""
+    return replace(
+        dataset, x_train=dataset.x_train.astype(dtype), x_test=dataset.x_test.astype(dtype)
+    )
+
+
 MEASUREMENTS: dict[str, Callable[[Dataset], str]] = {
     measure.__name__: measure
     for measure in (
@@ -336,6 +385,7 @@ MEASUREMENTS: dict[str, Callable[[Dataset], str]] = {
         epsilon,
         chapter_epsilon,
         running_start,
+        divergence,
     )
 }
 

@@ -209,7 +209,7 @@ def test_one_comparison_made_twice_is_said_once_and_counted_once():
         ((0.01, 0.05), 10, "**Holds.**"),
         ((0.05, 0.01), 10, "**Does not hold here.**"),
         ((0.03, 0.03), 10, "**Undecided.**"),
-        ((-0.01, -0.05), 10, ": it helps neither."),
+        ((-0.01, -0.05), 10, ": it measurably helps neither."),
         ((0.01, 0.05), 10, "with batchnorm (dropout 0.1) and by +0.050"),
     ],
 )

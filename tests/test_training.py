@@ -9,8 +9,10 @@ import pytest
 
 import bnsweep
 from bnsweep.data import Dataset
+from bnsweep.experiment import Experiment
 from bnsweep.layers import BatchNorm, Dropout
 from bnsweep.losses import cross_entropy
+from bnsweep.measures import histogram_std
 from bnsweep.network import mlp
 from bnsweep.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
 from bnsweep.training import train
@@ -250,6 +252,28 @@ def test_measuring_the_untrained_network_leaves_its_running_statistics_at_zero()
     norms = [layer for layer in net.layers if isinstance(layer, BatchNorm)]
     assert norms
     assert all(not norm.running_mean.any() and not norm.running_var.any() for norm in norms)
+
+
+@pytest.mark.parametrize("options", [{}, {"dropout": 0.4}, {"batch_norm": False}])
+def test_the_histograms_of_a_run_are_those_of_its_first_and_last_record(options):
+    result = Experiment(
+        dataset=blobs(),
+        network=network(**options),
+        optimizer=SGD(lr=0.1),
+        minibatches=np.random.default_rng(0),
+        epochs=3,
+        batch_size=10,
+        sampling="replacement",
+        fingerprint="",
+        config={},
+        options={},
+    ).run(lambda record: None, lambda: 0.0)
+    for histograms, record in (
+        (result.initial_activations, result.epochs[0]),
+        (result.final_activations, result.epochs[-1]),
+    ):
+        stds = [histogram_std(histogram) for histogram in histograms]
+        assert stds == pytest.approx(record.activation_std, rel=0.02)
 
 
 def test_validation_samples_are_measured_and_not_trained_on():

@@ -160,7 +160,7 @@ def _dropout_claim(
         f"{changes}"
     )
     if difference.verdict != "none" and all(e.verdict != "more" for e in estimates):
-        return not_judged(DROPOUT_LESS, f"{detail}, n = {difference.n}: it helps neither")
+        return not_judged(DROPOUT_LESS, f"{detail}, n = {difference.n}: it measurably helps neither")
     return claim(DROPOUT_LESS, difference, "less", f"{detail}; {difference_text(difference)}")
 
 
