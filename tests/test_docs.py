@@ -46,7 +46,7 @@ def settings():
     }
 
 
-@pytest.mark.parametrize(("text", "sources"), sections())
+@pytest.mark.parametrize(("text", "sources"), [*sections()])
 def test_each_number_was_printed_by_the_commands_that_the_section_names(text, sources):
     printed = {number for name in sources for number in DECIMAL.findall(RESULTS[name])}
     quoted = set(DECIMAL.findall(prose(text)))
@@ -54,7 +54,7 @@ def test_each_number_was_printed_by_the_commands_that_the_section_names(text, so
     assert quoted - printed - settings() - versions == set()
 
 
-@pytest.mark.parametrize(("text", "sources"), sections())
+@pytest.mark.parametrize(("text", "sources"), [*sections()])
 def test_what_stands_as_the_programs_words_is_what_it_said(text, sources):
     words = " ".join(" ".join(RESULTS[name] for name in sources).replace("**", "").split())
     for quotation in re.findall(r"(?:^> .*\n?)+", text, flags=re.MULTILINE):
