@@ -59,6 +59,8 @@ def chosen_options(config: Config, files: Mapping[str, OptionFile]) -> dict[str,
         elif group == "model" and part.get("batch_norm") != file.content.get("batch_norm"):
             how = "with" if part.get("batch_norm") else "without"
             names[group] = f"{file.option} {how} Batch Normalization"
+        elif group == "model" and file.content.get("dropout") and not part.get("dropout"):
+            names[group] = f"{file.option} without Dropout"
     return names | targets
 
 

@@ -151,6 +151,11 @@ class Comparison:
         """Whether some lines have Batch Normalization and others have not."""
         return len({line.batch_norm for line in self.lines}) == 2
 
+    def changed(self, line: Line, index: int, value: Value) -> Line | None:
+        """Return the line that has `value` at `index` and is else as `line`, if there is one."""
+        values = (*line.values[:index], value, *line.values[index + 1 :])
+        return next((other for other in self.lines if other.values == values), None)
+
     def contrast(self, key: str) -> list[tuple[Line, Line]]:
         """Return the pairs of lines that differ in `key` and in nothing else.
 
@@ -161,34 +166,45 @@ class Comparison:
         is true, or else comes first.
         """
         allowed = {key, *DEPENDENT_KEYS.get(key, ()), *self.free}
-        pairs = []
-        for line in self.lines:
+        # Lines of one kin are alike at one value, but for the keys that may differ.
+        kin: dict[Any, list[Line]] = {}
+        reduced = {
+            line: [
+                (value, frozenset(item for item in found if not _within(item[0], allowed)))
+                for value, found in self._settings[line.values].items()
+            ]
+            for line in self.lines
+        }
+        for line, places in reduced.items():
+            for place in places:
+                kin.setdefault(place, []).append(line)
+        pairs: dict[Any, tuple[Line, Line]] = {}
+        for line, places in reduced.items():
             others = [
                 other
-                for other in self.lines
-                if all(_within(differing, allowed) for differing in self._differing(line, other))
-                and _rank(self._value_of(line, key)) < _rank(self._value_of(other, key))
+                for other in dict.fromkeys(other for place in places for other in kin[place])
+                if _rank(self._value_of(line, key)) < _rank(self._value_of(other, key))
+                and all(_within(name, allowed) for name in self._differing(line, other))
             ]
             nearest = max((_in_common(line, other) for other in others), default=0)
-            pairs += [(line, other) for other in others if _in_common(line, other) == nearest]
-        return [pair for i, pair in enumerate(pairs) if not self._among(pair, pairs[:i])]
+            for other in others:
+                if _in_common(line, other) == nearest:
+                    both = (self._settings[each.values] for each in (line, other))
+                    same = tuple(frozenset(found.items()) for found in both)
+                    pairs.setdefault(same, (line, other))
+        return list(pairs.values())
 
+    @cached_property
     def with_and_without(self) -> list[tuple[Line, Line]]:
-        """Return the pairs that differ in Batch Normalization alone: with it, without it."""
+        """The pairs that differ in Batch Normalization alone: with it, without it."""
         return self.contrast("model.batch_norm")
 
     def _differing(self, line: Line, other: Line) -> set[str]:
         """Return the keys in which the runs of two lines differ, at the values both have."""
         ours, theirs = self._settings[line.values], self._settings[other.values]
-        both = ours.keys() & theirs.keys()
-        if not both:
-            return {"no value in common"}
-        return {key for value in both for key, _ in ours[value] ^ theirs[value]}
-
-    def _among(self, pair: tuple[Line, Line], others: Sequence[tuple[Line, Line]]) -> bool:
-        """Whether one of `others` compares the same configurations as `pair`."""
-        ours = [self._settings[line.values] for line in pair]
-        return any(ours == [self._settings[line.values] for line in other] for other in others)
+        return {
+            key for value in ours.keys() & theirs.keys() for key, _ in ours[value] ^ theirs[value]
+        }
 
     @cached_property
     def _settings(self) -> dict[tuple[Value, ...], dict[Value, frozenset[tuple[str, Value]]]]:
@@ -284,13 +300,14 @@ def compare(
         across = None
     others = [axis for axis in axes if axis is not across]
 
-    cells: dict[Place, list[RunResult]] = {}
+    cells: dict[Place, dict[Value, RunResult]] = {}
     for run in (run for run in runs if run.ended):
         value = _value(run, across.key) if across else None
         line = tuple(_value(run, axis.key) for axis in others)
-        cells.setdefault((value, line), []).append(run.result)
+        # A seed that was given twice is one run, and no repetition.
+        cells.setdefault((value, line), {}).setdefault(seed_of(run.result), run.result)
     free = tuple(dict.fromkeys(key for run in runs for key in run.chosen))
-    filled = {place: tuple(results) for place, results in cells.items()}
+    filled = {place: tuple(by_seed.values()) for place, by_seed in cells.items()}
     return _with_lines(Comparison(across, tuple(others), (), filled, free))
 
 
@@ -298,29 +315,24 @@ def choose(runs: Sequence[SweepRun], keys: Collection[str]) -> list[SweepRun]:
     """Return the runs that have the best values of `keys`, for each combination of the others.
 
     The best have the highest accuracy on the validation samples after the last epoch, averaged
-    over the seeds; of equals, those that come first. What was chosen stands in each run's
-    `chosen`, and no longer in its `swept`. Combinations in which no run ended are left out.
+    over the seeds that all of them have; of equals, those that come first. What was chosen stands
+    in each run's `chosen`, and no longer in its `swept`. Combinations in which no run ended are
+    left out.
 
     Raises:
-        ValueError: the runs have no validation samples to choose by.
+        ValueError: not all runs have validation samples to choose by.
     """
-    groups: dict[tuple[Any, ...], dict[tuple[Any, ...], list[SweepRun]]] = {}
+    groups: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[Value, SweepRun]]] = {}
     for run in (run for run in runs if run.ended):
         if run.result.epochs[-1].validation_accuracy is None:
-            raise ValueError("data.validation_size: there are no validation samples to choose by")
-        others = tuple(
-            (key, frozen(value))
-            for key, value in run.swept.items()
-            if key not in keys and key != "seed"
-        )
-        picked = tuple((key, frozen(run.swept[key])) for key in run.swept if key in keys)
-        groups.setdefault(others, {}).setdefault(picked, []).append(run)
-
-    def accuracy(candidates: Sequence[SweepRun]) -> tuple[int, float]:
-        # A choice that lacks a seed would be compared on others than the rest.
-        accuracies = [run.result.epochs[-1].validation_accuracy or 0.0 for run in candidates]
-        return len(accuracies), math.fsum(accuracies) / len(accuracies)
-
+            raise ValueError("data.validation_size: not all runs have samples to choose by")
+        places: tuple[list[Any], list[Any]] = [], []
+        for key, value in run.swept.items():
+            if key != "seed":
+                places[key in keys].append((key, frozen(value)))
+        others, picked = (tuple(place) for place in places)
+        by_seed = groups.setdefault(others, {}).setdefault(picked, {})
+        by_seed.setdefault(seed_of(run.result), run)
     return [
         replace(
             run,
@@ -328,8 +340,26 @@ def choose(runs: Sequence[SweepRun], keys: Collection[str]) -> list[SweepRun]:
             chosen={**run.chosen, **{k: v for k, v in run.swept.items() if k in keys}},
         )
         for candidates in groups.values()
-        for run in max(candidates.values(), key=accuracy)
+        for run in _best(list(candidates.values())).values()
     ]
+
+
+def _best(candidates: Sequence[Mapping[Value, SweepRun]]) -> Mapping[Value, SweepRun]:
+    """Return the candidate that is best on the validation samples, each given by its seeds."""
+    shared = set.intersection(*(set(runs) for runs in candidates))
+
+    def accuracy(runs: Mapping[Value, SweepRun]) -> tuple[float, int]:
+        seeds = shared or set(runs)
+        records = [runs[seed].result.epochs[-1] for seed in seeds]
+        total = math.fsum(record.validation_accuracy or 0.0 for record in records)
+        return total / len(seeds), len(runs)
+
+    return max(candidates, key=accuracy)
+
+
+def seed_of(result: RunResult) -> Value:
+    """Return the seed of a run."""
+    return look_up(result.config, "seed")
 
 
 def _value(run: SweepRun, key: str) -> Value:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnsweep.estimates import Estimate
-from bnsweep.labels import look_up
 from bnsweep.results import EpochRecord, Histogram, RunResult
 
 Floats = NDArray[np.floating[Any]]
@@ -49,7 +48,12 @@ def by_seed(
     measure: Callable[[RunResult], float], results: Sequence[RunResult]
 ) -> dict[int, float]:
     """Return what `measure` gives for each result, by the result's seed."""
-    return {look_up(result.config, "seed"): measure(result) for result in results}
+    return {result.config["seed"]: measure(result) for result in results}
+
+
+def seeds(results: Sequence[RunResult]) -> set[int]:
+    """Return the seeds of the results."""
+    return {result.config["seed"] for result in results}
 
 
 def finals_by_seed(quantity: Quantity, results: Sequence[RunResult]) -> dict[int, float]:
@@ -97,11 +101,6 @@ def accuracy_on_train(record: EpochRecord) -> float:
 def accuracy_on_test(record: EpochRecord) -> float:
     """Return the accuracy on the test set."""
     return record.test_accuracy
-
-
-def accuracy_on_validation(record: EpochRecord) -> float:
-    """Return the accuracy on the validation samples, NaN where there are none."""
-    return math.nan if record.validation_accuracy is None else record.validation_accuracy
 
 
 def gap(record: EpochRecord) -> float:

@@ -100,11 +100,11 @@ class Network:
         """
         moving = [getattr(layer, name) for layer in self.layers for name in layer.moving]
         saved = [array.copy() for array in moving]
-        y = x
-        for layer in self.layers:
-            layer.adopt_statistics(y)
-            y, _ = layer.forward(y, train=False)
         try:
+            y = x
+            for layer in self.layers:
+                layer.adopt_statistics(y)
+                y, _ = layer.forward(y, train=False)
             yield
         finally:
             for array, before in zip(moving, saved, strict=True):

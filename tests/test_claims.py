@@ -30,7 +30,7 @@ def weights(ends, *, seeds, models=MODELS):
         model=models,
         seed=range(seeds),
     )
-    return initial_weights(compare(runs))
+    return [claim.text for claim in initial_weights(compare(runs))]
 
 
 STEADY = {1: 0.8, 0.1: 0.9, 0.01: 0.85}
@@ -101,7 +101,7 @@ def rates(edges, *, seeds, epochs=(2, 4), validation=True):
         model=MODELS,
         seed=range(seeds),
     )
-    return learning_rate(runs)
+    return [claim.text for claim in learning_rate(runs)]
 
 
 @pytest.mark.parametrize(
@@ -109,15 +109,20 @@ def rates(edges, *, seeds, epochs=(2, 4), validation=True):
     [
         ((1, 0.01), 1, "1 seed: no verdict"),
         ((1, 0.01), 3, "3 seeds: no verdict"),
-        ((1, 0.01), 10, "**Holds.** Batchnorm up to 1 (1 to 1) and plain up to 0.01"),
-        ((10, 0.01), 10, "a factor of 1e+03 (100 to 1e+04), n = 10"),
+        ((1, 0.01), 10, "**Holds.** The largest rate that learns is 1 (1 to 1) with batchnorm and"),
+        ((1, 0.01), 10, "a factor of 100 (10 to 1e+03), n = 10"),
         # One step of the grid apart, the true edges may lie anywhere in between.
         ((1, 0.1), 10, "**Undecided.**"),
         ((0.1, 0.1), 10, "**Undecided.**"),
         ((0.01, 1), 10, "**Does not hold here.**"),
         ((1, 0), 10, "Not judged: plain learns at no rate tried"),
-        ((0, 0), 10, "Not judged: batchnorm and plain learn at no rate tried"),
-        ((10, 0.01), 10, "some seeds still learn at the largest"),
+        ((0, 0), 10, "Not judged: batchnorm learns at no rate tried"),
+        ((10, 0.01), 10, "**Holds.** The largest rate that learns is 10 (10 to 10) with batchnorm"),
+        ((10, 0.01), 10, "a factor of at least 100, n = 10"),
+        ((10, 1), 10, "**Undecided.**"),
+        # How much further the plain network would learn is not known.
+        ((10, 10), 10, "Not judged: plain still learns at the largest rate tried"),
+        ((1, 10), 10, "Not judged: plain still learns at the largest rate tried"),
     ],
 )
 def test_larger_learning_rates(edges, seeds, said):
@@ -186,8 +191,8 @@ def gaps(
 )
 def test_gaps(by_model, train, seeds, said):
     runs = gaps(by_model, train=train, seeds=seeds)
-    (text,) = overfitting(compare(runs, overlay="all"))
-    assert said in text, text
+    (claim,) = overfitting(compare(runs, overlay="all"))
+    assert said in claim.text, claim.text
 
 
 def test_one_comparison_made_twice_is_said_once_and_counted_once():
@@ -210,19 +215,81 @@ def test_one_comparison_made_twice_is_said_once_and_counted_once():
         ((0.05, 0.01), 10, "**Does not hold here.**"),
         ((0.03, 0.03), 10, "**Undecided.**"),
         ((-0.01, -0.05), 10, ": it measurably helps neither."),
-        ((0.01, 0.05), 10, "with batchnorm (dropout 0.1) and by +0.050"),
+        ((0.01, 0.05), 10, "with batchnorm, dropout at its best rate (dropout 0.1) and by +0.050"),
     ],
 )
 def test_dropout(gain, seeds, said):
     runs = gaps((0.2, 0.2), seeds=seeds, gain=gain, rates_of_dropout=(0, 0.1, 0.5))
-    (text,) = dropout(runs)
-    assert said in text, text
+    (claim,) = dropout(runs)
+    assert said in claim.text, claim.text
 
 
 def test_dropout_is_not_judged_without_validation_samples():
     runs = gaps((0.2, 0.2), seeds=10, rates_of_dropout=(0, 0.5), validation=False)
-    (text,) = dropout(runs)
-    assert "Not judged: the best rate is chosen on validation samples" in text
+    (claim,) = dropout(runs)
+    assert "Not judged: the best rate is chosen on validation samples" in claim.text
+
+
+def test_seeds_that_learn_at_no_rate_are_told_and_not_left_out():
+    runs = sweep(
+        lambda run: (0.1, 0.1 if run.model == "plain" and run.seed > 4 else 0.95),
+        optimizer__lr=RATES[:3],
+        model=MODELS,
+        seed=range(10),
+    )
+    runs = [run for run in runs if run.swept["optimizer.lr"] < 1 or run.swept["model"] != "plain"]
+    (larger, _) = learning_rate(runs)
+    assert "plain learns at no rate tried with 5 of 10 seeds" in larger.text
+
+
+@pytest.mark.parametrize("key", ["data__train_size", "training__epochs"])
+def test_speed_is_compared_on_the_same_problem(key):
+    runs = sweep(
+        fields=lambda run: {"validation": 0.9 if run.model == "plain" else getattr(run, key) / 999},
+        optimizer__lr=[0.1, 0.2, 0.3],
+        model=MODELS,
+        seed=range(5),
+        **{key: [200, 400]},
+    )
+    faster = [claim.text for claim in learning_rate(runs) if claim.claimed == "learning is faster"]
+    assert len(faster) == 2
+    assert [re.findall(" [24]00", text) for text in faster] == [[" 200"] * 6, [" 400"] * 6]
+
+
+def test_means_beside_a_difference_are_of_the_same_seeds():
+    runs = [
+        run
+        for run in gaps((0.1, 0.3), seeds=10)
+        if run.swept["model"] == "batchnorm" or run.swept["seed"] < 5
+    ]
+    (claim,) = overfitting(compare(runs, overlay="all"))
+    normed, plain, difference = (
+        float(number) for number in re.findall(r"([-+\d.]+) \N{PLUS-MINUS SIGN}", claim.text)
+    )
+    assert difference == pytest.approx(normed - plain, abs=0.0011)
+
+
+def test_the_answer_tells_of_pairs_that_disagree():
+    ends = {("batchnorm", "relu"): STEADY, ("plain", "relu"): FRAIL}
+    ends |= {("batchnorm", "tanh"): FRAIL, ("plain", "tanh"): STEADY}
+    runs = sweep(
+        lambda run: (0.1, ends[run.model, run.model__activation][run.weight_std] + noise(run)),
+        weight_std=[1, 0.1, 0.01],
+        model=MODELS,
+        model__activation=["relu", "tanh"],
+        seed=range(5),
+    )
+    assert answer(runs)[1].endswith("Of 2 pairs: holds for 1, does not hold here for 1.")
+
+
+def test_dropout_without_a_result_to_hold_it_against_is_not_judged():
+    runs = [
+        run
+        for run in gaps((0.2, 0.2), seeds=10, rates_of_dropout=(0, 0.1))
+        if run.swept["model"] == "batchnorm" or run.swept["model.dropout"]
+    ]
+    (claim,) = dropout(runs)
+    assert "Not judged: plain, dropout at its best rate has no result without it" in claim.text
 
 
 def test_no_verdict_stands_in_bold_where_there_are_too_few_seeds():

@@ -77,7 +77,7 @@ def labels(pairs):
 
 def test_pairs_differ_in_batch_normalization_and_in_nothing_else():
     runs = sweep(model=["plain", "batchnorm", "dropout"], optimizer=["sgd", "adam"])
-    assert labels(compare(runs, overlay="all").with_and_without()) == [
+    assert labels(compare(runs, overlay="all").with_and_without) == [
         ("batchnorm, sgd", "plain, sgd"),
         ("batchnorm, adam", "plain, adam"),
     ]
@@ -93,7 +93,7 @@ def test_pairs_differ_in_batch_normalization_and_in_nothing_else():
     ],
 )
 def test_networks_that_differ_in_more_or_in_something_else_are_no_pair(grid):
-    assert compare(sweep(weight_std=[1, 0.1, 0.01], **grid)).with_and_without() == []
+    assert compare(sweep(weight_std=[1, 0.1, 0.01], **grid)).with_and_without == []
 
 
 def test_what_counts_is_what_was_run_and_not_what_it_is_called():
@@ -102,7 +102,7 @@ def test_what_counts_is_what_was_run_and_not_what_it_is_called():
         if run.swept["model"] == "dropout":  # with `model.dropout=0`
             undropped = result(model="plain", weight_std=run.swept["weight_std"])
             runs[number] = replace(run, result=undropped)
-    assert labels(compare(runs).with_and_without()) == [("batchnorm", "dropout")]
+    assert labels(compare(runs).with_and_without) == [("batchnorm", "dropout")]
 
 
 def test_keys_of_batch_normalization_differ_with_it_and_pairs_are_the_nearest():
@@ -111,7 +111,7 @@ def test_keys_of_batch_normalization_differ_with_it_and_pairs_are_the_nearest():
         model__norm_position=["before", "after"],
         weight_std=[1, 0.1, 0.01],
     )
-    assert labels(compare(runs).with_and_without()) == [
+    assert labels(compare(runs).with_and_without) == [
         ("batchnorm, norm position before", "plain, norm position before"),
         ("batchnorm, norm position after", "plain, norm position after"),
     ]
@@ -154,11 +154,30 @@ def test_networks_compared_at_values_chosen_for_each_are_a_pair():
         optimizer__lr=[0.1, 0.2],
     )
     comparison = compare(choose(runs, ["optimizer.lr"]), overlay="all")
-    assert labels(comparison.with_and_without()) == [("batchnorm", "plain")]
+    assert labels(comparison.with_and_without) == [("batchnorm", "plain")]
+
+
+def test_a_choice_is_made_on_the_seeds_that_all_have():
+    runs = sweep(
+        fields=lambda run: {"validation": run.optimizer__lr + 0.1 * run.seed},
+        optimizer__lr=[0.1, 0.5],
+        seed=range(3),
+    )
+    runs = [run for run in runs if (run.swept["optimizer.lr"], run.swept["seed"]) != (0.5, 2)]
+    assert {run.chosen["optimizer.lr"] for run in choose(runs, ["optimizer.lr"])} == {0.5}
+
+
+def test_of_a_thousand_lines_the_pairs_are_found_in_a_moment():
+    runs = sweep(
+        model=["batchnorm", "plain"], optimizer__lr=[*range(1, 31)], model__eps=[*range(1, 17)]
+    )
+    comparison = compare(runs, overlay="all")
+    assert len(comparison.lines) == 960
+    assert len(comparison.with_and_without) == 480
 
 
 def test_without_validation_samples_nothing_is_chosen():
-    with pytest.raises(ValueError, match="no validation samples"):
+    with pytest.raises(ValueError, match="not all runs have samples to choose by"):
         choose(sweep(optimizer__lr=[0.1, 0.2]), ["optimizer.lr"])
 
 

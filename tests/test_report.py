@@ -154,14 +154,19 @@ def test_what_is_chosen_is_said_and_what_is_left_is_compared(tmp_path):
     assert "difference +0.000" in report.summary
 
 
-def test_to_choose_without_validation_samples_is_refused():
+def test_what_cannot_be_chosen_is_refused():
     whole = SimpleNamespace(x_validation=None)
-    check_choice([], [whole])
-    check_choice(["optimizer.lr"], [SimpleNamespace(x_validation=1)])
-    with pytest.raises(UserError, match=r"report\.choose=\['optimizer.lr'\].*validation_size"):
-        check_choice(["optimizer.lr"], [whole])
-    with pytest.raises(UserError, match=r"report\.choose=optimizer.lr: must be a list"):
-        check_choice("optimizer.lr", [whole])
+    known = {"optimizer.lr", "seed"}
+    check_choice([], known, [whole])
+    check_choice(["optimizer.lr"], known, [SimpleNamespace(x_validation=1)])
+    for keys, message in (
+        (["optimizer.lr"], r"report\.choose=\['optimizer.lr'\].*validation_size"),
+        ("optimizer.lr", r"report\.choose=optimizer.lr: must be a list"),
+        (["optimizer.rate"], "there is no key optimizer.rate"),
+        (["seed"], "a seed is not chosen"),
+    ):
+        with pytest.raises(UserError, match=message):
+            check_choice(keys, known, [whole])
 
 
 def test_the_speed_section_gives_the_largest_rates_over_the_seeds(tmp_path):
@@ -188,3 +193,12 @@ def test_a_change_of_one_key_is_held_against_the_runs_of_the_same_seeds(tmp_path
     zero = "+0.000 ± 0.000"
     assert f"{change}| {zero} | +0.050 ± 0.000 | -0.050" in text
     assert f"| batchnorm, dropout 0 against plain, dropout 0 | {zero} | {zero} | {zero} |" in text
+
+
+def test_a_change_is_told_whichever_value_comes_first(tmp_path):
+    text = summary(tmp_path, "generalization_gap", model__activation=["tanh", "relu"], seed=[0, 1])
+    assert "| relu against tanh |" in text
+
+
+def test_a_seed_given_twice_is_one_run(tmp_path):
+    assert "(1 seed)" in summary(tmp_path, "curves", seed=[3, 3, 3])

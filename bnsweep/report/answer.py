@@ -1,26 +1,58 @@
 """The answer of a sweep in a few sentences: with it, terminal, summary and note open."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from bnsweep import measures
 from bnsweep.comparison import SweepRun, compare
 from bnsweep.report import claims, gaps
+from bnsweep.report.claims import Claim
 from bnsweep.report.markdown import counted, with_interval
 
 MAX_LINES = 4
 
 
 def answer(runs: Sequence[SweepRun]) -> list[str]:
-    """Return what learns where, and what holds of the chapter's claims; empty if no run ended."""
+    """Return what learns where, and what came of each claim; empty if no run ended."""
     if not any(run.ended for run in runs):
         return []
-    return [" ".join(_what_learns(runs)), *_what_holds(runs)]
+    by_claim: dict[str, list[Claim]] = {}
+    for claim in claims_of(runs):
+        by_claim.setdefault(claim.claimed, []).append(claim)
+    said = [_of_all_pairs(found) for found in by_claim.values()]
+    return [" ".join(_what_learns(runs)), *(said or on_test(runs)[:1])]
+
+
+def claims_of(runs: Sequence[SweepRun], *, with_gaps: bool = False) -> list[Claim]:
+    """Return the claims that a sweep can be held against, each for each pair of networks.
+
+    Gaps are judged where Dropout was swept, or `with_gaps`.
+    """
+    said = [*claims.initial_weights(compare(runs)), *claims.learning_rate(runs)]
+    if with_gaps or len({run.swept.get(gaps.DROPOUT) for run in runs}) > 1:
+        said += [*gaps.overfitting(compare(runs, overlay="all")), *gaps.dropout(runs)]
+    return said
+
+
+def on_test(runs: Sequence[SweepRun]) -> list[str]:
+    """Return the test accuracies of each pair of networks, with and without the layer."""
+    return claims.on_test(compare(runs, overlay="all"))
+
+
+def _of_all_pairs(found: Sequence[Claim]) -> str:
+    """Return what came of a claim for the first pair that says something, and how often what."""
+    first = next((claim for claim in found if claim.outcome != "not judged"), found[0])
+    if len(found) == 1:
+        return first.text
+    outcomes = Counter(claim.outcome for claim in found)
+    tally = ", ".join(f"{outcome} for {number}" for outcome, number in outcomes.items())
+    return f"{first.text} Of {len(found)} pairs: {tally}."
 
 
 def _what_learns(runs: Sequence[SweepRun]) -> list[str]:
     comparison = compare(runs)
     if not comparison.across:
-        results = [run.result for run in runs if run.ended]
+        (results,) = comparison.cells.values()
         train, test = (
             with_interval(measures.final(quantity, results))
             for quantity in (measures.accuracy_on_train, measures.accuracy_on_test)
@@ -33,17 +65,4 @@ def _what_learns(runs: Sequence[SweepRun]) -> list[str]:
         all(measures.accuracy_on_train(r.epochs[-1]) >= measures.LEARNS for r in results)
         for results in comparison.cells.values()
     ]
-    return [f"With every seed, {sum(learn)} of {len(learn)} combinations learn."]
-
-
-def _what_holds(runs: Sequence[SweepRun]) -> list[str]:
-    """Return the claims that the sweep is made to judge, one pair each."""
-    comparison = compare(runs)
-    said = claims.initial_weights(comparison)[:1] or claims.learning_rate(runs)
-    if len({run.swept.get(gaps.DROPOUT) for run in runs}) > 1:
-        overlaid = compare(runs, overlay="all")
-        said = [*gaps.overfitting(overlaid)[:1], *gaps.dropout(runs)]
-    if not said and not (comparison.across and comparison.across.numeric):
-        said = claims.on_test(compare(runs, overlay="all"))
-    left = len(said) - MAX_LINES
-    return said[:MAX_LINES] + ([f"{left} more are in the summary."] if left > 0 else [])
+    return [f"{sum(learn)} of {len(learn)} combinations learn with every seed that ended."]

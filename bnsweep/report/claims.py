@@ -1,6 +1,6 @@
 """What the chapter claims of Batch Normalization, held against a sweep.
 
-Each function returns sentences, and none where the sweep has nothing to say: where it does not
+Each function returns claims, and none where the sweep has nothing to say: where it does not
 compare networks that differ in Batch Normalization and in nothing else. A verdict rests on
 differences between runs of one seed, and on at least five seeds.
 """
@@ -8,25 +8,35 @@ differences between runs of one seed, and on at least five seeds.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from bnsweep import measures
 from bnsweep.comparison import MODEL_KEYS, Axis, Comparison, Line, SweepRun, choose, compare
 from bnsweep.estimates import Estimate, Verdict
-from bnsweep.labels import Value, key_label, phrase, value_label
+from bnsweep.labels import Value, frozen, key_label, phrase, value_label
 from bnsweep.measures import LEARNS, TARGET
 from bnsweep.report.markdown import counted, listing, with_interval
 from bnsweep.results import RunResult
 
-MAX_PAIRS = 8
-
+MAX_PAIRS = 32
+INITIAL_WEIGHTS = "the result depends less on the initial weights"
+LARGER_RATE = "the learning rate can be larger"
+FASTER = "learning is faster"
 NOTHING_TO_CHOOSE_BY = (
-    "is chosen on validation samples, of which there are none (data.validation_size)"
+    "is chosen on validation samples, which not all of these runs have (data.validation_size)"
 )
 
 Seeds = Mapping[int, float]
 Pair = tuple[Line, Line]
 Results = Sequence[RunResult]
+
+
+class Claim(NamedTuple):
+    """A claim of the chapter, what came of it for one pair of networks, and what that rests on."""
+
+    claimed: str
+    outcome: str
+    text: str
 
 
 def where_it_learns(comparison: Comparison) -> list[str]:
@@ -43,8 +53,9 @@ def _learns(comparison: Comparison, axis: Axis, line: Line) -> str:
     }
     learnt = [value for value, seeds in shares.items() if all(seeds)]
     some = [value for value, seeds in shares.items() if any(seeds) and not all(seeds)]
-    seeds = max(len(found) for found in shares.values())
-    every = "" if seeds == 1 else f" with each of {seeds} seeds"
+    counts = {len(seeds) for seeds in shares.values()}
+    seeds = f"each of {min(counts)} seeds" if len(counts) == 1 else "every seed that ended"
+    every = f" with {seeds}" if learnt and counts != {1} else ""
     where = f" ({listing(axis, learnt)})" if 0 < len(learnt) < len(shares) else ""
     number = len(learnt) or "none"
     text = f"{who(line)} learns{every} at {number} of {len(shares)} values of {axis.label}"
@@ -52,18 +63,19 @@ def _learns(comparison: Comparison, axis: Axis, line: Line) -> str:
     return "; ".join([text + where, *([", ".join(parts)] if parts else [])]) + "."
 
 
-def initial_weights(comparison: Comparison) -> list[str]:
+def initial_weights(comparison: Comparison) -> list[Claim]:
     """Say whether the result depends less on the initial weights with Batch Normalization."""
     axis = comparison.across
     if not axis or axis.key != "weight_std":
         return []
-    pairs = comparison.with_and_without()[:MAX_PAIRS]
+    pairs = comparison.with_and_without[:MAX_PAIRS]
     said = (_initial_weights(comparison, axis, pair, statements=len(pairs)) for pair in pairs)
     return [text for text in said if text]
 
 
-def _initial_weights(comparison: Comparison, axis: Axis, pair: Pair, *, statements: int) -> str:
-    claimed = "the result depends less on the initial weights"
+def _initial_weights(
+    comparison: Comparison, axis: Axis, pair: Pair, *, statements: int
+) -> Claim | None:
     both = [v for v in axis.values if all(comparison.results(v, line) for line in pair)]
     ends = {
         line: {
@@ -75,13 +87,13 @@ def _initial_weights(comparison: Comparison, axis: Axis, pair: Pair, *, statemen
     extents = [_extents(ends[line]) for line in pair]
     difference = Estimate.paired(*extents, statements=statements)
     if len(both) < 2 or difference is None:
-        return ""
+        return None
     if silent := [who(line) for line in pair if not _learns_somewhere(ends[line].values())]:
         # Nothing depends less on its initial weights than a network that never learns.
         learns = _subject(silent, "learns", "learn")
-        return not_judged(claimed, f"{learns} at none of the {len(both)} scales")
-    text = claim(
-        claimed,
+        return not_judged(INITIAL_WEIGHTS, f"{learns} at none of the {len(both)} scales")
+    said = judged(
+        INITIAL_WEIGHTS,
         difference,
         "less",
         f"over {len(both)} scales, the final training accuracy varies by "
@@ -92,11 +104,12 @@ def _initial_weights(comparison: Comparison, axis: Axis, pair: Pair, *, statemen
         v: Estimate.paired(ends[normed][v], ends[plain][v], statements=statements * len(both))
         for v in both
     }
+    text = said.text
     for line, verdict in ((normed, "more"), (plain, "less")):
         if ahead := [v for v, d in differences.items() if d and d.verdict == verdict]:
             where = f"{len(ahead)} of {len(both)} scales ({listing(axis, ahead)})"
             text += f" {who(line)} ends higher at {where}."
-    return text
+    return said._replace(text=text)
 
 
 def _learns_somewhere(ends: Iterable[Seeds]) -> bool:
@@ -110,52 +123,71 @@ def _extents(ends: Mapping[Value, Seeds]) -> dict[int, float]:
     return {seed: max(found) - min(found) for seed, found in by_seed.items()}
 
 
-def learning_rate(runs: Sequence[SweepRun]) -> list[str]:
+def learning_rate(runs: Sequence[SweepRun]) -> list[Claim]:
     """Say whether learning is possible at larger rates, and faster, with Batch Normalization."""
     comparison = compare(runs)
     axis = comparison.across
     if not axis or axis.key != "optimizer.lr" or not axis.numeric:
         return []
+    pairs = comparison.with_and_without[:MAX_PAIRS]
     edges = {
-        pair: [largest_rates(comparison, axis, line, LEARNS) for line in pair]
-        for pair in comparison.with_and_without()[:MAX_PAIRS]
+        pair: [largest_rates(comparison, axis, line, LEARNS) for line in pair] for pair in pairs
     }
-    judged = sum(all(of_pair) for of_pair in edges.values())
+    unclear = {pair: _no_edge(comparison, axis, pair, edges[pair]) for pair in pairs}
+    clear = sum(not why for why in unclear.values())
     larger = [
-        _larger_rate(axis, pair, of_pair, statements=judged) for pair, of_pair in edges.items()
+        not_judged(LARGER_RATE, unclear[pair])
+        if unclear[pair]
+        else _larger_rate(axis, pair, edges[pair], statements=clear)
+        for pair in pairs
     ]
     return [*larger, *_at_its_best(runs)] if larger else []
 
 
-def _larger_rate(
-    axis: Axis, pair: Pair, edges: Sequence[dict[int, float]], *, statements: int
+def _no_edge(
+    comparison: Comparison, axis: Axis, pair: Pair, edges: Sequence[Mapping[int, float]]
 ) -> str:
-    claimed = "the learning rate can be larger"
-    if silent := [who(line) for line, edge in zip(pair, edges, strict=True) if not edge]:
-        return not_judged(claimed, f"{_subject(silent, 'learns', 'learn')} at no rate tried")
+    """Return why a pair has no largest rates that can be compared; nothing where it has."""
+    for line, edge in zip(pair, edges, strict=True):
+        seeds = {s for v in axis.values for s in measures.seeds(comparison.results(v, line))}
+        if missing := len(seeds - edge.keys()):
+            count = "" if missing == len(seeds) else f" with {missing} of {len(seeds)} seeds"
+            return f"{who(line)} learns at no rate tried{count}"
+    if any(rate == max(axis.values) for rate in edges[1].values()):
+        return f"{who(pair[1])} still learns at the largest rate tried"
+    return "" if edges[0].keys() & edges[1].keys() else "the two have no seed in common"
+
+
+def _larger_rate(
+    axis: Axis, pair: Pair, edges: Sequence[Mapping[int, float]], *, statements: int
+) -> Claim:
     logs = [{seed: math.log10(rate) for seed, rate in edge.items()} for edge in edges]
     difference = Estimate.paired(*logs, statements=statements)
-    if difference is None:
-        return not_judged(claimed, "the two learn with no seed in common")
-    up_to = " and ".join(
-        f"{who(line)} up to {_geometric(Estimate.of([*log.values()]))}"
+    assert difference is not None
+    reached = " and ".join(
+        f"{_geometric(Estimate.of([*log.values()]))} with {who(line)}"
         for line, log in zip(pair, logs, strict=True)
     )
     step = max(_step_above(axis, rate) for edge in edges for rate in edge.values())
+    # With one network learning at the largest rate, how much further it would is not known.
+    open_end = any(rate == max(axis.values) for rate in edges[0].values())
     # Where learning ends lies somewhere between the largest rate that learns and the next one.
     within = replace(
         difference,
         low=difference.low - math.log10(step),
-        high=difference.high + math.log10(step),
+        high=math.inf if open_end else difference.high + math.log10(step),
     )
+    mean = "geometric means over the seeds" if difference.n > 1 else "one seed"
+    factor = f"at least {10**within.low:.3g}" if open_end else _geometric(within)
+    if difference.n == 1:
+        factor = f"{'at least ' if open_end else ''}{10**difference.mean:.3g}"
     detail = (
-        f"{up_to} (geometric mean over the seeds of the largest rate that learns), a factor of "
-        f"{_geometric(within)}, n = {difference.n}; the interval allows for the rates tried, which "
-        f"lie a factor of {step:.3g} apart there"
+        f"the largest rate that learns is {reached} ({mean}), a factor of {factor}, "
+        f"n = {difference.n}; the rates tried lie a factor of {step:.3g} apart there"
     )
-    if any(max(edge.values()) == max(axis.values) for edge in edges):
-        detail += ", and some seeds still learn at the largest"
-    return claim(claimed, within, "more", detail)
+    if difference.n > 1:
+        detail += ", which the interval allows for"
+    return judged(LARGER_RATE, within, "more", detail)
 
 
 def largest_rates(
@@ -178,16 +210,18 @@ def _step_above(axis: Axis, rate: float) -> float:
     return float(min(above) / rate if above else rate / max(below))
 
 
-def _at_its_best(runs: Sequence[SweepRun]) -> list[str]:
-    """Compare speed and test accuracy, each model at the settings that are best for it."""
-    faster = "learning is faster"
-    keys = {key for run in runs for key in run.swept if key not in (*MODEL_KEYS, "seed")}
+def _at_its_best(runs: Sequence[SweepRun]) -> list[Claim]:
+    """Compare speed and test accuracy, each model at the settings that are best for it.
+
+    What is learnt, and for how long, is the same for both.
+    """
+    keys = {key for run in runs for key in run.swept if _is_tuned(key)}
     try:
         best = compare(chosen := choose(runs, keys), overlay="all")
     except ValueError:
-        return [not_judged(faster, f"what is best for each {NOTHING_TO_CHOOSE_BY}")]
+        return [not_judged(FASTER, f"what is best for each {NOTHING_TO_CHOOSE_BY}")]
     said = []
-    pairs = best.with_and_without()[:MAX_PAIRS]
+    pairs = best.with_and_without[:MAX_PAIRS]
     for pair in pairs:
         results = [best.results(None, line) for line in pair]
         choices = "; ".join(
@@ -195,14 +229,19 @@ def _at_its_best(runs: Sequence[SweepRun]) -> list[str]:
             for line, found in zip(pair, results, strict=True)
         )
         where = f"each at its best on the validation samples ({choices})"
-        speed = _speed(faster, where, pair, results, statements=len(pairs))
-        said.append(f"{speed} {_on_test(pair, results, statements=len(pairs))}")
+        faster = _faster(where, pair, results, statements=len(pairs))
+        on_test = _on_test(pair, results, statements=len(pairs))
+        said.append(faster._replace(text=f"{faster.text} {on_test}"))
     return said
 
 
-def _speed(
-    claimed: str, where: str, pair: Pair, results: Sequence[Results], *, statements: int
-) -> str:
+def _is_tuned(key: str) -> bool:
+    """Whether a key is a setting of the training method, and not of the problem."""
+    parts_of_method = ("weight_std", "optimizer", "model")
+    return key not in MODEL_KEYS and key.partition(".")[0] in parts_of_method
+
+
+def _faster(where: str, pair: Pair, results: Sequence[Results], *, statements: int) -> Claim:
     epochs = [measures.by_seed(measures.epochs_to_target, found) for found in results]
     never = [sum(math.isinf(e) for e in found.values()) for found in epochs]
     if any(never):
@@ -211,14 +250,13 @@ def _speed(
             for line, count, found in zip(pair, never, epochs, strict=True)
             if count
         )
-        return not_judged(claimed, f"{where}, {TARGET:.0%} is not reached by {missing}")
+        return not_judged(FASTER, f"{where}, {TARGET:.0%} is not reached by {missing}")
     difference = Estimate.paired(*epochs, statements=statements)
     if difference is None:
-        return not_judged(claimed, "the two have no seed in common")
-    detail = (
-        f"{where}, epochs to {TARGET:.0%} training accuracy are {with_each(pair, epochs, 'z.1f')}"
-    )
-    return claim(claimed, difference, "less", f"{detail}; {difference_text(difference, '+z.1f')}")
+        return not_judged(FASTER, "the two have no seed in common")
+    needed = with_each(pair, epochs, "z.1f")
+    detail = f"{where}, epochs to {TARGET:.0%} training accuracy are {needed}"
+    return judged(FASTER, difference, "less", f"{detail}; {difference_text(difference, '+z.1f')}")
 
 
 def _on_test(pair: Pair, results: Sequence[Results], *, statements: int) -> str:
@@ -230,7 +268,7 @@ def _on_test(pair: Pair, results: Sequence[Results], *, statements: int) -> str:
 
 def on_test(comparison: Comparison) -> list[str]:
     """Compare the test accuracies of all pairs of networks with and without the layer."""
-    pairs = comparison.with_and_without()[:MAX_PAIRS]
+    pairs = comparison.with_and_without[:MAX_PAIRS]
     return [
         _on_test(pair, [comparison.results(None, line) for line in pair], statements=len(pairs))
         for pair in pairs
@@ -245,32 +283,36 @@ def choice_of(runs: Sequence[SweepRun], results: Results) -> str:
 
 def choice_text(chosen: Mapping[str, Any]) -> str:
     """Return chosen keys and values as text."""
-    return ", ".join(phrase(key_label(key), value_label(value)) for key, value in chosen.items())
+    return ", ".join(
+        phrase(key_label(key), value_label(frozen(value))) for key, value in chosen.items()
+    )
 
 
-def claim(claimed: str, difference: Estimate, holds: Verdict, detail: str) -> str:
+def judged(claimed: str, difference: Estimate, holds: Verdict, detail: str) -> Claim:
     """Return a claim, the verdict that its paired difference allows, and what that rests on."""
-    verdict = difference.verdict
-    outcome = {
-        holds: "holds",
-        "undecided": "undecided",
-        "none": f"{counted(difference.n, 'seed')}: no verdict",
-    }.get(verdict, "does not hold here")
-    return f"Claim: {claimed}. **{outcome.capitalize()}.** {detail[0].upper()}{detail[1:]}."
+    outcome = {holds: "holds", "undecided": "undecided", "none": "no verdict"}.get(
+        difference.verdict, "does not hold here"
+    )
+    few = f"{counted(difference.n, 'seed')}: " if outcome == "no verdict" else ""
+    said = f"{few}{outcome}"
+    text = f"Claim: {claimed}. **{said[0].upper()}{said[1:]}.** {detail[0].upper()}{detail[1:]}."
+    return Claim(claimed, outcome, text)
 
 
-def not_judged(claimed: str, why: str) -> str:
+def not_judged(claimed: str, why: str) -> Claim:
     """Return a claim of which the sweep cannot say anything, and why."""
-    return f"Claim: {claimed}. Not judged: {why}."
+    return Claim(claimed, "not judged", f"Claim: {claimed}. Not judged: {why}.")
 
 
 def with_each(
     pair: Pair, values: Sequence[Seeds], form: str = "z.3f", *, joiner: str = " and "
 ) -> str:
-    """Return the estimate of a quantity with each line of a pair."""
+    """Return the estimate of a quantity with each line of a pair, over the seeds of both."""
+    both = set.intersection(*(set(of_line) for of_line in values))
+    estimates = [Estimate.of([of_line[s] for s in both or of_line]) for of_line in values]
     return joiner.join(
-        f"{with_interval(Estimate.of([*of_line.values()]), form)} with {who(line)}"
-        for line, of_line in zip(pair, values, strict=True)
+        f"{with_interval(estimate, form)} with {who(line)}"
+        for line, estimate in zip(pair, estimates, strict=True)
     )
 
 

@@ -1,19 +1,20 @@
 """The generalisation gap, and the chapter's claim that Batch Normalization narrows it."""
 
-import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bnsweep import measures
-from bnsweep.comparison import MODEL_KEYS, Axis, Comparison, Line, SweepRun, choose, compare
-from bnsweep.estimates import Estimate
+from bnsweep.comparison import MODEL_KEYS, Axis, Comparison, SweepRun, choose, compare
+from bnsweep.estimates import MIN_SEEDS, Estimate
 from bnsweep.measures import LEARNS
 from bnsweep.report.claims import (
     MAX_PAIRS,
     NOTHING_TO_CHOOSE_BY,
+    Claim,
     Pair,
     choice_of,
-    claim,
     difference_text,
+    judged,
     not_judged,
     who,
     with_each,
@@ -21,18 +22,19 @@ from bnsweep.report.claims import (
 from bnsweep.report.markdown import table, with_interval
 
 DROPOUT = "model.dropout"
+BEST = "at its best rate"
 OVERFITTING = "Batch Normalization reduces overfitting"
 DROPOUT_LESS = "Dropout matters less"
 MAX_VALUES, MAX_CHANGES = 4, 24
 COMPARABLE = 0.02  # networks whose training accuracies differ by less have fitted alike
 
 
-def overfitting(comparison: Comparison) -> list[str]:
+def overfitting(comparison: Comparison) -> list[Claim]:
     """Say whether Batch Normalization reduces overfitting, pair by pair.
 
     Gaps are compared between networks that have fitted their training samples alike.
     """
-    pairs = comparison.with_and_without()[:MAX_PAIRS]
+    pairs = comparison.with_and_without[:MAX_PAIRS]
     alike = [pair for pair in pairs if _fitted_alike(comparison, pair)]
     return [
         _gap_claim(comparison, pair, statements=len(alike))
@@ -47,17 +49,18 @@ def _fitted_alike(comparison: Comparison, pair: Pair) -> bool:
     difference = Estimate.paired(*train)
     if difference is None or min(Estimate.of([*t.values()]).mean for t in train) < LEARNS:
         return False
-    # One seed has no interval: its difference alone has to do.
-    ends = (difference.mean,) if math.isnan(difference.low) else (difference.low, difference.high)
+    # Where there are too few seeds for a verdict, the mean alone has to do.
+    few = difference.n < MIN_SEEDS
+    ends = (difference.mean,) if few else (difference.low, difference.high)
     return all(abs(end) <= COMPARABLE for end in ends)
 
 
-def _gap_claim(comparison: Comparison, pair: Pair, *, statements: int) -> str:
+def _gap_claim(comparison: Comparison, pair: Pair, *, statements: int) -> Claim:
     gaps = _finals(comparison, pair, measures.gap)
     difference = Estimate.paired(*gaps, statements=statements)
     assert difference is not None
     of_each = with_each(pair, gaps)
-    return claim(
+    return judged(
         OVERFITTING,
         difference,
         "less",
@@ -65,7 +68,7 @@ def _gap_claim(comparison: Comparison, pair: Pair, *, statements: int) -> str:
     )
 
 
-def _not_comparable(comparison: Comparison, pair: Pair) -> str:
+def _not_comparable(comparison: Comparison, pair: Pair) -> Claim:
     ends = with_each(pair, _finals(comparison, pair, measures.accuracy_on_train))
     return not_judged(
         OVERFITTING,
@@ -79,12 +82,8 @@ def changes(comparison: Comparison) -> list[str]:
 
     Of keys with few values, that is: of many, the figure says more.
     """
-    pairs = [
-        pair
-        for index, axis in enumerate(comparison.line_axes)
-        if len(axis.values) <= MAX_VALUES
-        for pair in _changes_of(comparison, axis, index)
-    ]
+    few = [axis for axis in comparison.line_axes if len(axis.values) <= MAX_VALUES]
+    pairs = list(dict.fromkeys(pair for axis in few for pair in _changes_of(comparison, axis)))
     if not 0 < len(pairs) <= MAX_CHANGES:
         return []
     quantities = (measures.accuracy_on_train, measures.accuracy_on_test, measures.gap)
@@ -103,65 +102,67 @@ def changes(comparison: Comparison) -> list[str]:
     ]
 
 
-def _changes_of(comparison: Comparison, axis: Axis, index: int) -> list[tuple[Line, Line]]:
+def _changes_of(comparison: Comparison, axis: Axis) -> list[Pair]:
     """Return the changed line and the one it is held against, for each change of a key."""
     if axis.key in MODEL_KEYS:
-        return comparison.with_and_without()
-    return [
-        (changed, reference)
-        for reference, changed in comparison.contrast(axis.key)
-        if reference.values[index] == axis.values[0]
-    ]
+        return comparison.with_and_without
+    index, first = comparison.line_axes.index(axis), axis.values[0]
+    both_ways = [pair for a, b in comparison.contrast(axis.key) for pair in ((a, b), (b, a))]
+    return [pair for pair in both_ways if pair[1].values[index] == first]
 
 
-def dropout(runs: Sequence[SweepRun]) -> list[str]:
+def dropout(runs: Sequence[SweepRun]) -> list[Claim]:
     """Say whether Dropout gains less with Batch Normalization, each at its own best rate."""
     rates = {run.swept.get(DROPOUT) for run in runs}
     if 0 not in rates or len(rates) < 2:
         return []
     try:
         best = choose([run for run in runs if run.swept[DROPOUT] != 0], [DROPOUT])
-        without = choose([run for run in runs if run.swept[DROPOUT] == 0], [DROPOUT])
     except ValueError:
-        pairs = compare(runs, overlay="all").with_and_without()
-        return [not_judged(DROPOUT_LESS, f"the best rate {NOTHING_TO_CHOOSE_BY}")] if pairs else []
-    comparison, baseline = compare(best, overlay="all"), compare(without, overlay="all")
-    pairs = comparison.with_and_without()[:MAX_PAIRS]
-    said = (_dropout_claim(best, comparison, baseline, p, statements=len(pairs)) for p in pairs)
-    return [text for text in said if text]
+        pairs = compare(runs, overlay="all").with_and_without
+        why = f"the best rate {NOTHING_TO_CHOOSE_BY}"
+        return [not_judged(DROPOUT_LESS, why)] if pairs else []
+    dropped = [replace(run, swept={**run.swept, DROPOUT: BEST}) for run in best]
+    comparison = compare(
+        [*dropped, *(run for run in runs if run.swept[DROPOUT] == 0)], overlay="all"
+    )
+    keys = [axis.key for axis in comparison.line_axes]
+    if DROPOUT not in keys:
+        return []
+    index = keys.index(DROPOUT)
+    pairs = [pair for pair in comparison.with_and_without if pair[0].values[index] == BEST][
+        :MAX_PAIRS
+    ]
+    return [
+        _dropout_claim(dropped, comparison, pair, index, statements=len(pairs)) for pair in pairs
+    ]
 
 
 def _dropout_claim(
-    best: Sequence[SweepRun],
-    comparison: Comparison,
-    baseline: Comparison,
-    pair: Pair,
-    *,
-    statements: int,
-) -> str:
-    after, before = (
-        _finals(each, pair, measures.accuracy_on_test) for each in (comparison, baseline)
-    )
-    gains = [
-        {seed: a[seed] - b[seed] for seed in a if seed in b}
-        for a, b in zip(after, before, strict=True)
-    ]
+    runs: Sequence[SweepRun], comparison: Comparison, pair: Pair, index: int, *, statements: int
+) -> Claim:
+    gains: list[dict[int, float]] = []
+    for line in pair:
+        without = comparison.changed(line, index, 0)
+        if without is None:
+            return not_judged(DROPOUT_LESS, f"{who(line)} has no result without it")
+        after, before = _finals(comparison, (line, without), measures.accuracy_on_test)
+        gains.append({seed: after[seed] - before[seed] for seed in after if seed in before})
     difference = Estimate.paired(*gains, statements=statements)
     if difference is None:
-        return ""
+        return not_judged(DROPOUT_LESS, "the four networks have no seed in common")
     estimates = [Estimate.of([*gain.values()], statements=statements) for gain in gains]
     changes = " and by ".join(
         f"{with_interval(estimate, '+z.3f')} with {who(line)} "
-        f"({choice_of(best, comparison.results(None, line))})"
+        f"({choice_of(runs, comparison.results(None, line))})"
         for line, estimate in zip(pair, estimates, strict=True)
     )
-    detail = (
-        "at the rate that is best on the validation samples, it changes the test accuracy by "
-        f"{changes}"
-    )
+    detail = f"chosen on the validation samples, it changes the test accuracy by {changes}"
     if difference.verdict != "none" and all(e.verdict != "more" for e in estimates):
-        return not_judged(DROPOUT_LESS, f"{detail}, n = {difference.n}: it measurably helps neither")
-    return claim(DROPOUT_LESS, difference, "less", f"{detail}; {difference_text(difference)}")
+        return not_judged(
+            DROPOUT_LESS, f"{detail}, n = {difference.n}: it measurably helps neither"
+        )
+    return judged(DROPOUT_LESS, difference, "less", f"{detail}; {difference_text(difference)}")
 
 
 def _finals(

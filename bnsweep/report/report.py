@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,14 +87,26 @@ def check_figures(names: Sequence[str]) -> None:
         )
 
 
-def check_choice(keys: Sequence[str], datasets: Iterable[Any]) -> None:
+def check_choice(keys: Sequence[str], known: Collection[str], datasets: Iterable[Any]) -> None:
     """Check the value of `report.choose`.
 
+    Args:
+        keys: the value.
+        known: the keys that a run's configuration has, and its groups.
+        datasets: those of all runs.
+
     Raises:
-        UserError: it is not a list of keys, or a data set has no samples to choose by.
+        UserError: it is not a list of keys to choose by, or a data set has no samples to do so.
     """
     if not isinstance(keys, Sequence) or isinstance(keys, str):
         raise UserError(f"report.choose={keys}: must be a list of keys, such as [optimizer.lr]")
+    if unknown := [key for key in keys if key not in known]:
+        raise UserError(f"report.choose={list(keys)}: there is no key {unknown[0]}")
+    if "seed" in keys:
+        raise UserError(
+            f"report.choose={list(keys)}: a seed is not chosen, it is what results are averaged "
+            "over; leave it out"
+        )
     if keys and any(dataset.x_validation is None for dataset in datasets):
         raise UserError(
             f"report.choose={list(keys)}: values are chosen by the accuracy on validation samples, "

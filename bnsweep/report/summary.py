@@ -10,8 +10,8 @@ from bnsweep.estimates import MIN_SEEDS
 from bnsweep.labels import Value, frozen, key_label, look_up, setting
 from bnsweep.measures import LEARNS, TARGET
 from bnsweep.report import claims, gaps
-from bnsweep.report.answer import MAX_LINES, answer
-from bnsweep.report.claims import choice_text
+from bnsweep.report.answer import MAX_LINES, answer, claims_of, on_test
+from bnsweep.report.claims import MAX_PAIRS, choice_text
 from bnsweep.report.final_table import diverged_text, final_table
 from bnsweep.report.markdown import counted, table, with_interval
 
@@ -40,23 +40,36 @@ def summarise(
     if ended:
         parts.append(f"The same in all runs: {setting([run.result for run in ended])}.")
         parts.append(THRESHOLDS)
-        if keys_to_choose:
-            parts.append(_choices(shown, keys_to_choose))
+        if any(run.chosen for run in shown):
+            parts.append(_choices(shown))
+        parts += _claims(shown, said, figures)
         for name in figures:
             title, section = SECTIONS[name]
-            # The answer stands above: here is what it leaves out.
-            if texts := [text for text in section(shown) if text and text not in said]:
+            if texts := [text for text in section(shown) if text]:
                 parts += [f"## {title}", *texts]
     return "\n\n".join(parts) + "\n"
 
 
-def _choices(runs: Sequence[SweepRun], keys: Sequence[str]) -> str:
+def _claims(runs: Sequence[SweepRun], answered: Sequence[str], figures: Sequence[str]) -> list[str]:
+    """Return the section of what was judged and is not told in the answer."""
+    judged = claims_of(runs, with_gaps="generalization_gap" in figures)
+    texts = [claim.text for claim in judged] or on_test(runs)
+    new = [text for text in texts if text not in answered]
+    if not new:
+        return []
+    pairs = len(compare(runs, overlay="all").with_and_without)
+    cut = f"The first {MAX_PAIRS} of {pairs} pairs are judged." if pairs > MAX_PAIRS else ""
+    return ["## Claims, pair by pair", *([cut] if cut else []), *new]
+
+
+def _choices(runs: Sequence[SweepRun]) -> str:
     """Say what was chosen for each combination of the other keys."""
     axes = {key: axis for key, axis in swept_axes(runs).items() if key != "seed"}
     chosen = {
         ", ".join(axis.phrase(frozen(run.swept[key])) for key, axis in axes.items()): run.chosen
         for run in runs
     }
+    keys = dict.fromkeys(key for run in runs for key in run.chosen)
     names = ", ".join(key_label(key) for key in keys)
     rows = [[who or "the network", choice_text(choice)] for who, choice in chosen.items()]
     return (
@@ -98,11 +111,9 @@ def _missing(runs: Sequence[SweepRun]) -> str:
 
 
 def _which_learn(runs: Sequence[SweepRun]) -> list[str]:
-    """Say at which values each line learns, and what follows for the initial weights."""
-    comparison = compare(runs)
-    learns = claims.where_it_learns(comparison)
-    every_line = "\n".join(f"- {text}" for text in learns)
-    return [every_line if len(learns) > MAX_LINES else "", *claims.initial_weights(comparison)]
+    """Say at which values each line learns, where the answer has no room for it."""
+    learns = claims.where_it_learns(compare(runs))
+    return ["\n".join(f"- {text}" for text in learns)] if len(learns) > MAX_LINES else []
 
 
 def _final_table(runs: Sequence[SweepRun]) -> list[str]:
@@ -128,8 +139,7 @@ def _speed(runs: Sequence[SweepRun]) -> list[str]:
     head = ["", f"largest {axis.label} that learns", "seeds"]
     head += [f"that ends at {TARGET:.0%} or more", "seeds"]
     note = "Of each seed the largest; smallest to largest over the seeds that have one."
-    sentences = claims.learning_rate(runs) if axis.key == "optimizer.lr" else []
-    return [note, table(head, rows), *sentences]
+    return [note, table(head, rows)]
 
 
 def _gaps(runs: Sequence[SweepRun]) -> list[str]:
@@ -145,8 +155,7 @@ def _gaps(runs: Sequence[SweepRun]) -> list[str]:
     parts = [table(["", "training", "test", "gap"], rows)]
     if left := len(comparison.lines) - len(rows):
         parts.append(f"{left} more combinations are in results.csv.")
-    claims_of_gaps = [*gaps.overfitting(comparison), *gaps.dropout(runs)]
-    return [*parts, *claims_of_gaps, *gaps.changes(comparison)]
+    return [*parts, *gaps.changes(comparison)]
 
 
 def _health(runs: Sequence[SweepRun]) -> list[str]:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnsweep import terminal
 from bnsweep.build import make_tracker
-from bnsweep.config import ConfigError
+from bnsweep.config import ConfigError, named_leaves
 from bnsweep.errors import IncompleteError, InterruptedSweepError, UserError
 from bnsweep.report import report
 from bnsweep.secrecy import first_line
@@ -47,7 +47,8 @@ def run_sweep(
     report.check_figures(config.report.figures)
     _check_folders(config)
     jobs, swept = plan(config, overrides, composer)
-    report.check_choice(config.report.choose, (job.dataset for job in jobs))
+    known = {key for job in jobs for key in named_leaves(job.config, job.options)}
+    report.check_choice(config.report.choose, known, (job.dataset for job in jobs))
     tracker = make_tracker(config)
     tracker.keep_secrets(config)
     if not config.resume:
