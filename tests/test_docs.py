@@ -76,3 +76,12 @@ def test_the_check_of_the_derivation_runs_as_it_is_typed():
 def test_each_experiment_has_its_stored_result():
     names = {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
     assert names <= RESULTS.keys()
+
+
+def test_the_published_curves_are_those_of_the_figure():
+    rows = [line.split(",") for line in (DOCS / "published.csv").read_text().splitlines()[1:]]
+    assert [(model, int(scale)) for model, scale, *_ in rows] == [
+        (model, scale) for model in ("batchnorm", "plain") for scale in range(16)
+    ]
+    assert all(len(curve) == 20 for _, _, *curve in rows)
+    assert all(0 <= float(accuracy) <= 1 for _, _, *curve in rows for accuracy in curve)

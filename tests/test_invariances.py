@@ -179,3 +179,37 @@ def test_the_scale_of_the_weights_before_batch_norm_does_not_matter(scale, seed)
     first, norm = scaled.blocks[0][:2]
     scaled_y, _ = norm.forward(first.forward(x, train=True)[0], train=True)
     np.testing.assert_allclose(scaled_y, y, rtol=1e-5, atol=1e-5)
+
+
+def relative_step(scale, output_scale, rng):
+    """Return |dW| / |W| of the hidden layers, for a gradient on one batch."""
+    net = mlp(
+        [20] * 3,
+        inputs=8,
+        classes=4,
+        weight_std=scale,
+        eps=1e-12,
+        rng=np.random.default_rng(1),
+        dropout_rng=rng,
+        dtype="float64",
+    )
+    affines = [layer for layer in net.layers if hasattr(layer, "W")]
+    affines[-1].W *= output_scale / scale
+    net.gradient(rng.standard_normal((50, 8)), rng.integers(4, size=50))
+    hidden = affines[:-1]
+    norms = [np.sqrt(sum(np.sum(a**2) for a in arrays)) for arrays in (
+        [layer.out["W"] for layer in hidden], [layer.W for layer in hidden]
+    )]  # fmt: skip
+    return norms[0] / norms[1]
+
+
+def test_a_relative_step_goes_as_the_inverse_of_a_shared_scale_and_its_square_of_the_hidden_one():
+    def slope(output_scale_of):
+        steps = [
+            relative_step(scale, output_scale_of(scale), np.random.default_rng(0))
+            for scale in (1e-2, 1e-3)
+        ]
+        return np.log10(steps[0] / steps[1])
+
+    np.testing.assert_allclose(slope(lambda scale: scale), -1, atol=0.02)
+    np.testing.assert_allclose(slope(lambda scale: 0.1), -2, atol=1e-6)

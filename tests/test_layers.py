@@ -153,6 +153,23 @@ def test_with_a_batchs_statistics_evaluation_gives_what_training_does(make, dtyp
     assert y.dtype == dtype
 
 
+def test_the_jacobian_of_batch_norm_is_that_of_the_documentation():
+    layer, x = batch_norm("float64"), normal(M, N)
+    s = np.sqrt(x.var(axis=0) + layer.eps)
+    xhat = (x - x.mean(axis=0)) / s
+    for j in range(M):
+        for column in range(N):
+            # The gradient of y_i alone is row i of the Jacobian of its column.
+            dy = np.zeros((M, N))
+            dy[j, column] = 1
+            row, _ = layer.forward(x, train=True)[1](dy)
+            delta = np.eye(M)[j]
+            expected = delta - 1 / M - xhat[j, column] * xhat[:, column] / M
+            expected *= layer.gamma[column] / s[column]
+            np.testing.assert_allclose(row[:, column], expected, atol=1e-12)
+            np.testing.assert_array_equal(np.delete(row, column, axis=1), 0)
+
+
 def test_running_statistics_start_at_zero_and_follow_the_batches():
     layer = BatchNorm(1, eps=1e-7, momentum=0.9, dtype="float64")
     assert (layer.running_mean, layer.running_var) == ([0.0], [0.0])
