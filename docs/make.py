@@ -29,7 +29,7 @@ EXPERIMENTS = {
         "final_accuracy": "learning_rate",
         "epochs_to_target": "learning_rate_epochs",
     },
-    "overfitting": {"generalization_gap": "overfitting"},
+    "overfitting": {"final_accuracy": "overfitting"},
     "activations": {"activations": "activations"},
 }
 
