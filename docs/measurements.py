@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from bnsweep.command_line import logspace
 from bnsweep.data import Dataset, mnist
 from bnsweep.estimates import Estimate
 from bnsweep.experiment import Draws
@@ -27,7 +28,8 @@ Array = NDArray[np.floating[Any]]
 RESULTS = Path(__file__).resolve().parent / "results"
 SEEDS = range(10)
 LR, EPOCHS, BATCH = 0.01, 20, 100
-FIGURE_SCALES = tuple(float(scale) for scale in np.logspace(0, -4, 16))
+# As a sweep has them, to the last digit: at the small ones a run is that sensitive.
+FIGURE_SCALES = tuple(float(scale) for scale in logspace(0, -4, 16).split(","))
 DECADES = (1, 0.1, 0.01, 0.001, 0.0001)
 HELD = 0.1  # the scale of the layers that keep theirs while another layer's varies
 HEADER = (
@@ -128,11 +130,6 @@ def estimate(samples: Iterable[float], form: str = ".3f") -> str:
 def final(variant: Variant, dataset: Dataset) -> str:
     """Return the training accuracy after the last epoch."""
     return estimate(curves(variant, dataset)[:, -1])
-
-
-def digits(number: float) -> str:
-    """Return two significant digits: 0.0049, 4.4e-5."""
-    return f"{number:.2g}".replace("e-0", "e-")
 
 
 def page(*parts: str) -> str:
@@ -318,17 +315,23 @@ def running_start(dataset: Dataset) -> str:
         rows.append([short(a), estimate(distances[-1], ".4f"), f"{of_means:.4f}"])
     average = np.mean(distances, axis=0)
     rows.append(["all 16", estimate(average, ".4f"), ""])
-    smallest = float(epsilon_before_training(dataset)[-1, :2].mean(axis=1).min())
-    steps = math.ceil(math.log(smallest) / math.log(0.9))
+    smallest = [
+        curves(shared(0.0001, running_var=start), dataset).mean(axis=0) for start in (1.0, 0.0)
+    ]
+    by_epoch = [
+        [str(epoch), *(f"{curve[epoch - 1]:.3f}" for curve in smallest)]
+        for epoch in (1, 3, 5, 6, 7, 8, 10, 12, 20)
+    ]
     return page(
         HEADER,
         "The absolute difference of training accuracy between the two starts, averaged over epochs "
         "1 to 20: of single runs, and of the two curves of means over the seeds.",
         table(["scale", "single runs", "curves of means"], rows),
         f"After epoch 20, the largest difference of any run: {last:.4f}.",
+        "Training accuracy at a scale of 0.0001, mean over the seeds:",
+        table(["epoch", "start at one", "start at zero"], by_epoch),
         f"Running statistics move by r <- 0.9 r + 0.1 b. 1 - 0.9^10 = {1 - 0.9**10:.1%}, 1 - "
-        f"0.9^50 = {1 - 0.9**50:.1%}; 0.9^k is below {digits(smallest)}, the median variance of "
-        f"layer 5 at a scale of 0.0001, from k = {steps} on.",
+        f"0.9^50 = {1 - 0.9**50:.1%}.",
     )
 
 

@@ -43,9 +43,11 @@ FRAIL = {1: 0.1, 0.1: 0.95, 0.01: 0.2}
         (STEADY, FRAIL, 1, ["**1 seed: no verdict.**"]),
         (STEADY, FRAIL, 3, ["**3 seeds: no verdict.**"]),
         (STEADY, FRAIL, 5, ["**Holds.**"]),
-        (STEADY, FRAIL, 10, ["**Holds.**", "difference -0.750 \N{PLUS-MINUS SIGN} 0.000, n = 10"]),
+        (STEADY, FRAIL, 10, ["**Holds.**", "difference -0.699 \N{PLUS-MINUS SIGN} 0.007, n = 10"]),
         (FRAIL, STEADY, 10, ["**Does not hold here.**"]),
         (STEADY, STEADY, 10, ["**Undecided.**"]),
+        # What fails nearly everywhere varies little, and depends on its weights all the same.
+        (STEADY, {1: 0.42, 0.1: 0.1, 0.01: 0.1}, 10, ["**Holds.**"]),
         (STEADY, dict.fromkeys(FRAIL, 0.1), 10, ["Not judged: plain learns at none of the 3"]),
         (STEADY, FRAIL, 10, ["plain ends higher at 1 of 3 scales (0.1)"]),
         (STEADY, FRAIL, 10, ["batchnorm ends higher at 2 of 3 scales (1, 0.01)"]),

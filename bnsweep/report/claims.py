@@ -1,8 +1,9 @@
 """What the chapter claims of Batch Normalization, held against a sweep.
 
 Each function returns claims, and none where the sweep has nothing to say: where it does not
-compare networks that differ in Batch Normalization and in nothing else. A verdict rests on
-differences between runs of one seed, and on at least five seeds.
+compare networks that differ in Batch Normalization and in nothing else, but for what was chosen
+for each on validation samples. A verdict rests on differences between runs of one seed, and on at
+least five seeds.
 """
 
 import math
@@ -84,8 +85,8 @@ def _initial_weights(
         }
         for line in pair
     }
-    extents = [_extents(ends[line]) for line in pair]
-    difference = Estimate.paired(*extents, statements=statements)
+    shortfalls = _shortfalls([ends[line] for line in pair])
+    difference = Estimate.paired(*shortfalls, statements=statements)
     if len(both) < 2 or difference is None:
         return None
     if silent := [who(line) for line in pair if not _learns_somewhere(ends[line].values())]:
@@ -96,8 +97,8 @@ def _initial_weights(
         INITIAL_WEIGHTS,
         difference,
         "less",
-        f"over {len(both)} scales, the final training accuracy varies by "
-        f"{with_each(pair, extents, joiner=' and by ')}; {difference_text(difference)}",
+        f"over {len(both)} scales, the final training accuracy falls short of the best by up to "
+        f"{with_each(pair, shortfalls, joiner=' and by up to ')}; {difference_text(difference)}",
     )
     normed, plain = pair
     differences = {
@@ -116,11 +117,18 @@ def _learns_somewhere(ends: Iterable[Seeds]) -> bool:
     return any(Estimate.of([*found.values()]).mean >= LEARNS for found in ends)
 
 
-def _extents(ends: Mapping[Value, Seeds]) -> dict[int, float]:
-    """Return by how much the final accuracy of each seed varies from value to value."""
-    seeds = set.intersection(*(set(found) for found in ends.values())) if ends else set()
-    by_seed = {seed: [found[seed] for found in ends.values()] for seed in sorted(seeds)}
-    return {seed: max(found) - min(found) for seed, found in by_seed.items()}
+def _shortfalls(ends: Sequence[Mapping[Value, Seeds]]) -> list[dict[int, float]]:
+    """Return by how much each network's worst value falls short of the best of all, by seed.
+
+    Held against its own best, a network that is never good would depend on nothing.
+    """
+    found = [of_seed for of_line in ends for of_seed in of_line.values()]
+    seeds = set.intersection(*(set(of_seed) for of_seed in found)) if found else set()
+    best = {seed: max(of_seed[seed] for of_seed in found) for seed in seeds}
+    return [
+        {seed: best[seed] - min(of_seed[seed] for of_seed in of_line.values()) for seed in seeds}
+        for of_line in ends
+    ]
 
 
 def learning_rate(runs: Sequence[SweepRun]) -> list[Claim]:

@@ -57,9 +57,9 @@ def _claims(runs: Sequence[SweepRun], answered: Sequence[str], figures: Sequence
     new = [text for text in texts if text not in answered]
     if not new:
         return []
-    pairs = len(compare(runs, overlay="all").with_and_without)
-    cut = f"The first {MAX_PAIRS} of {pairs} pairs are judged." if pairs > MAX_PAIRS else ""
-    return ["## Claims, pair by pair", *([cut] if cut else []), *new]
+    most = max(Counter(claim.claimed for claim in judged).values(), default=0)
+    cut = [f"Each claim is judged for {MAX_PAIRS} pairs at most."] if most >= MAX_PAIRS else []
+    return ["## Claims, pair by pair", *cut, *new]
 
 
 def _choices(runs: Sequence[SweepRun]) -> str:
