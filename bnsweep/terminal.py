@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from bnsweep.comparison import SweepRun, choose, compare
-from bnsweep.report.answer import answer
+from bnsweep.report.answer import answer, how_runs_ended
 from bnsweep.report.final_table import final_table
 
 LINE_SECONDS = 10.0
@@ -111,7 +111,7 @@ def print_outcome(
         for sentence in answer(shown):
             _print_text(sentence.replace("**", ""), stream)
         found = final_table(compare(shown))
-        _print_text(f"{found.note}:", stream)
+        _print_text(f"{how_runs_ended(runs)} {found.note}:", stream)
         _print_rows(found.head, found.rows[:MAX_ROWS], stream)
         if (left := len(found.rows) - MAX_ROWS) > 0:
             _print_text(f"and {left} more rows, in summary.md and results.csv", stream)

@@ -23,6 +23,14 @@ def answer(runs: Sequence[SweepRun]) -> list[str]:
     return [" ".join(_what_learns(runs)), *(said or on_test(runs)[:1])]
 
 
+def how_runs_ended(runs: Sequence[SweepRun]) -> str:
+    """Return how many runs there are, and how many ended in which way or were reused."""
+    found = Counter("reused" if run.reused else run.result.status for run in runs)
+    order = ("finished", "diverged", "reused", "failed", "killed")
+    listed = ", ".join(f"{found[status]} {status}" for status in order if found[status])
+    return f"{counted(len(runs), 'run')}: {listed}." if runs else "No runs."
+
+
 def claims_of(runs: Sequence[SweepRun], *, with_gaps: bool = False) -> list[Claim]:
     """Return the claims that a sweep can be held against, each for each pair of networks.
 

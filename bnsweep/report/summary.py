@@ -10,7 +10,7 @@ from bnsweep.estimates import MIN_SEEDS
 from bnsweep.labels import Value, frozen, key_label, look_up, setting
 from bnsweep.measures import LEARNS, TARGET
 from bnsweep.report import claims, gaps
-from bnsweep.report.answer import MAX_LINES, answer, claims_of, on_test
+from bnsweep.report.answer import MAX_LINES, answer, claims_of, how_runs_ended, on_test
 from bnsweep.report.claims import MAX_PAIRS, choice_text
 from bnsweep.report.final_table import diverged_text, final_table
 from bnsweep.report.markdown import counted, table, with_interval
@@ -34,7 +34,7 @@ def summarise(
     ended = [run for run in runs if run.ended]
     shown = choose(ended, keys_to_choose) if keys_to_choose else ended
     said = answer(shown)
-    parts = [f"# {_heading(runs)}", *said, _outcome(runs)]
+    parts = [f"# {_heading(runs)}", *said, how_runs_ended(runs)]
     if missing := [run for run in runs if not run.ended]:
         parts.append(_missing(missing))
     if ended:
@@ -91,13 +91,6 @@ def _named_values(axis: Axis) -> str:
         return f"{axis.name} ({', '.join(axis.text(value) for value in axis.values)})"
     first, last = axis.text(axis.values[0]), axis.text(axis.values[-1])
     return f"{axis.name} ({len(axis.values)} values, {first} to {last})"
-
-
-def _outcome(runs: Sequence[SweepRun]) -> str:
-    found = Counter("reused" if run.reused else run.result.status for run in runs)
-    order = ("finished", "diverged", "reused", "failed", "killed")
-    listed = ", ".join(f"{found[status]} {status}" for status in order if found[status])
-    return f"{counted(len(runs), 'run')}: {listed}." if runs else "No runs."
 
 
 def _missing(runs: Sequence[SweepRun]) -> str:
