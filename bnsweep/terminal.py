@@ -111,7 +111,8 @@ def print_outcome(
         for sentence in answer(shown):
             _print_text(sentence.replace("**", ""), stream)
         found = final_table(compare(shown))
-        _print_text(f"{how_runs_ended(runs)} {found.note}:", stream)
+        _print_text(how_runs_ended(runs), stream)
+        _print_text(f"{found.note}:", stream)
         _print_rows(found.head, found.rows[:MAX_ROWS], stream)
         if (left := len(found.rows) - MAX_ROWS) > 0:
             _print_text(f"and {left} more rows, in summary.md and results.csv", stream)
