@@ -21,7 +21,7 @@ def column_sum(x: Array, out: Array | None = None) -> Array:
 
 def column_mean(x: Array) -> Array:
     """Return (1/m) sum_i x_i over m rows, of shape (features,)."""
-    # Weights of 1/m would be rounded, and the mean of m equal numbers would not be that number.
+    # One division by m is rounded less than m products with a rounded 1/m.
     mean = column_sum(x)
     mean /= len(x)
     return mean

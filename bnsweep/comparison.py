@@ -51,6 +51,11 @@ class SweepRun:
     chosen: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def outcome(self) -> str:
+        """What became of the run in this sweep: its status, or that it was reused."""
+        return "reused" if self.reused else self.result.status
+
+    @property
     def ended(self) -> bool:
         """Whether the run came to its own end, so that its numbers can be compared."""
         return self.result.status in ("finished", "diverged") and bool(self.result.epochs)
@@ -274,7 +279,7 @@ def _settings(results: Sequence[RunResult]) -> list[dict[str, Value]]:
         for result in results
     ]
     explained = {
-        (result.config.get("seed"), frozenset(setting.items()))
+        (result.seed, frozenset(setting.items()))
         for result, setting in zip(results, found, strict=True)
     }
     if len({result.fingerprint for result in results}) > len(explained):
@@ -305,7 +310,7 @@ def compare(
         value = _value(run, across.key) if across else None
         line = tuple(_value(run, axis.key) for axis in others)
         # A seed that was given twice is one run, and no repetition.
-        cells.setdefault((value, line), {}).setdefault(seed_of(run.result), run.result)
+        cells.setdefault((value, line), {}).setdefault(run.result.seed, run.result)
     free = tuple(dict.fromkeys(key for run in runs for key in run.chosen))
     filled = {place: tuple(by_seed.values()) for place, by_seed in cells.items()}
     return _with_lines(Comparison(across, tuple(others), (), filled, free))
@@ -319,9 +324,13 @@ def choose(runs: Sequence[SweepRun], keys: Collection[str]) -> list[SweepRun]:
     in each run's `chosen`, and no longer in its `swept`. Combinations in which no run ended are
     left out.
 
+    Without `keys` there is nothing to choose, and all runs are returned as they are.
+
     Raises:
         ValueError: not all runs have validation samples to choose by.
     """
+    if not keys:
+        return list(runs)
     groups: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[Value, SweepRun]]] = {}
     for run in (run for run in runs if run.ended):
         if run.result.epochs[-1].validation_accuracy is None:
@@ -332,7 +341,7 @@ def choose(runs: Sequence[SweepRun], keys: Collection[str]) -> list[SweepRun]:
                 places[key in keys].append((key, frozen(value)))
         others, picked = (tuple(place) for place in places)
         by_seed = groups.setdefault(others, {}).setdefault(picked, {})
-        by_seed.setdefault(seed_of(run.result), run)
+        by_seed.setdefault(run.result.seed, run)
     return [
         replace(
             run,
@@ -355,11 +364,6 @@ def _best(candidates: Sequence[Mapping[Value, SweepRun]]) -> Mapping[Value, Swee
         return total / len(seeds), len(runs)
 
     return max(candidates, key=accuracy)
-
-
-def seed_of(result: RunResult) -> Value:
-    """Return the seed of a run."""
-    return look_up(result.config, "seed")
 
 
 def _value(run: SweepRun, key: str) -> Value:

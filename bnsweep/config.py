@@ -19,8 +19,6 @@ FINGERPRINT_FORMAT = 2
 RESULT_KEYS = ("data", "model", "optimizer", "training", "weight_std", "seed", "dtype")
 GROUPS = ("model", "optimizer", "data")
 
-DROPOUT_POSITIONS = ("every", "last")
-
 _OWN_MODEL = "bnsweep.network.mlp"
 # Keys of the model that do nothing while another one is off.
 DEPENDENT_KEYS = {
@@ -173,7 +171,7 @@ def _check_model(model: Mapping[str, Any]) -> None:
         _check_whole("model.hidden_sizes", size, least=1)
     _check_choice("model.activation", model["activation"], ("relu", "sigmoid", "tanh"))
     _check_choice("model.norm_position", model["norm_position"], ("before", "after"))
-    _check_choice("model.dropout_position", model["dropout_position"], DROPOUT_POSITIONS)
+    _check_choice("model.dropout_position", model["dropout_position"], ("every", "last"))
     _check_choice("model.batch_norm", model["batch_norm"], (True, False))
     _check_number("model.eps", model["eps"], above=0)
     _check_number("model.momentum", model["momentum"], least=0, below=1)

@@ -48,12 +48,7 @@ def by_seed(
     measure: Callable[[RunResult], float], results: Sequence[RunResult]
 ) -> dict[int, float]:
     """Return what `measure` gives for each result, by the result's seed."""
-    return {result.config["seed"]: measure(result) for result in results}
-
-
-def seeds(results: Sequence[RunResult]) -> set[int]:
-    """Return the seeds of the results."""
-    return {result.config["seed"] for result in results}
+    return {result.seed: measure(result) for result in results}
 
 
 def finals_by_seed(quantity: Quantity, results: Sequence[RunResult]) -> dict[int, float]:

@@ -87,6 +87,11 @@ class RunResult:
     error: str | None = field(default=None, repr=False)
 
     @property
+    def seed(self) -> Any:
+        """The seed of the run, by which it is paired with others; None if it has none."""
+        return self.config.get("seed")
+
+    @property
     def epochs_run(self) -> int:
         """Number of epochs of training that were recorded."""
         return self.epochs[-1].epoch if self.epochs else 0

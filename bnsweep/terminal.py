@@ -106,7 +106,7 @@ def print_outcome(
     """Print the answer of a sweep, its table, and the runs that have no result."""
     stream = stream or sys.stdout
     ended = [run for run in runs if run.ended]
-    shown = choose(ended, keys_to_choose) if keys_to_choose else ended
+    shown = choose(ended, keys_to_choose)
     if shown:
         for sentence in answer(shown):
             _print_text(sentence.replace("**", ""), stream)

@@ -57,9 +57,10 @@ class Variant:
     eps: float = 1e-7
     running_var: float = 0.0  # where it starts
     momentum: float = 0.9
+    batch_norm: bool = True
 
 
-def shared(scale: float, **others: float) -> Variant:
+def shared(scale: float, **others: Any) -> Variant:
     """Return the variant with one scale for all layers, as in the experiments."""
     return Variant(scale, scale, **others)
 
@@ -69,6 +70,7 @@ def build(variant: Variant, dataset: Dataset, seed: int) -> tuple[Network, Draws
     draws = Draws.of(seed)
     network = mlp(
         [100] * 5,
+        batch_norm=variant.batch_norm,
         eps=variant.eps,
         momentum=variant.momentum,
         inputs=dataset.features,
@@ -94,7 +96,7 @@ def norms(network: Network) -> list[BatchNorm]:
     return [layer for layer in network.layers if isinstance(layer, BatchNorm)]
 
 
-def records_of(network: Network, dataset: Dataset, draws: Draws) -> Iterator[EpochRecord]:
+def records_of(network: Network, draws: Draws, dataset: Dataset) -> Iterator[EpochRecord]:
     """Train a network with the chapter's settings, and yield its record at each epoch."""
     return train(
         network,
@@ -111,7 +113,7 @@ def records_of(network: Network, dataset: Dataset, draws: Draws) -> Iterator[Epo
 def trained(variant: Variant, dataset: Dataset, seed: int) -> Trained:
     """Train the network of a variant and a seed."""
     network, draws = build(variant, dataset, seed)
-    accuracies = np.array([r.train_accuracy for r in records_of(network, dataset, draws)])
+    accuracies = np.array([r.train_accuracy for r in records_of(network, draws, dataset)])
     weights = np.concatenate([affine.W.ravel() for affine in affines(network)[:-1]])
     gammas = np.concatenate([norm.gamma for norm in norms(network)])
     return Trained(accuracies[1:], float(gammas.std()), float(weights.std()))
@@ -356,18 +358,7 @@ def divergence(dataset: Dataset) -> str:
 
 def plain_run(scale: float, dataset: Dataset, seed: int) -> tuple[float, float]:
     """Return the last loss and accuracy of a network without Batch Normalization."""
-    draws = Draws.of(seed)
-    network = mlp(
-        [100] * 5,
-        batch_norm=False,
-        inputs=dataset.features,
-        classes=dataset.classes,
-        weight_std=scale,
-        rng=draws.weights,
-        dropout_rng=draws.dropout,
-        dtype=dataset.x_train.dtype,
-    )
-    *_, last = records_of(network, dataset, draws)
+    *_, last = records_of(*build(shared(scale, batch_norm=False), dataset, seed), dataset)
     return last.train_loss, last.train_accuracy
 
 

@@ -25,7 +25,7 @@ def answer(runs: Sequence[SweepRun]) -> list[str]:
 
 def how_runs_ended(runs: Sequence[SweepRun]) -> str:
     """Return how many runs there are, and how many ended in which way or were reused."""
-    found = Counter("reused" if run.reused else run.result.status for run in runs)
+    found = Counter(run.outcome for run in runs)
     order = ("finished", "diverged", "reused", "failed", "killed")
     listed = ", ".join(f"{found[status]} {status}" for status in order if found[status])
     return f"{counted(len(runs), 'run')}: {listed}." if runs else "No runs."

@@ -157,7 +157,7 @@ def _no_edge(
 ) -> str:
     """Return why a pair has no largest rates that can be compared; nothing where it has."""
     for line, edge in zip(pair, edges, strict=True):
-        seeds = {s for v in axis.values for s in measures.seeds(comparison.results(v, line))}
+        seeds = {r.seed for v in axis.values for r in comparison.results(v, line)}
         if missing := len(seeds - edge.keys()):
             count = "" if missing == len(seeds) else f" with {missing} of {len(seeds)} seeds"
             return f"{who(line)} learns at no rate tried{count}"

@@ -152,12 +152,12 @@ def _dropout_claim(
     if difference is None:
         return not_judged(DROPOUT_LESS, "the four networks have no seed in common")
     estimates = [Estimate.of([*gain.values()], statements=statements) for gain in gains]
-    changes = " and by ".join(
+    gained = " and by ".join(
         f"{with_interval(estimate, '+z.3f')} with {who(line)} "
         f"({choice_of(runs, comparison.results(None, line))})"
         for line, estimate in zip(pair, estimates, strict=True)
     )
-    detail = f"chosen on the validation samples, it changes the test accuracy by {changes}"
+    detail = f"chosen on the validation samples, it changes the test accuracy by {gained}"
     if difference.verdict != "none" and all(e.verdict != "more" for e in estimates):
         return not_judged(
             DROPOUT_LESS, f"{detail}, n = {difference.n}: it measurably helps neither"

@@ -41,13 +41,8 @@ class Report:
 
 def counts(runs: Sequence[SweepRun]) -> dict[str, int]:
     """Return how many runs there are in all and of each status; a reused run is only that."""
-    found = Counter(status(run) for run in runs)
+    found = Counter(run.outcome for run in runs)
     return {"runs_total": len(runs)} | {f"runs_{name}": found[name] for name in STATUSES}
-
-
-def status(run: SweepRun) -> str:
-    """Return what became of a run in this sweep."""
-    return "reused" if run.reused else run.result.status
 
 
 def write_report(
@@ -70,8 +65,8 @@ def write_report(
     results.write_whole(table, results_csv(runs).encode())
     summary = summarise(runs, figures, keys_to_choose)
     results.write_whole(folder / "summary.md", summary.encode())
-    shown = choose(runs, keys_to_choose) if keys_to_choose else runs
-    return Report(table, _draw(shown, folder / "figures", figures), _shortened(summary))
+    drawn = _draw(choose(runs, keys_to_choose), folder / "figures", figures)
+    return Report(table, drawn, _shortened(summary))
 
 
 def check_figures(names: Sequence[str]) -> None:
@@ -127,7 +122,7 @@ def results_csv(runs: Sequence[SweepRun]) -> str:
             [
                 run.run_id or "",
                 run.name,
-                status(run),
+                run.outcome,
                 *(list(v) if isinstance(v, tuple) else v for v in map(frozen, swept)),
                 *(final.get(name, "") for name in FINAL_METRICS),
             ]

@@ -32,7 +32,7 @@ def summarise(
 ) -> str:
     """Return the summary of a sweep: its answer first, then a section for each named figure."""
     ended = [run for run in runs if run.ended]
-    shown = choose(ended, keys_to_choose) if keys_to_choose else ended
+    shown = choose(ended, keys_to_choose)
     said = answer(shown)
     parts = [f"# {_heading(runs)}", *said, how_runs_ended(runs)]
     if missing := [run for run in runs if not run.ended]:
