@@ -157,18 +157,19 @@ def timed_sweep(overrides: list[str]) -> None:
 
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-    from bnsweep import app, experiment
-    from bnsweep.figures import run as figures
-    from bnsweep.report import report
+    from bnsweep.cli import app
+    from bnsweep.report import write
+    from bnsweep.report.figures import run as figures
+    from bnsweep.run import execute
     from bnsweep.tracking import mlflow_tracker as tracking
     from bnsweep.tracking import run_log
 
     timed(ConfigLoaderImpl, "load_configuration", "composing")
     timed(ConfigLoaderImpl, "load_sweep_config", "composing")
-    timed(experiment.Experiment, "run", "training")
+    timed(execute.Experiment, "run", "training")
     for name in ("learning_curves", "activation_distributions", "save"):
         timed(figures, name, "figures")
-    timed(report, "write_report", "report")
+    timed(write, "write_report", "report")
     for owner in (tracking.MlflowTracker, run_log.RunLog):
         for name, member in list(vars(owner).items()):
             if inspect.isfunction(member) and not name.startswith("_"):

@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bnsweep.data import Dataset
-from bnsweep.network import mlp
-from bnsweep.optimizers import SGD
-from bnsweep.training import train
+from bnsweep.data.datasets import Dataset
+from bnsweep.nn.network import mlp
+from bnsweep.nn.optimizers import SGD
+from bnsweep.nn.training import train
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = [784, 100, 100, 100, 100, 100, 10]

@@ -8,7 +8,7 @@ def main() -> None:
     # A console script lacks what `python -m` has: the user's own `_target_`s beside it.
     if "" not in sys.path:
         sys.path.insert(0, "")
-    from bnsweep.app import main as app
+    from bnsweep.cli.app import main as app
 
     sys.exit(app())
 

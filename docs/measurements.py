@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from bnsweep.command_line import logspace
-from bnsweep.data import Dataset, mnist
-from bnsweep.estimates import Estimate
-from bnsweep.experiment import Draws
-from bnsweep.layers import Affine, BatchNorm
-from bnsweep.network import Network, mlp
-from bnsweep.optimizers import SGD
+from bnsweep.cli.arguments import logspace
+from bnsweep.data.datasets import Dataset, mnist
+from bnsweep.nn.layers import Affine, BatchNorm
+from bnsweep.nn.network import Network, mlp
+from bnsweep.nn.optimizers import SGD
+from bnsweep.nn.training import train
+from bnsweep.records import EpochRecord
+from bnsweep.report.estimates import Estimate
 from bnsweep.report.markdown import table, with_interval
-from bnsweep.results import EpochRecord
-from bnsweep.training import train
+from bnsweep.run.execute import Draws
 
 Array = NDArray[np.floating[Any]]
 

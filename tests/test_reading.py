@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import bnsweep
-from bnsweep.data import digits
+from bnsweep.data.datasets import digits
 from bnsweep.reading.store import ReadingError
 
 GUIDE = Path(__file__).parent.parent / "docs" / "reading.md"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bnsweep import results
-from bnsweep.network import Network
+from bnsweep import records
+from bnsweep.nn.network import Network
 from bnsweep.reading.past_runs import PastRun, runs_of_folder, runs_of_store
 from bnsweep.reading.store import ReadingError, Store
 
@@ -64,8 +64,8 @@ def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network
     Raises:
         ReadingError: there is no such run, or it has no weights.
     """
-    from bnsweep.build import build_network
-    from bnsweep.experiment import Draws
+    from bnsweep.run.build import build_network
+    from bnsweep.run.execute import Draws
 
     folder = _folder(run, tracking_uri)
     store = Store(tracking_uri) if folder is None else None
@@ -85,8 +85,8 @@ def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network
         return data
 
     try:
-        result = results.decode(content(results.HISTORY_FILE).decode())
-        with np.load(io.BytesIO(content(results.WEIGHTS_FILE)), allow_pickle=False) as arrays:
+        result = records.decode(content(records.HISTORY_FILE).decode())
+        with np.load(io.BytesIO(content(records.WEIGHTS_FILE)), allow_pickle=False) as arrays:
             state = dict(arrays)
         matrices = [array for array in state.values() if array.ndim == 2]
         network: Network = build_network(

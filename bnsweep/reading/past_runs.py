@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnsweep import results
-from bnsweep.config import RESULT_KEYS, named_leaves, parameters, run_name
-from bnsweep.labels import frozen
+from bnsweep import records
 from bnsweep.reading.store import ReadingError, Store
-from bnsweep.results import RunResult
+from bnsweep.records import RunResult
+from bnsweep.report.labels import frozen
+from bnsweep.run.config import RESULT_KEYS, named_leaves, parameters, run_name
 
 TABLE = "results.csv"
 
@@ -37,7 +37,7 @@ class PastRun:
 def runs_of_folder(folder: Path) -> list[PastRun]:
     """Return the runs of a sweep's folder; reused ones lie in the other folders beside it."""
     paths = sorted(
-        (path.parent for path in folder.glob(f"*/{results.HISTORY_FILE}")),
+        (path.parent for path in folder.glob(f"*/{records.HISTORY_FILE}")),
         key=lambda path: (len(path.name), path.name),
     )
     own = [_read(path) for path in paths]
@@ -52,7 +52,7 @@ def runs_of_folder(folder: Path) -> list[PastRun]:
     if any(row["status"] == "reused" for row in rows):
         output_dir = folder.resolve().parent.parent
         for pattern in ("sweeps/*/*", "runs/*"):
-            for path in output_dir.glob(f"{pattern}/{results.HISTORY_FILE}"):
+            for path in output_dir.glob(f"{pattern}/{records.HISTORY_FILE}"):
                 with contextlib.suppress(ReadingError):
                     result = _read(path.parent)
                     by_mark.setdefault(_mark(keys, result), result)
@@ -94,17 +94,17 @@ def _table(text: str) -> list[dict[str, str]]:
 
 
 def _stored_result(store: Store, run_id: str) -> RunResult | None:
-    text = store.file(run_id, results.HISTORY_FILE) if run_id else None
+    text = store.file(run_id, records.HISTORY_FILE) if run_id else None
     return None if text is None else _decode(text.decode(), f"run {run_id}")
 
 
 def _read(folder: Path) -> RunResult:
-    return _decode((folder / results.HISTORY_FILE).read_text(), str(folder))
+    return _decode((folder / records.HISTORY_FILE).read_text(), str(folder))
 
 
 def _decode(text: str, where: str) -> RunResult:
     try:
-        return results.decode(text)
+        return records.decode(text)
     except ValueError as error:
         raise ReadingError(f"{where}: {error}") from error
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from bnsweep.errors import UserError
-from bnsweep.secrecy import first_line
+from bnsweep.redact import first_line
 from bnsweep.tracking import sqlite_store
 from bnsweep.tracking.mlflow_tracker import MlflowTracker
 

@@ -3,10 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from bnsweep import measures
-from bnsweep.comparison import SweepRun, compare
-from bnsweep.report import claims, gaps
+from bnsweep.report import claims, gaps, measures
 from bnsweep.report.claims import Claim
+from bnsweep.report.comparison import SweepRun, compare
 from bnsweep.report.markdown import counted, with_interval
 
 MAX_LINES = 4

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from bnsweep import measures
-from bnsweep.comparison import MODEL_KEYS, Axis, Comparison, Line, SweepRun, choose, compare
-from bnsweep.estimates import Estimate, Verdict
-from bnsweep.labels import Value, frozen, key_label, phrase, value_label
-from bnsweep.measures import LEARNS, TARGET
+from bnsweep.records import RunResult
+from bnsweep.report import measures
+from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, Line, SweepRun, choose, compare
+from bnsweep.report.estimates import Estimate, Verdict
+from bnsweep.report.labels import Value, frozen, key_label, phrase, value_label
 from bnsweep.report.markdown import counted, listing, with_interval
-from bnsweep.results import RunResult
+from bnsweep.report.measures import LEARNS, TARGET
 
 MAX_PAIRS = 32
 INITIAL_WEIGHTS = "the result depends less on the initial weights"

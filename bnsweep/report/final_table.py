@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bnsweep import measures
-from bnsweep.comparison import Axis, Comparison
-from bnsweep.labels import Value
+from bnsweep.records import RunResult
+from bnsweep.report import measures
+from bnsweep.report.comparison import Axis, Comparison
+from bnsweep.report.labels import Value
 from bnsweep.report.markdown import counted, with_interval
-from bnsweep.results import RunResult
 
 MAX_COLUMNS = 4
 

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bnsweep import measures
-from bnsweep.comparison import MODEL_KEYS, Axis, Comparison, SweepRun, choose, compare
-from bnsweep.estimates import MIN_SEEDS, Estimate
-from bnsweep.measures import LEARNS
+from bnsweep.report import measures
 from bnsweep.report.claims import (
     MAX_PAIRS,
     NOTHING_TO_CHOOSE_BY,
@@ -19,7 +16,10 @@ from bnsweep.report.claims import (
     who,
     with_each,
 )
+from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, SweepRun, choose, compare
+from bnsweep.report.estimates import MIN_SEEDS, Estimate
 from bnsweep.report.markdown import table, with_interval
+from bnsweep.report.measures import LEARNS
 
 DROPOUT = "model.dropout"
 BEST = "at its best rate"

@@ -4,16 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from bnsweep import measures
-from bnsweep.comparison import Axis, Line, SweepRun, choose, compare, swept_axes
-from bnsweep.estimates import MIN_SEEDS
-from bnsweep.labels import Value, frozen, key_label, look_up, setting
-from bnsweep.measures import LEARNS, TARGET
-from bnsweep.report import claims, gaps
+from bnsweep.report import claims, gaps, measures
 from bnsweep.report.answer import MAX_LINES, answer, claims_of, how_runs_ended, on_test
 from bnsweep.report.claims import MAX_PAIRS, choice_text
+from bnsweep.report.comparison import Axis, Line, SweepRun, choose, compare, swept_axes
+from bnsweep.report.estimates import MIN_SEEDS
 from bnsweep.report.final_table import diverged_text, final_table
+from bnsweep.report.labels import Value, frozen, key_label, look_up, setting
 from bnsweep.report.markdown import counted, table, with_interval
+from bnsweep.report.measures import LEARNS, TARGET
 
 MAX_ROWS = 128
 MAX_GAPS = 40

@@ -15,9 +15,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from bnsweep import results
+from bnsweep import records
 from bnsweep.errors import UserError
-from bnsweep.secrecy import first_line
+from bnsweep.redact import first_line
 from bnsweep.sweep.jobs import Job, recorded
 
 # What a worker needs of the driver's environment, and no more: there are secrets in the rest.
@@ -137,7 +137,7 @@ class Workers:
                 folder.mkdir(exist_ok=True)
                 if child.status in ("finished", "diverged", "failed"):
                     text = self._tracker.history(child.run)
-                    results.write_whole(folder / results.HISTORY_FILE, text.encode())
+                    records.write_whole(folder / records.HISTORY_FILE, text.encode())
 
 
 def _array_size() -> int:

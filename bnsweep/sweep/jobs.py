@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bnsweep import results
-from bnsweep.comparison import SweepRun
-from bnsweep.config import run_name
-from bnsweep.measures import condensed
-from bnsweep.results import RunResult
+from bnsweep import records
+from bnsweep.records import RunResult
+from bnsweep.report.comparison import SweepRun
+from bnsweep.report.measures import condensed
+from bnsweep.run.config import run_name
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Outcomes:
         if folder is not None:
             with contextlib.suppress(OSError, ValueError):
                 if folder not in self._read:
-                    self._read[folder] = condensed(results.read(folder))
+                    self._read[folder] = condensed(records.read(folder))
                 return self._read[folder]
         failure = self.failures.get(job.number)
         return RunResult(
@@ -93,8 +93,8 @@ class Outcomes:
         self.failures[job.number] = reason
         folder = self.folders[job.number]
         with contextlib.suppress(OSError):
-            results.write_whole(folder / results.ERROR_FILE, reason.encode())
-            results.write(folder, self.of(job))
+            records.write_whole(folder / records.ERROR_FILE, reason.encode())
+            records.write(folder, self.of(job))
 
     def sweep_run(self, job: Job) -> SweepRun:
         """Return a job's row of the report."""
@@ -111,4 +111,4 @@ class Outcomes:
 
 def recorded(folder: Path) -> bool:
     """Tell whether the run in `folder` has come to its end: its history is written last."""
-    return (folder / results.HISTORY_FILE).exists()
+    return (folder / records.HISTORY_FILE).exists()

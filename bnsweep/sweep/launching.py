@@ -10,8 +10,8 @@ from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from bnsweep import results
-from bnsweep.secrecy import first_line, has_secret
+from bnsweep import records
+from bnsweep.redact import first_line, has_secret
 from bnsweep.sweep import local_workers
 from bnsweep.sweep.cluster import Workers, connect
 from bnsweep.sweep.jobs import Job, Outcomes, recorded
@@ -119,7 +119,7 @@ def _note(jobs: Sequence[Job], returns: Sequence[Any], outcomes: Outcomes) -> No
             folder = outcomes.folders[job.number]
             if value["history"] is not None and not recorded(folder):
                 folder.mkdir(exist_ok=True)
-                results.write_whole(folder / results.HISTORY_FILE, value["history"].encode())
+                records.write_whole(folder / records.HISTORY_FILE, value["history"].encode())
         else:
             try:
                 _ = outcome.return_value

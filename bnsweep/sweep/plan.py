@@ -10,9 +10,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bnsweep.build import OptionFile, chosen_options, load_dataset, option_files, plain
-from bnsweep.comparison import distinguishing_keys
-from bnsweep.config import (
+from bnsweep.report.comparison import distinguishing_keys
+from bnsweep.report.labels import frozen
+from bnsweep.run.build import OptionFile, chosen_options, load_dataset, option_files, plain
+from bnsweep.run.config import (
     Config,
     ConfigError,
     check,
@@ -21,7 +22,6 @@ from bnsweep.config import (
     named_leaves,
     result_part,
 )
-from bnsweep.labels import frozen
 from bnsweep.sweep.composing import Composer, has_mapping, overlap
 from bnsweep.sweep.jobs import Job, Outcomes
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnsweep import results
-from bnsweep.measures import condensed
-from bnsweep.results import RunResult
+from bnsweep import records
+from bnsweep.records import RunResult
+from bnsweep.report.measures import condensed
 from bnsweep.sweep.jobs import Job, Outcomes
 
 ENDED = ("finished", "diverged")
@@ -29,7 +29,7 @@ def find_done(jobs: Sequence[Job], tracker: Any, output_dir: Path) -> Outcomes:
             outcomes.folders[job.number], outcomes.reused[job.number] = on_disk[job.fingerprint]
         elif run is not None:
             try:
-                outcomes.reused[job.number] = condensed(results.decode(tracker.history(run)))
+                outcomes.reused[job.number] = condensed(records.decode(tracker.history(run)))
             except (OSError, ValueError):
                 # What the store says is done but nobody can read is done again.
                 del outcomes.run_ids[job.number]
@@ -42,7 +42,7 @@ def log_from_disk(
     """Log runs that only the disk knows of, without training them again."""
     for job in jobs:
         folder = outcomes.folders[job.number]
-        result = results.read(folder)
+        result = records.read(folder)
         log = tracker.start_run(
             job.name,
             config=job.config,
@@ -64,9 +64,9 @@ def _histories(output_dir: Path, fingerprints: set[str]) -> dict[str, tuple[Path
     """Return folder and result of the runs below `output_dir` that ended, by fingerprint."""
     found = {}
     for pattern in ("sweeps/*/*", "runs/*"):
-        for path in output_dir.glob(f"{pattern}/{results.HISTORY_FILE}"):
+        for path in output_dir.glob(f"{pattern}/{records.HISTORY_FILE}"):
             with contextlib.suppress(OSError, ValueError):
-                result = results.read(path.parent)
+                result = records.read(path.parent)
                 if result.fingerprint in fingerprints and result.status in ENDED:
                     found[result.fingerprint] = path.parent, condensed(result)
     return found

@@ -7,16 +7,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnsweep import processes
-from bnsweep.config import named_leaves, parameters
-from bnsweep.secrecy import first_line, has_secret, without_secret
-from bnsweep.tracking import run_facts, sqlite_store, ui_view
+from bnsweep.redact import first_line, has_secret, without_secret
+from bnsweep.run.config import named_leaves, parameters
+from bnsweep.tracking import processes, run_facts, sqlite_store, ui_view
 from bnsweep.tracking.no_tracker import ChildRun, NoLog, NoTracker, StoredRun, TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from bnsweep.data import Dataset
+    from bnsweep.data.datasets import Dataset
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 

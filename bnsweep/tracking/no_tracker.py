@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnsweep.errors import UserError
-from bnsweep.results import EpochRecord, RunResult
+from bnsweep.records import EpochRecord, RunResult
 
 if TYPE_CHECKING:
-    from bnsweep.data import Dataset
+    from bnsweep.data.datasets import Dataset
 
 
 class TrackingError(UserError):

@@ -5,11 +5,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bnsweep.config import short
-from bnsweep.secrecy import without_secrets
+from bnsweep.redact import without_secrets
+from bnsweep.run.config import short
 
 if TYPE_CHECKING:
-    from bnsweep.data import Dataset
+    from bnsweep.data.datasets import Dataset
 
 
 def dataset_input(dataset: "Dataset") -> Any:

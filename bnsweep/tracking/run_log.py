@@ -9,9 +9,9 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
 
-from bnsweep import results
-from bnsweep.results import EpochRecord, RunResult
-from bnsweep.secrecy import first_line, without_secret
+from bnsweep import records
+from bnsweep.records import EpochRecord, RunResult
+from bnsweep.redact import first_line, without_secret
 from bnsweep.tracking.no_tracker import NoLog
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ FLUSH_SECONDS = 1.0
 BATCH_METRICS = 900
 # A store that failed is asked again after this many seconds.
 RETRY_SECONDS = 60.0
-ARTIFACTS = ("config.yaml", results.HISTORY_FILE, results.WEIGHTS_FILE, results.ERROR_FILE)
+ARTIFACTS = ("config.yaml", records.HISTORY_FILE, records.WEIGHTS_FILE, records.ERROR_FILE)
 MLFLOW_STATUS = {
     "finished": "FINISHED",
     "diverged": "FINISHED",

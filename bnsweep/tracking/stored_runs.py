@@ -9,8 +9,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from bnsweep import processes
-from bnsweep.secrecy import first_line
+from bnsweep.redact import first_line
+from bnsweep.tracking import processes
 from bnsweep.tracking.no_tracker import ChildRun, StoredRun
 
 PAGE = 1000

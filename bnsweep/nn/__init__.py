@@ -1,0 +1,1 @@
+"""The chapter: layers, losses, initial weights, optimizers, networks and their training."""

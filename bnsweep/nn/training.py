@@ -1,0 +1,164 @@
+"""The training loop: a generator of one record an epoch, which prints and logs nothing."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnsweep.nn.columns import constant
+from bnsweep.nn.losses import cross_entropy
+from bnsweep.nn.network import Network
+from bnsweep.nn.optimizers import Optimizer
+from bnsweep.records import EpochRecord
+
+if TYPE_CHECKING:
+    from bnsweep.data.datasets import Dataset
+
+Array = NDArray[np.floating[Any]]
+
+
+def train(
+    network: Network,
+    optimizer: Optimizer,
+    dataset: "Dataset",
+    *,
+    epochs: int,
+    batch_size: int,
+    sampling: str,
+    rng: np.random.Generator,
+) -> Iterator[EpochRecord]:
+    """Train `network` and yield its record before the first step and after each epoch.
+
+    An epoch is max(1, train_size // batch_size) steps. `sampling` is how `rng` draws the
+    minibatches: `"replacement"`, each by itself out of all samples, or `"shuffle"`, in a new
+    order of all samples each epoch, of which a last partial minibatch is dropped. The record
+    whose training loss is not finite is the last one; the untrained network's never is.
+
+    Raises:
+        ValueError: at once, not at the first record: there is nothing to train with these.
+    """
+    train_size = len(dataset.x_train)
+    if epochs < 1:
+        raise ValueError(f"training.epochs: got {epochs}; it must be at least 1")
+    if not 1 <= batch_size <= train_size:
+        raise ValueError(
+            f"training.batch_size: got {batch_size}; "
+            f"it must be from 1 to the {train_size} training samples"
+        )
+    if sampling not in ("replacement", "shuffle"):
+        raise ValueError(
+            f"training.sampling: got {sampling!r}; it must be 'replacement' or 'shuffle'"
+        )
+    if network.dtype != dataset.x_train.dtype:
+        raise ValueError(
+            f"dtype: the network is {network.dtype}, the data are {dataset.x_train.dtype}; "
+            "they must be of one dtype"
+        )
+    return _records(network, optimizer, dataset, epochs, batch_size, sampling, rng)
+
+
+def _records(
+    network: Network,
+    optimizer: Optimizer,
+    dataset: "Dataset",
+    epochs: int,
+    batch_size: int,
+    sampling: str,
+    rng: np.random.Generator,
+) -> Iterator[EpochRecord]:
+    x, labels = dataset.x_train, dataset.y_train
+    x_batch = np.empty((batch_size, x.shape[1]), x.dtype)
+    optimizer.start(network.params)
+    for epoch in range(epochs + 1):
+        # A diverging network overflows, which its record says; but errstate is the caller's
+        # as well while a generator rests, so it never spans the yield.
+        with np.errstate(all="ignore"):
+            if epoch > 0:
+                for batch in _minibatches(len(x), batch_size, sampling, rng):
+                    # No index is out of range; "clip" only spares NumPy a copy of its own.
+                    np.take(x, batch, axis=0, out=x_batch, mode="clip")
+                    g = network.gradient(x_batch, labels[batch])
+                    optimizer.update(network.params, g, matrices=network.matrices)
+            record = _measure(network, dataset, epoch)
+        yield record
+        if epoch > 0 and not math.isfinite(record.train_loss):
+            return
+
+
+def _minibatches(
+    train_size: int, batch_size: int, sampling: str, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw an epoch's minibatches, (steps, batch_size) indices of training samples."""
+    steps = max(1, train_size // batch_size)
+    if sampling == "replacement":
+        return rng.integers(train_size, size=(steps, batch_size))
+    return rng.permutation(train_size)[: steps * batch_size].reshape(steps, batch_size)
+
+
+@contextlib.contextmanager
+def evaluation(network: Network, dataset: "Dataset", epoch: int) -> Iterator[None]:
+    """While it lasts, `network` is evaluated as the record of `epoch` is measured.
+
+    Before the first step the running statistics say nothing yet: with them a deep network
+    overflows float32, and its first loss is 1e22. Those of the training set stand in.
+    """
+    with network.statistics_of(dataset.x_train) if epoch == 0 else contextlib.nullcontext():
+        yield
+
+
+def _measure(network: Network, dataset: "Dataset", epoch: int) -> EpochRecord:
+    with evaluation(network, dataset, epoch):
+        logits, activation_std = _outputs(network, dataset.x_train)
+        train = _loss_and_accuracy(logits, dataset.y_train)
+        test = _loss_and_accuracy(network.logits(dataset.x_test), dataset.y_test)
+        validation: tuple[float, float] | tuple[None, None] = (None, None)
+        if dataset.x_validation is not None and dataset.y_validation is not None:
+            validation = _loss_and_accuracy(
+                network.logits(dataset.x_validation), dataset.y_validation
+            )
+    return EpochRecord(epoch, *train, *test, activation_std, *validation)
+
+
+def _outputs(network: Network, x: Array) -> tuple[Array, tuple[float, ...]]:
+    """Return the logits of x, and the standard deviation of each hidden layer's output."""
+    spreads = [_Spread() for _ in network.blocks[:-1]]
+    parts = []
+    for *hidden, logits in network.block_outputs(x):
+        parts.append(logits)
+        for spread, y in zip(spreads, hidden, strict=True):
+            spread.add(y)
+    return np.concatenate(parts), tuple(spread.std for spread in spreads)
+
+
+class _Spread:
+    """The standard deviation of numbers that come in parts.
+
+    Source: Chan, Golub and LeVeque 1983, for joining the squares of two parts.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = self.squares = 0.0  # squares: sum of (y - mean)^2
+
+    def add(self, y: Array) -> None:
+        flat = y.ravel()
+        n = flat.size
+        mean = float(constant(n, 1, flat.dtype).dot(flat)) / n
+        d = flat - mean
+        delta = mean - self.mean
+        total = self.count + n
+        self.squares += float(d.dot(d)) + delta * (delta * self.count * n / total)
+        self.mean += delta * n / total
+        self.count = total
+
+    @property
+    def std(self) -> float:
+        return math.sqrt(self.squares / self.count)
+
+
+def _loss_and_accuracy(logits: Array, labels: NDArray[np.integer[Any]]) -> tuple[float, float]:
+    accuracy = float(np.mean(np.argmax(logits, axis=1) == labels))
+    return cross_entropy(logits, labels), accuracy

@@ -1,0 +1,102 @@
+"""What the figures of a sweep have in common: how a comparison's lines are drawn and explained."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from bnsweep.records import EpochRecord, RunResult
+from bnsweep.report import measures
+from bnsweep.report.comparison import Comparison, Line, SweepRun
+from bnsweep.report.figures.panel import Panel
+from bnsweep.report.figures.sheet import COLORS, DASHES, MARKERS, Sheet, Stroke
+from bnsweep.report.figures.thinning import spread_out
+from bnsweep.report.labels import Value, setting
+
+WIDTH = 12.6  # inches that a sheet is wide at most
+
+
+def grid(count: int, *, aspect: float) -> tuple[Sheet, list[tuple[float, float, float, float]]]:
+    """Return a sheet for `count` panels, and of each: left, depth of its bottom, width, height."""
+    columns = count if count <= 3 else min(8, max(4, math.ceil(math.sqrt(count))))
+    width = min(4.2 if count > 1 else 7.0, (WIDTH - 0.6) / columns)
+    height = min(max(aspect * width, 1.25), 3.6)
+    places = (divmod(i, columns) for i in range(count))
+    boxes = [(0.5 + c * width, (r + 1) * height, width - 0.15, height - 0.32) for r, c in places]
+    return Sheet(max(0.6 + columns * width, 7.6)), boxes
+
+
+def remarks_on(
+    runs: Sequence[SweepRun],
+    comparison: Comparison,
+    *,
+    spread: str = "Line: mean of {} seeds, band: their range",
+    dashes: bool = True,
+    diverged: str = "x: diverged",
+) -> list[str]:
+    """Return what a reader must know to read the figure."""
+    ended = [run.result for run in runs if run.ended]
+    remarks = [setting(ended)]
+    if dashes and comparison.model_axis is not None and comparison.normalisation_differs:
+        more = max(line.dash for line in comparison.lines) > 1
+        with_it, without = ("or dash-dotted", "or dotted") if more else ("", "")
+        remarks.append(f"Solid {with_it}: with Batch Normalization, dashed {without}: without")
+    if comparison.repeats > 1:
+        remarks.append(spread.format(comparison.repeats))
+    if any(result.status == "diverged" for result in ended):
+        remarks.append(diverged)
+    if len(ended) < len(runs):
+        remarks.append(f"{len(runs) - len(ended)} of {len(runs)} runs did not end and are left out")
+    return [remark.replace(" :", ":") for remark in remarks]
+
+
+def stroke_of(comparison: Comparison, line: Line, *, marked: bool = False) -> Stroke:
+    """Return the stroke of a line; markers tell hues apart where dashes do not."""
+    marked |= len(comparison.lines) > len({other.dash for other in comparison.lines})
+    return Stroke(COLORS[line.hue], DASHES[line.dash], marker=MARKERS[line.hue] if marked else "")
+
+
+def legend_of(comparison: Comparison, *, marked: bool = False) -> list[tuple[str, Stroke]]:
+    """Return the entries of a legend: none where there is but one line."""
+    lines = comparison.lines if len(comparison.lines) > 1 else ()
+    return [(line.label, stroke_of(comparison, line, marked=marked)) for line in lines]
+
+
+def last_epoch(runs: Sequence[SweepRun]) -> int:
+    """Return the last epoch that any run recorded, at least 1."""
+    return max([1, *(run.result.epochs_run for run in runs if run.ended)])
+
+
+def note_diverged(
+    panel: Panel, comparison: Comparison, value: Value, lines: Sequence[Line]
+) -> None:
+    """Write into a panel how many of its runs diverged, line by line."""
+    notes = []
+    for line in lines:
+        results = comparison.results(value, line)
+        if diverged := sum(result.status == "diverged" for result in results):
+            of = f"{diverged} of {len(results)} " if len(results) > 1 else ""
+            notes.append(f"{line.label}: {of}diverged".removeprefix(": "))
+    for i, note in enumerate(notes):
+        panel.note(note, line=i)
+
+
+def draw_course(
+    panel: Panel,
+    results: Sequence[RunResult],
+    stroke: Stroke,
+    quantity: Callable[[EpochRecord], float] = measures.accuracy_on_train,
+) -> None:
+    """Draw a quantity over the epochs: mean and range of `results`, and where they diverged."""
+    if not results:
+        return
+    course = measures.course(quantity, results)
+    if len(results) > 1:
+        panel.band(course.epochs, course.low, course.high, stroke.color)
+    panel.line(course.epochs, course.mean, stroke)
+    if stroke.marker:
+        start = COLORS.index(stroke.color) % 3  # so that markers of equal lines stand apart
+        for i in spread_out(range(start, len(course.epochs)), 5):
+            panel.mark(course.epochs[i], course.mean[i], stroke, size=0.04)
+    for result in results:
+        if result.status == "diverged":
+            last = result.epochs[-1]
+            panel.mark(last.epoch, quantity(last), Stroke(stroke.color, marker="x"))

@@ -1,0 +1,91 @@
+"""Scales of a figure's axes: where a value lies between the two ends, and where the ticks are."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bnsweep.report.labels import is_number
+
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis from `low` to `high`, with (value, label) for each tick."""
+
+    low: float
+    high: float
+    ticks: tuple[tuple[float, str], ...] = ()
+    log: bool = False
+
+    def __call__(self, values: ArrayLike) -> Floats:
+        """Return where `values` lie, 0 at the low end and 1 at the high; none lies outside."""
+        x = np.asarray(values, float)
+        low, high = self.low, self.high
+        if self.log:
+            x, low, high = np.log(np.maximum(x, low)), math.log(low), math.log(high)
+        return np.clip((x - low) / (high - low), 0.0, 1.0)
+
+
+def linear(low: float, high: float, *, ticks: int = 5, whole: bool = False) -> Scale:
+    """Return a linear scale with about `ticks` ticks at round values, or at whole ones."""
+    if not high > low:
+        low, high = low - 0.5, high + 0.5
+    raw = (high - low) / max(1, ticks)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
+    step = max(step, 1.0) if whole else step
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return Scale(low, high, tuple((k * step, f"{k * step:.6g}") for k in range(first, last + 1)))
+
+
+def logarithmic(low: float, high: float, *, ticks: int = 6) -> Scale:
+    """Return a logarithmic scale; its ticks are powers of ten, or 1, 2, 5 where it is short."""
+    if high / low < 3:
+        low, high = low / 2, high * 2
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    values = [10.0**k for k in decades if low <= 10.0**k <= high]
+    if len(values) < 3:
+        candidates = (factor * 10.0**k for k in decades for factor in (1, 2, 5))
+        values = [value for value in candidates if low <= value <= high]
+    values = values[:: math.ceil(len(values) / ticks)] if values else []
+    return Scale(low, high, tuple((value, short(value)) for value in values), log=True)
+
+
+def named(labels: Sequence[str], *, ticks: int = 24) -> Scale:
+    """Return a scale on which the labels stand side by side, at 0, 1, 2, ..."""
+    step = math.ceil(len(labels) / ticks)
+    shown = [(float(i), text) for i, text in enumerate(labels)][::step]
+    return Scale(-0.5, len(labels) - 0.5, tuple(shown))
+
+
+def short(value: float, digits: int = 2) -> str:
+    """Return a number in few characters: 0.0001, 1, 10000, but 1e-5 and 2e5."""
+    if value == 0 or 1e-4 <= abs(value) < 1e5:
+        return f"{float(f'{value:.{digits}g}'):.15g}"
+    if not math.isfinite(value):
+        return "-"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def fitting(values: Sequence[Any], labels: Sequence[str]) -> Scale:
+    """Return the scale that suits `values`: logarithmic, linear, or of names side by side.
+
+    Numbers get an axis of numbers, a logarithmic one where they are positive and span more
+    than a decade; as soon as one value is a name, all of them are.
+    """
+    if not all(is_number(value) for value in values):
+        return named(labels)
+    low, high = min(values), max(values)
+    if low > 0 and high / low > 10:
+        room = (high / low) ** 0.04
+        return logarithmic(low / room, high * room)
+    room = 0.05 * (high - low)
+    scale = linear(low - room, high + room)
+    own_ticks = tuple(zip(map(float, values), labels, strict=True))
+    return replace(scale, ticks=own_ticks) if len(values) <= 6 else scale

@@ -1,0 +1,39 @@
+"""Fewer panels and lines, where a sweep has more than a page holds or eyes can tell apart."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from bnsweep.report.comparison import MAX_DASHES, MAX_HUES, Axis, Comparison, Line
+
+
+def thinned(comparison: Comparison, *, panels: int) -> tuple[Comparison, list[str]]:
+    """Return at most `panels` panels, and as many lines as eyes can tell apart.
+
+    Beside the comparison come the sentences that say what was left out.
+    """
+    across, lines, notes = comparison.across, comparison.lines, []
+    if across and len(across.values) > panels:
+        notes.append(f"{panels} of {len(across.values)} values of {across.label} are shown")
+        across = Axis(across.key, spread_out(across.values, panels))
+    hues = spread_out(sorted({line.hue for line in lines}), MAX_HUES)
+    kept = [line for line in lines if line.hue in hues and line.dash < MAX_DASHES]
+    if len(kept) < len(lines):
+        notes.append(f"{len(kept)} of {len(lines)} lines are shown")
+        kept = [replace(line, hue=hues.index(line.hue)) for line in kept]
+    return replace(comparison, across=across, lines=tuple(kept)), notes
+
+
+def spread_lines(lines: Sequence[Line], count: int) -> tuple[Line, ...]:
+    """Return at most `count` of `lines`, at even distances, but lines of one hue together."""
+    together = max((sum(line.hue == other.hue for other in lines) for line in lines), default=1)
+    hues = spread_out(sorted({line.hue for line in lines}), max(1, count // together))
+    return tuple(line for line in lines if line.hue in hues)[:count]
+
+
+def spread_out(items: Sequence[Any], count: int) -> tuple[Any, ...]:
+    """Return `count` of `items`, the first and the last among them, at even distances."""
+    if len(items) <= count:
+        return tuple(items)
+    last = len(items) - 1
+    return tuple(items[round(i * last / max(1, count - 1))] for i in range(count))

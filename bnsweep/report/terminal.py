@@ -1,0 +1,193 @@
+"""What a person at the terminal sees: progress while a sweep runs, at its end what came out.
+
+Where the output is no terminal, both are sparse lines of plain text.
+"""
+
+import os
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from bnsweep.report.answer import answer, how_runs_ended
+from bnsweep.report.comparison import SweepRun, choose, compare
+from bnsweep.report.final_table import final_table
+
+LINE_SECONDS = 10.0
+LINE_SHARE = 0.1
+MAX_ROWS = 64
+MAX_MISSING = 20
+MAX_ERROR = 80
+
+Row = list[str]
+
+
+class Progress:
+    """Shows how many of `total` runs are done, and how long the others will take.
+
+    On a terminal it is a bar that lives while the context lasts; elsewhere a line after ten
+    seconds and a tenth of the runs, whichever is later, and a last one. `update` may be
+    called from any thread.
+    """
+
+    def __init__(self, total: int, *, stream: TextIO | None = None) -> None:
+        self.total = total
+        self.stream = stream or sys.stderr
+        self._start = time.monotonic()
+        self._before: int | None = None
+        self._state = ""
+        self._shown = ""
+        self._last = (self._start, 0)
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        """Start to show."""
+        if is_terminal(self.stream):
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn
+            from rich.progress import Progress as Bar
+
+            console = Console(file=self.stream)
+            columns = BarColumn(), TextColumn("{task.description}")
+            self._bar = Bar(*columns, console=console, refresh_per_second=2)
+            self._task = self._bar.add_task(f"0/{self.total} runs", total=self.total)
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Show the last state, and stop."""
+        if self._bar is not None:
+            self._bar.stop()
+        elif self._state and self._state != self._shown:
+            self._print(self._state)
+
+    def update(self, done: int, failed: int = 0, running: int | None = None) -> None:
+        """Take note that `done` runs are over, `failed` of them failed, `running` under way."""
+        now = time.monotonic()
+        if self._before is None:
+            self._before = done  # these took no time, so they say nothing of the others
+        self._state = f"{done}/{self.total} runs"
+        if failed:
+            self._state += f", {failed} failed"
+        if done >= self.total:
+            self._state += f", done in {clock(now - self._start)}"
+        else:
+            if running:
+                self._state += f", {running} running"
+            if done > self._before:
+                each = (now - self._start) / (done - self._before)
+                self._state += f", {clock(each * (self.total - done))} left"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, description=self._state)
+            return
+        then, done_then = self._last
+        if now - then >= LINE_SECONDS and done - done_then >= LINE_SHARE * self.total:
+            self._last = now, done
+            self._print(self._state)
+
+    def _print(self, line: str) -> None:
+        self._shown = line
+        print(line, file=self.stream, flush=True)
+
+
+def print_outcome(
+    runs: Sequence[SweepRun], keys_to_choose: Sequence[str] = (), *, stream: TextIO | None = None
+) -> None:
+    """Print the answer of a sweep, its table, and the runs that have no result."""
+    stream = stream or sys.stdout
+    ended = [run for run in runs if run.ended]
+    shown = choose(ended, keys_to_choose)
+    if shown:
+        for sentence in answer(shown):
+            _print_text(sentence.replace("**", ""), stream)
+        found = final_table(compare(shown))
+        _print_text(how_runs_ended(runs), stream)
+        _print_text(f"{found.note}:", stream)
+        _print_rows(found.head, found.rows[:MAX_ROWS], stream)
+        if (left := len(found.rows) - MAX_ROWS) > 0:
+            _print_text(f"and {left} more rows, in summary.md and results.csv", stream)
+    missing = [run for run in runs if not run.ended]
+    for run in missing[:MAX_MISSING]:
+        print(_encodable(f"{run.name}: {_failure(run)}", stream), file=stream)
+    if len(missing) > MAX_MISSING:
+        print(f"and {len(missing) - MAX_MISSING} more without a result", file=stream)
+
+
+def _print_text(text: str, stream: TextIO) -> None:
+    """Print a paragraph, folded to the width of a terminal, and an empty line."""
+    if is_terminal(stream):
+        text = textwrap.fill(text, max(20, shutil.get_terminal_size().columns - 1))
+    print(f"{_encodable(text, stream)}\n", file=stream)
+
+
+def print_where(
+    folder: Path, ui_command: str | None = None, *, stream: TextIO | None = None
+) -> None:
+    """Print where the results are, and the command that opens the MLflow UI on them."""
+    stream = stream or sys.stdout
+    here = Path.cwd()
+    shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    print(_encodable(f"results: {shown} (summary.md, results.csv, figures)", stream), file=stream)
+    if ui_command:
+        print(_encodable(f"to see them in MLflow: {ui_command}", stream), file=stream)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal on which a line can be drawn again."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as a clock would show it: 0:41, 1:02:03."""
+    minutes, second = divmod(round(seconds), 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
+
+
+def _failure(run: SweepRun) -> str:
+    """Return a run's status, and the last line of its error."""
+    lines = (run.result.error or "").strip().splitlines()
+    return f"{run.result.status}: {lines[-1][:MAX_ERROR]}" if lines else run.result.status
+
+
+def _print_rows(head: Row, rows: Sequence[Row], stream: TextIO) -> None:
+    """Print a table: drawn on a terminal that is wide enough for it, else plain, a row a line."""
+    head, *rows = ([_encodable(cell, stream) for cell in row] for row in (head, *rows))
+    # A name above a column may be folded between its words.
+    words = [max(name.split(), key=len, default="") for name in head]
+    widths = [max(map(len, column)) for column in zip(words, *rows, strict=True)]
+    room = shutil.get_terminal_size().columns - 3 * len(widths)
+    if not is_terminal(stream) or sum(widths) > room:
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        for row in (head, *rows):
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            print("  ".join(cells).rstrip(), file=stream)
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name, width in zip(head, widths, strict=True):
+        table.add_column(Text(name), min_width=width)
+    for row in rows:
+        diverged = any("diverged" in cell for cell in row)
+        table.add_row(*(Text(cell) for cell in row), style="yellow" if diverged else None)
+    Console(file=stream, highlight=False).print(table)
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """Return `text` with a question mark for what the stream's encoding does not have."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)

@@ -1,0 +1,153 @@
+"""A finished sweep becomes a table, figures and a summary, in the sweep's folder."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bnsweep import records
+from bnsweep.errors import UserError
+from bnsweep.report.comparison import SweepRun, choose
+from bnsweep.report.labels import frozen
+from bnsweep.report.summary import SECTIONS, summarise
+
+__all__ = ["FIGURES", "Report", "SweepRun", "counts", "write_report"]
+
+FIGURES = tuple(SECTIONS)
+FINAL_METRICS = (
+    "final_train_accuracy",
+    "final_test_accuracy",
+    "final_validation_accuracy",
+    "best_test_accuracy",
+    "train_seconds",
+    "diverged",
+    "epochs_run",
+)
+MAX_NOTE = 8000  # characters; a longer tag is refused
+STATUSES = ("finished", "diverged", "failed", "killed", "reused")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written: the table, the figures, and the summary, short enough for a note."""
+
+    csv: Path
+    figures: tuple[Path, ...]
+    summary: str
+
+
+def counts(runs: Sequence[SweepRun]) -> dict[str, int]:
+    """Return how many runs there are in all and of each status; a reused run is only that."""
+    found = Counter(run.outcome for run in runs)
+    return {"runs_total": len(runs)} | {f"runs_{name}": found[name] for name in STATUSES}
+
+
+def write_report(
+    runs: Sequence[SweepRun],
+    folder: Path,
+    figures: Sequence[str],
+    keys_to_choose: Sequence[str] = (),
+) -> Report:
+    """Write `results.csv`, `summary.md` and the named `figures/*.png` into `folder`.
+
+    The table holds all runs, figures and summary those that are left when the values of
+    `keys_to_choose` have been chosen. A figure for which the sweep has nothing to show is left
+    out: all of them where no run ended, those against a key where only seeds were swept.
+
+    Raises:
+        ValueError: there is no figure of one of the names.
+    """
+    check_figures(figures)
+    table = folder / "results.csv"
+    records.write_whole(table, results_csv(runs).encode())
+    summary = summarise(runs, figures, keys_to_choose)
+    records.write_whole(folder / "summary.md", summary.encode())
+    drawn = _draw(choose(runs, keys_to_choose), folder / "figures", figures)
+    return Report(table, drawn, _shortened(summary))
+
+
+def check_figures(names: Sequence[str]) -> None:
+    """Check the value of `report.figures`.
+
+    Raises:
+        UserError: it is no list of names out of `FIGURES`.
+    """
+    known = isinstance(names, Sequence) and not isinstance(names, str)
+    if not known or any(name not in FIGURES for name in names):
+        raise UserError(
+            f"report.figures={names}: a list of names out of {', '.join(FIGURES)} is needed"
+        )
+
+
+def check_choice(keys: Sequence[str], known: Collection[str], datasets: Iterable[Any]) -> None:
+    """Check the value of `report.choose`.
+
+    Args:
+        keys: the value.
+        known: the keys that a run's configuration has, and its groups.
+        datasets: those of all runs.
+
+    Raises:
+        UserError: it is not a list of keys to choose by, or a data set has no samples to do so.
+    """
+    if not isinstance(keys, Sequence) or isinstance(keys, str):
+        raise UserError(f"report.choose={keys}: must be a list of keys, such as [optimizer.lr]")
+    if unknown := [key for key in keys if key not in known]:
+        raise UserError(f"report.choose={list(keys)}: there is no key {unknown[0]}")
+    if "seed" in keys:
+        raise UserError(
+            f"report.choose={list(keys)}: a seed is not chosen, it is what results are averaged "
+            "over; leave it out"
+        )
+    if keys and any(dataset.x_validation is None for dataset in datasets):
+        raise UserError(
+            f"report.choose={list(keys)}: values are chosen by the accuracy on validation samples, "
+            "of which there are none; set data.validation_size, or report.choose=[]"
+        )
+
+
+def results_csv(runs: Sequence[SweepRun]) -> str:
+    """Return the table of a sweep: a row a run, a column for each swept key."""
+    keys = list(dict.fromkeys(key for run in runs for key in run.swept))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run_id", "name", "status", *keys, *FINAL_METRICS])
+    for run in runs:
+        final = run.result.final_metrics()
+        swept = (run.swept.get(key) for key in keys)
+        writer.writerow(
+            [
+                run.run_id or "",
+                run.name,
+                run.outcome,
+                *(list(v) if isinstance(v, tuple) else v for v in map(frozen, swept)),
+                *(final.get(name, "") for name in FINAL_METRICS),
+            ]
+        )
+    return text.getvalue()
+
+
+def _shortened(summary: str) -> str:
+    """Return as many whole lines of `summary` as the tracking store takes for a note."""
+    if len(summary) <= MAX_NOTE:
+        return summary
+    more = "\n\nThe rest is in `summary.md` in the folder of the sweep.\n"
+    return summary[: MAX_NOTE - len(more)].rpartition("\n")[0] + more
+
+
+def _draw(runs: Sequence[SweepRun], folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    if not any(run.ended for run in runs):
+        return ()
+    # matplotlib takes a third of a second to import: not before there is something to draw.
+    from bnsweep.report.figures.curves import SWEEP_FIGURES
+    from bnsweep.report.figures.run import save
+
+    paths = []
+    for name in names:
+        if figure := SWEEP_FIGURES[name](runs):
+            paths.append(folder / f"{name}.png")
+            save(figure, paths[-1])
+    return tuple(paths)

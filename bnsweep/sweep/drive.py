@@ -1,0 +1,207 @@
+"""What happens around a whole multirun: checks, parent run, progress, report."""
+
+import contextlib
+import gc
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from bnsweep.errors import IncompleteError, InterruptedSweepError, UserError
+from bnsweep.redact import first_line
+from bnsweep.report import terminal, write
+from bnsweep.run.build import make_tracker
+from bnsweep.run.config import ConfigError, named_leaves
+from bnsweep.sweep import local_workers
+from bnsweep.sweep.cluster import Workers, connect
+from bnsweep.sweep.composing import Composer
+from bnsweep.sweep.interrupts import Interrupts
+from bnsweep.sweep.jobs import Job, Outcomes, recorded
+from bnsweep.sweep.launching import launch, pins
+from bnsweep.sweep.plan import plan
+from bnsweep.sweep.resume import find_done, log_from_disk
+
+WATCH_SECONDS = 0.3
+
+
+def run_sweep(
+    config: DictConfig,
+    *,
+    overrides: Sequence[str],
+    composer: Composer,
+    launcher: Launcher,
+) -> list[str]:
+    """Run the product of all choices in `overrides` under one parent run, and report.
+
+    Returns:
+        The status of each run.
+
+    Raises:
+        ConfigError, DataError, TrackingError: nothing was started.
+        IncompleteError: runs failed, or were interrupted, or are not in the store.
+    """
+    write.check_figures(config.report.figures)
+    _check_folders(config)
+    jobs, swept = plan(config, overrides, composer)
+    known = {key for job in jobs for key in named_leaves(job.config, job.options)}
+    write.check_choice(config.report.choose, known, (job.dataset for job in jobs))
+    tracker = make_tracker(config)
+    tracker.keep_secrets(config)
+    if not config.resume:
+        # What is to be done is known: the workers' imports and ours take the same seconds.
+        local_workers.prepare(launcher)
+    tracker.prepare()
+    connect(launcher)
+    folder = _make_folder(config)
+    outcomes, parent, workers = Outcomes(), None, None
+    with Interrupts() as interrupts:
+        try:
+            if config.resume:
+                outcomes = find_done(jobs, tracker, Path(config.output_dir).absolute())
+            name = f"sweep of {', '.join(swept) or 'one configuration'}"
+            parent = tracker.start_sweep(name, {"bnsweep.folder": str(folder)})
+            workers = Workers(launcher, tracker, parent, folder)
+            # Runs leave garbage, which is not to be searched for among all that was imported.
+            gc.freeze()
+            with _progress(len(jobs), outcomes, workers):
+                log_from_disk(outcomes.unstored(jobs), tracker, parent, outcomes)
+                launch(
+                    launcher,
+                    [job for job in jobs if job.number not in outcomes.reused],
+                    pins(config, tracker, folder, parent, swept),
+                    folder,
+                    outcomes,
+                    workers,
+                    stop_at_failure=config.on_failure == "stop",
+                )
+            interrupts.hold()
+        except KeyboardInterrupt:
+            outcomes.interrupted = True
+            if workers is not None:
+                workers.stop()
+        if parent is None and outcomes.interrupted:
+            raise KeyboardInterrupt
+        return _finish(config, jobs, tracker, parent, folder, outcomes)
+
+
+def _check_folders(config: DictConfig) -> None:
+    subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index,call-overload]
+    if subdir != "${hydra.job.num}":
+        raise ConfigError(
+            f"hydra.sweep.subdir={subdir}: a run's folder in a sweep is its number; "
+            "hydra.sweep.dir or output_dir would do"
+        )
+
+
+def _make_folder(config: DictConfig) -> Path:
+    folder = Path(config.hydra.sweep.dir).absolute()
+    try:
+        folder.mkdir(parents=True)
+        with open_dict(config):
+            config.hydra.sweep.dir = str(folder)
+        OmegaConf.save(config, folder / "multirun.yaml")
+    except OSError as error:
+        raise ConfigError(
+            f"output_dir={config.output_dir}: no folder can be made there ({error}); "
+            "give another output_dir"
+        ) from error
+    return folder
+
+
+@contextlib.contextmanager
+def _progress(total: int, outcomes: Outcomes, workers: Workers) -> Iterator[None]:
+    """Show how many runs are done, by looking for their histories."""
+    over = threading.Event()
+    done: set[int] = set()
+
+    def count() -> int:
+        done.update(outcomes.reused)
+        folders = dict(outcomes.folders)
+        done.update(n for n, place in folders.items() if n not in done and recorded(place))
+        return len(done)
+
+    def watch() -> None:
+        while not over.wait(WATCH_SECONDS):
+            workers.look()
+            display.update(count())
+
+    with terminal.Progress(total) as display:
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+            display.update(count())
+
+
+def _settle(jobs: Sequence[Job], tracker: Any, parent: str | None, outcomes: Outcomes) -> None:
+    """Bring the store to what the disk says: nothing is left open, and no run is missing.
+
+    A worker that dies, or a store that was away, leaves half a run behind, or none. A store
+    that is away still is not waited for again and again: the first failure ends the attempt.
+    """
+    if parent is None or (not outcomes.broken and outcomes.all_stored(jobs)):
+        return
+    unstored = [] if outcomes.interrupted else outcomes.unstored(jobs)
+    replaced = {str(outcomes.folders[job.number]) for job in unstored} | outcomes.broken
+    with contextlib.suppress(UserError):
+        whole, partial = tracker.close_children(parent, replaced=replaced)
+        for job in jobs:
+            folder = str(outcomes.folders.get(job.number))
+            if folder in whole:
+                outcomes.run_ids.setdefault(job.number, whole[folder])
+            elif folder in partial:
+                outcomes.partial_ids[job.number] = partial[folder]
+        if not outcomes.interrupted:
+            tracker.try_again()
+            log_from_disk(outcomes.unstored(jobs), tracker, parent, outcomes)
+
+
+def _finish(
+    config: DictConfig,
+    jobs: Sequence[Job],
+    tracker: Any,
+    parent: str | None,
+    folder: Path,
+    outcomes: Outcomes,
+) -> list[str]:
+    """Write the report, close the parent run, and tell the person what came out."""
+    _settle(jobs, tracker, parent, outcomes)
+    runs = [outcomes.sweep_run(job) for job in jobs]
+    counts = write.counts(runs)
+    missing = len(outcomes.unstored(jobs)) if parent is not None else 0
+    problems = []
+    if outcomes.interrupted:
+        problems.append("interrupted")
+    if counts["runs_failed"]:
+        problems.append(f"{counts['runs_failed']} of {len(runs)} runs failed")
+    if counts["runs_killed"]:
+        problems.append(f"{counts['runs_killed']} of {len(runs)} runs did not end")
+    if missing:
+        problems.append(f"{missing} of {len(runs)} runs are not in the store {tracker.shown}")
+    summary = ", ".join(problems)
+    try:
+        figures, keys = list(config.report.figures), list(config.report.choose)
+        summary = write.write_report(runs, folder, figures, keys).summary
+    except Exception as error:
+        # Whatever is wrong with it, the runs are done, and the parent run must be closed.
+        problems.append(f"the report cannot be written ({first_line(error)})")
+    if parent is not None:
+        bad = counts["runs_failed"] + counts["runs_killed"]
+        status = "killed" if outcomes.interrupted else "failed" if bad else "finished"
+        try:
+            tracker.end_sweep(parent, status=status, counts=counts, note=summary, folder=folder)
+        except UserError as error:
+            problems.append(f"the sweep's own record is not in the store: {error}")
+    terminal.print_outcome(runs, list(config.report.choose))
+    terminal.print_where(folder, tracker.ui_command)
+    if problems:
+        hint = "the same command with resume=true does what is missing"
+        kind = InterruptedSweepError if outcomes.interrupted else IncompleteError
+        raise kind(f"{', '.join(problems)}; {hint}")
+    return [run.result.status for run in runs]

@@ -1,0 +1,111 @@
+import math
+
+import numpy as np
+import pytest
+from watching import watched
+
+from bnsweep.nn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
+
+ALL = [SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam]
+each_optimizer = pytest.mark.parametrize("optimizer", ALL)
+
+
+def walk(optimizer, gradients, *, start=1.0, matrices=0):
+    """Return where w is after each of `gradients`."""
+    w = np.array([start])
+    optimizer.start(w)
+    path = []
+    for g in gradients:
+        optimizer.update(w, np.array([g]), matrices=matrices)
+        path.append(float(w[0]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "first", "second"),
+    [  # two steps from w = 1 with gradients 2 and -1, each worked out by hand
+        (SGD(lr=0.1), 0.8, 0.9),
+        (Momentum(lr=0.1, momentum=0.5), 0.8, 0.8),  # v = 2, then 0.5 * 2 - 1 = 0
+        (Nesterov(lr=0.1, momentum=0.5), 0.7, 0.8),  # 2 + 0.5 * 2, then -1 + 0.5 * 0
+        (AdaGrad(lr=0.1, eps=1e-8), 0.9, 0.9 + 0.1 / math.sqrt(5)),
+        (
+            RMSProp(lr=0.1, decay=0.75, eps=1e-8),  # h = 1, then 0.75 + 0.25
+            0.8,
+            0.9,
+        ),
+        (
+            Adam(lr=0.1, beta1=0.5, beta2=0.75, eps=1e-8),  # m = 1, 0; v = 1, 1
+            0.9,
+            0.9,
+        ),
+    ],
+)
+def test_the_first_steps_are_those_of_the_equation(optimizer, first, second):
+    assert walk(optimizer, [2.0, -1.0]) == pytest.approx([first, second], rel=1e-7)
+
+
+@each_optimizer
+def test_weight_decay_is_the_l2_term_of_the_matrices_alone(optimizer):
+    decay, g = 0.3, 0.5
+    decayed = walk(optimizer(lr=0.1, weight_decay=decay), [g], matrices=1)
+    left_alone = walk(optimizer(lr=0.1, weight_decay=decay), [g], matrices=0)
+    assert decayed == walk(optimizer(lr=0.1), [g + decay * 1.0])
+    assert left_alone == walk(optimizer(lr=0.1), [g])
+
+
+@each_optimizer
+def test_start_forgets_what_went_before(optimizer):
+    used = optimizer(lr=0.1)
+    first = walk(used, [2.0, -1.0, 0.5])
+    assert walk(used, [2.0, -1.0, 0.5]) == first
+
+
+@each_optimizer
+def test_float32_is_kept(optimizer):
+    optimizer = optimizer(lr=0.1, weight_decay=0.1)
+    w, seen = watched(np.ones(4, "float32"))
+    g, seen_of_g = watched(np.full(4, 0.5, "float32"))
+    optimizer.start(w)
+    for _ in range(2):
+        optimizer.update(w, g.copy(), matrices=2)
+    remembered = [value for value in vars(optimizer).values() if isinstance(value, np.ndarray)]
+    assert seen | seen_of_g | {array.dtype.name for array in [w, *remembered]} == {"float32"}
+
+
+@each_optimizer
+def test_a_long_walk_down_a_slope_arrives(optimizer):
+    w = np.array([1.0, -2.0])
+    optimizer = optimizer(lr=0.05)
+    optimizer.start(w)
+    for _ in range(1500):
+        optimizer.update(w, 2 * w, matrices=0)  # of w^2
+    np.testing.assert_allclose(w, 0, atol=0.06)
+
+
+def test_an_optimizer_of_ones_own_is_its_step():
+    class Sign(Optimizer):
+        def step(self, w, g):
+            w -= self.lr * np.sign(g)
+
+    assert walk(Sign(lr=0.25), [3.0, -7.0, 3.0]) == [0.75, 1.0, 0.75]
+    with pytest.raises(ValueError, match="lr: got 0; it must be"):
+        Sign(lr=0)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD(lr=-1), "lr: got -1"),
+        (lambda: SGD(lr=math.nan), "lr: got nan"),
+        (lambda: SGD(lr=math.inf), "lr: got inf"),
+        (lambda: SGD(lr=1, weight_decay=-0.1), "weight_decay: got -0.1"),
+        (lambda: Momentum(lr=1, momentum=1), "momentum: got 1"),
+        (lambda: AdaGrad(lr=1, eps=0), "eps: got 0"),
+        (lambda: RMSProp(lr=1, decay=1.5), "decay: got 1.5"),
+        (lambda: Adam(lr=1, beta1=-0.1), "beta1: got -0.1"),
+        (lambda: Adam(lr=1, beta2=math.nan), "beta2: got nan"),
+    ],
+)
+def test_what_no_step_can_be_taken_with_is_refused(make, message):
+    with pytest.raises(ValueError, match=f"{message}; it must be"):
+        make()

@@ -1,0 +1,308 @@
+"""What is said of Batch Normalization, and what is not: a table of sweeps and sentences.
+
+In each sweep the differences between the models are known, and vary a little from seed to seed.
+"""
+
+import re
+
+import pytest
+from made_up import sweep
+
+from bnsweep.report.answer import answer
+from bnsweep.report.claims import initial_weights, learning_rate, where_it_learns
+from bnsweep.report.comparison import compare
+from bnsweep.report.gaps import dropout, overfitting
+
+MODELS = ["batchnorm", "plain"]
+NOISE = (0.0, 0.01, -0.01, 0.005, -0.005, 0.002, 0.008, -0.008, 0.004, -0.002)
+
+
+def noise(run):
+    """Return a number of the seed's, another one for each model."""
+    return NOISE[run.seed] * (1 if run.model == "plain" else -0.5)
+
+
+def weights(ends, *, seeds, models=MODELS):
+    """Return what is said of final accuracies by model and scale."""
+    runs = sweep(
+        lambda run: (0.1, ends[run.model][run.weight_std] + noise(run)),
+        weight_std=[1, 0.1, 0.01],
+        model=models,
+        seed=range(seeds),
+    )
+    return [claim.text for claim in initial_weights(compare(runs))]
+
+
+STEADY = {1: 0.8, 0.1: 0.9, 0.01: 0.85}
+FRAIL = {1: 0.1, 0.1: 0.95, 0.01: 0.2}
+
+
+@pytest.mark.parametrize(
+    ("normed", "plain", "seeds", "said"),
+    [
+        (STEADY, FRAIL, 1, ["**1 seed: no verdict.**"]),
+        (STEADY, FRAIL, 3, ["**3 seeds: no verdict.**"]),
+        (STEADY, FRAIL, 5, ["**Holds.**"]),
+        (STEADY, FRAIL, 10, ["**Holds.**", "difference -0.699 \N{PLUS-MINUS SIGN} 0.007, n = 10"]),
+        (FRAIL, STEADY, 10, ["**Does not hold here.**"]),
+        (STEADY, STEADY, 10, ["**Undecided.**"]),
+        # What fails nearly everywhere varies little, and depends on its weights all the same.
+        (STEADY, {1: 0.42, 0.1: 0.1, 0.01: 0.1}, 10, ["**Holds.**"]),
+        (STEADY, dict.fromkeys(FRAIL, 0.1), 10, ["Not judged: plain learns at none of the 3"]),
+        (STEADY, FRAIL, 10, ["plain ends higher at 1 of 3 scales (0.1)"]),
+        (STEADY, FRAIL, 10, ["batchnorm ends higher at 2 of 3 scales (1, 0.01)"]),
+    ],
+)
+def test_initial_weights(normed, plain, seeds, said):
+    (text,) = weights({"batchnorm": normed, "plain": plain}, seeds=seeds)
+    assert all(part in text for part in said), text
+
+
+def test_where_a_model_ends_higher_is_not_said_of_few_seeds():
+    (text,) = weights({"batchnorm": STEADY, "plain": FRAIL}, seeds=3)
+    assert "ends higher" not in text
+
+
+@pytest.mark.parametrize("models", [["batchnorm", "dropout"], ["plain", "dropout"], ["plain"]])
+def test_no_claim_is_made_of_models_that_differ_in_more_than_the_layer(models):
+    ends = {"batchnorm": STEADY, "plain": FRAIL, "dropout": FRAIL}
+    assert weights(ends, seeds=10, models=models) == []
+
+
+def test_the_share_of_seeds_that_learn_is_given_where_it_is_neither_all_nor_none():
+    ends = {"batchnorm": {1: 0.402, 0.1: 0.9, 0.01: 0.9}, "plain": FRAIL}
+    runs = sweep(
+        lambda run: (0.1, ends[run.model][run.weight_std] + noise(run)),
+        weight_std=[1, 0.1, 0.01],
+        model=MODELS,
+        seed=range(10),
+    )
+    assert where_it_learns(compare(runs)) == [
+        "batchnorm learns with each of 10 seeds at 2 of 3 values of W (0.1, 0.01); "
+        "with 7 of 10 at 1.",
+        "plain learns with each of 10 seeds at 1 of 3 values of W (0.1).",
+    ]
+
+
+RATES = [0.01, 0.1, 1.0, 10.0]
+
+
+def rates(edges, *, seeds, epochs=(2, 4), validation=True):
+    """Return what is said where the models learn up to `edges`, at `epochs` epochs to 90 %."""
+
+    def accuracies(run):
+        edge, fast = (pair[MODELS.index(run.model)] for pair in (edges, epochs))
+        needed = fast + (run.seed % 2 if run.model == "plain" else 0)
+        learnt = run.optimizer__lr <= edge
+        return (*(0.1,) * needed, *(0.95 if learnt else 0.1,) * (9 - needed))
+
+    runs = sweep(
+        accuracies,
+        fields=lambda run: {"validation": 0.9 - run.optimizer__lr / 100} if validation else {},
+        optimizer__lr=RATES,
+        model=MODELS,
+        seed=range(seeds),
+    )
+    return [claim.text for claim in learning_rate(runs)]
+
+
+@pytest.mark.parametrize(
+    ("edges", "seeds", "said"),
+    [
+        ((1, 0.01), 1, "1 seed: no verdict"),
+        ((1, 0.01), 3, "3 seeds: no verdict"),
+        ((1, 0.01), 10, "**Holds.** The largest rate that learns is 1 (1 to 1) with batchnorm and"),
+        ((1, 0.01), 10, "a factor of 100 (10 to 1e+03), n = 10"),
+        # One step of the grid apart, the true edges may lie anywhere in between.
+        ((1, 0.1), 10, "**Undecided.**"),
+        ((0.1, 0.1), 10, "**Undecided.**"),
+        ((0.01, 1), 10, "**Does not hold here.**"),
+        ((1, 0), 10, "Not judged: plain learns at no rate tried"),
+        ((0, 0), 10, "Not judged: batchnorm learns at no rate tried"),
+        ((10, 0.01), 10, "**Holds.** The largest rate that learns is 10 (10 to 10) with batchnorm"),
+        ((10, 0.01), 10, "a factor of at least 100, n = 10"),
+        ((10, 1), 10, "**Undecided.**"),
+        # How much further the plain network would learn is not known.
+        ((10, 10), 10, "Not judged: plain still learns at the largest rate tried"),
+        ((1, 10), 10, "Not judged: plain still learns at the largest rate tried"),
+    ],
+)
+def test_larger_learning_rates(edges, seeds, said):
+    assert said in rates(edges, seeds=seeds)[0]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "seeds", "said"),
+    [
+        ((2, 4), 1, "1 seed: no verdict"),
+        ((2, 4), 3, "3 seeds: no verdict"),
+        ((2, 4), 10, "**Holds.** Each at its best on the validation samples (batchnorm: learning"),
+        ((2, 4), 10, "are 2.0 \N{PLUS-MINUS SIGN} 0.0 with batchnorm and 4.5"),
+        ((4, 2), 10, "**Does not hold here.**"),
+        ((9, 2), 10, "90% is not reached by batchnorm with 10 of 10 seeds"),
+    ],
+)
+def test_speed(epochs, seeds, said):
+    assert said in rates((1, 1), seeds=seeds, epochs=epochs)[1]
+
+
+def test_without_validation_samples_nothing_is_called_the_best():
+    larger, faster = rates((1, 0.01), seeds=10, validation=False)
+    assert "**Holds.**" in larger
+    assert "Not judged" in faster
+    assert "validation_size" in faster
+
+
+def gaps(
+    by_model, *, seeds, train=(0.99, 0.99), rates_of_dropout=(0,), gain=(0.0, 0.0), validation=True
+):
+    """Return the runs of a sweep with these gaps, training accuracies and gains by Dropout."""
+
+    def of(pair, run):
+        return pair[MODELS.index(run.model)]
+
+    return sweep(
+        lambda run: (0.1, of(train, run)),
+        fields=lambda run: {
+            "gap": of(by_model, run)
+            + noise(run)
+            - (of(gain, run) + noise(run) if run.model__dropout == 0.1 else 0)
+            + (0.05 if run.model__dropout == 0.5 else 0),
+            **({"validation": 0.9 - run.model__dropout} if validation else {}),
+        },
+        model=MODELS,
+        model__dropout=rates_of_dropout,
+        seed=range(seeds),
+    )
+
+
+@pytest.mark.parametrize(
+    ("by_model", "train", "seeds", "said"),
+    [
+        ((0.1, 0.3), (0.99, 0.99), 1, "1 seed: no verdict"),
+        ((0.166, 0.158), (0.99, 0.99), 1, "1 seed: no verdict"),
+        ((0.1, 0.3), (0.99, 0.99), 3, "3 seeds: no verdict"),
+        ((0.1, 0.3), (0.99, 0.99), 10, "**Holds.**"),
+        ((0.3, 0.1), (0.99, 0.99), 10, "**Does not hold here.**"),
+        ((0.3, 0.302), (0.99, 0.99), 10, "**Undecided.**"),
+        ((0.3, 0.3), (0.99, 0.99), 10, "**Undecided.**"),
+        ((0.1, 0.3), (0.978, 0.672), 10, "Not judged: the training accuracy ends at 0.978"),
+        ((0.1, 0.3), (0.978, 0.95), 1, "Not judged"),
+        ((0.1, 0.3), (0.2, 0.2), 10, "Not judged"),
+    ],
+)
+def test_gaps(by_model, train, seeds, said):
+    runs = gaps(by_model, train=train, seeds=seeds)
+    (claim,) = overfitting(compare(runs, overlay="all"))
+    assert said in claim.text, claim.text
+
+
+def test_one_comparison_made_twice_is_said_once_and_counted_once():
+    runs = sweep(
+        fields=lambda run: {"gap": 0.1 + noise(run)},
+        model=MODELS,
+        model__dropout=[0],
+        model__dropout_position=["every", "last"],
+        seed=range(10),
+    )
+    assert len(overfitting(compare(runs, overlay="all"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("gain", "seeds", "said"),
+    [
+        ((0.01, 0.05), 1, "1 seed: no verdict"),
+        ((0.01, 0.05), 3, "3 seeds: no verdict"),
+        ((0.01, 0.05), 10, "**Holds.**"),
+        ((0.05, 0.01), 10, "**Does not hold here.**"),
+        ((0.03, 0.03), 10, "**Undecided.**"),
+        ((-0.01, -0.05), 10, ": it measurably helps neither."),
+        ((0.01, 0.05), 10, "with batchnorm, dropout at its best rate (dropout 0.1) and by +0.050"),
+    ],
+)
+def test_dropout(gain, seeds, said):
+    runs = gaps((0.2, 0.2), seeds=seeds, gain=gain, rates_of_dropout=(0, 0.1, 0.5))
+    (claim,) = dropout(runs)
+    assert said in claim.text, claim.text
+
+
+def test_dropout_is_not_judged_without_validation_samples():
+    runs = gaps((0.2, 0.2), seeds=10, rates_of_dropout=(0, 0.5), validation=False)
+    (claim,) = dropout(runs)
+    assert "Not judged: the best rate is chosen on validation samples" in claim.text
+
+
+def test_seeds_that_learn_at_no_rate_are_told_and_not_left_out():
+    runs = sweep(
+        lambda run: (0.1, 0.1 if run.model == "plain" and run.seed > 4 else 0.95),
+        optimizer__lr=RATES[:3],
+        model=MODELS,
+        seed=range(10),
+    )
+    runs = [run for run in runs if run.swept["optimizer.lr"] < 1 or run.swept["model"] != "plain"]
+    (larger, _) = learning_rate(runs)
+    assert "plain learns at no rate tried with 5 of 10 seeds" in larger.text
+
+
+@pytest.mark.parametrize("key", ["data__train_size", "training__epochs"])
+def test_speed_is_compared_on_the_same_problem(key):
+    runs = sweep(
+        fields=lambda run: {"validation": 0.9 if run.model == "plain" else getattr(run, key) / 999},
+        optimizer__lr=[0.1, 0.2, 0.3],
+        model=MODELS,
+        seed=range(5),
+        **{key: [200, 400]},
+    )
+    faster = [claim.text for claim in learning_rate(runs) if claim.claimed == "learning is faster"]
+    assert len(faster) == 2
+    assert [re.findall(" [24]00", text) for text in faster] == [[" 200"] * 6, [" 400"] * 6]
+
+
+def test_means_beside_a_difference_are_of_the_same_seeds():
+    runs = [
+        run
+        for run in gaps((0.1, 0.3), seeds=10)
+        if run.swept["model"] == "batchnorm" or run.swept["seed"] < 5
+    ]
+    (claim,) = overfitting(compare(runs, overlay="all"))
+    normed, plain, difference = (
+        float(number) for number in re.findall(r"([-+\d.]+) \N{PLUS-MINUS SIGN}", claim.text)
+    )
+    assert difference == pytest.approx(normed - plain, abs=0.0011)
+
+
+def test_the_answer_tells_of_pairs_that_disagree():
+    ends = {("batchnorm", "relu"): STEADY, ("plain", "relu"): FRAIL}
+    ends |= {("batchnorm", "tanh"): FRAIL, ("plain", "tanh"): STEADY}
+    runs = sweep(
+        lambda run: (0.1, ends[run.model, run.model__activation][run.weight_std] + noise(run)),
+        weight_std=[1, 0.1, 0.01],
+        model=MODELS,
+        model__activation=["relu", "tanh"],
+        seed=range(5),
+    )
+    assert answer(runs)[1].endswith("Of 2 pairs: holds for 1, does not hold here for 1.")
+
+
+def test_dropout_without_a_result_to_hold_it_against_is_not_judged():
+    runs = [
+        run
+        for run in gaps((0.2, 0.2), seeds=10, rates_of_dropout=(0, 0.1))
+        if run.swept["model"] == "batchnorm" or run.swept["model.dropout"]
+    ]
+    (claim,) = dropout(runs)
+    assert "Not judged: plain, dropout at its best rate has no result without it" in claim.text
+
+
+def test_no_verdict_stands_in_bold_where_there_are_too_few_seeds():
+    for runs in (
+        gaps((0.1, 0.3), seeds=3, rates_of_dropout=(0, 0.1)),
+        sweep(lambda run: (0.1, 0.5), weight_std=[1, 0.1, 0.01], model=MODELS, seed=range(4)),
+    ):
+        said = " ".join(answer(runs))
+        assert "no verdict" in said
+        assert all(bold.endswith("no verdict.") for bold in re.findall(r"\*\*(.+?)\*\*", said))
+
+
+def test_a_sweep_in_which_nothing_ended_has_no_answer():
+    assert answer([]) == []

@@ -1,0 +1,211 @@
+from dataclasses import replace
+
+import pytest
+from made_up import result, sweep
+
+from bnsweep.report.comparison import choose, compare
+from bnsweep.report.figures.thinning import spread_lines, thinned
+
+
+def texts(comparison):
+    return [comparison.across.text(value) for value in comparison.values]
+
+
+def test_weight_scales_span_the_panels_from_the_largest_and_names_come_last():
+    comparison = compare(sweep(weight_std=["he", 0.01, 1, "xavier"], model=["batchnorm", "plain"]))
+    assert texts(comparison) == ["1", "0.01", "he", "xavier"]
+    assert comparison.across.equation(10**-1.3333) == "W = 0.0464"
+
+
+def test_numbers_are_shown_with_as_many_digits_as_tell_them_apart():
+    assert texts(compare(sweep(optimizer__lr=[0.10001, 0.10002]))) == ["0.10001", "0.10002"]
+
+
+def test_one_and_one_point_zero_are_one_value():
+    assert compare(sweep(weight_std=[1, 1.0, 0.1])).values == (1, 0.1)
+
+
+def test_two_scales_are_lines_where_another_number_spans_more():
+    runs = sweep(weight_std=["he", 0.01], optimizer__lr=[0.1, 1, 10], model=["batchnorm", "plain"])
+    comparison = compare(runs)
+    assert comparison.across.key == "optimizer.lr"
+    assert comparison.lines[0].label == "W = 0.01, batchnorm"
+
+
+def test_without_weight_scales_the_longest_numeric_key_spans_the_panels():
+    runs = sweep(optimizer=["sgd", "adam", "momentum"], optimizer__lr=[1, 0.1], seed=[0, 1, 2])
+    comparison = compare(runs)
+    assert comparison.across.key == "optimizer.lr"
+    assert comparison.values == (0.1, 1)
+    assert [line.label for line in comparison.lines] == ["sgd", "adam", "momentum"]
+
+
+def test_a_key_with_one_value_is_not_swept():
+    comparison = compare(sweep(weight_std=["he"], optimizer__lr=[0.1, 1], model=["plain"]))
+    assert comparison.across.key == "optimizer.lr"
+    assert [line.label for line in comparison.lines] == [""]
+
+
+def test_seeds_share_a_place():
+    runs = sweep(weight_std=[1, 0.1], seed=[0, 1, 2])
+    comparison = compare(runs)
+    (line,) = comparison.lines
+    assert [r.config["seed"] for r in comparison.results(0.1, line)] == [0, 1, 2]
+
+
+def test_a_few_names_are_lines_of_one_panel_but_numbers_are_panels():
+    assert compare(sweep(optimizer=["sgd", "adam"]), overlay="names").values == (None,)
+    assert len(compare(sweep(optimizer__lr=[0.1, 1]), overlay="names").values) == 2
+
+
+def test_lists_can_be_swept():
+    runs = sweep(model__hidden_sizes=[[100, 100, 100], [50, 20]], model=["batchnorm", "plain"])
+    assert texts(compare(runs)) == ["3 x 100", "50-20"]
+
+
+def test_dashes_tell_normalisation_and_hues_all_else():
+    runs = sweep(weight_std=[1, 0.1], model=["plain", "batchnorm"], optimizer=["sgd", "adam"])
+    lines = {line.label: line for line in compare(runs).lines}
+    assert lines["batchnorm, sgd"].dash == lines["batchnorm, adam"].dash == 0
+    assert lines["plain, sgd"].dash == lines["plain, adam"].dash == 1
+    assert lines["plain, sgd"].hue == lines["batchnorm, sgd"].hue != lines["plain, adam"].hue
+
+
+def labels(pairs):
+    return [(one.label, other.label) for one, other in pairs]
+
+
+def test_pairs_differ_in_batch_normalization_and_in_nothing_else():
+    runs = sweep(model=["plain", "batchnorm", "dropout"], optimizer=["sgd", "adam"])
+    assert labels(compare(runs, overlay="all").with_and_without) == [
+        ("batchnorm, sgd", "plain, sgd"),
+        ("batchnorm, adam", "plain, adam"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"model": ["batchnorm", "dropout"]},
+        {"model": ["batchnorm", "mine"]},
+        {"model": ["plain", "dropout"]},
+        {"optimizer": ["sgd", "adam"]},
+    ],
+)
+def test_networks_that_differ_in_more_or_in_something_else_are_no_pair(grid):
+    assert compare(sweep(weight_std=[1, 0.1, 0.01], **grid)).with_and_without == []
+
+
+def test_what_counts_is_what_was_run_and_not_what_it_is_called():
+    runs = sweep(model=["batchnorm", "dropout"], weight_std=[1, 0.1, 0.01])
+    for number, run in enumerate(runs):
+        if run.swept["model"] == "dropout":  # with `model.dropout=0`
+            undropped = result(model="plain", weight_std=run.swept["weight_std"])
+            runs[number] = replace(run, result=undropped)
+    assert labels(compare(runs).with_and_without) == [("batchnorm", "dropout")]
+
+
+def test_keys_of_batch_normalization_differ_with_it_and_pairs_are_the_nearest():
+    runs = sweep(
+        model=["batchnorm", "plain"],
+        model__norm_position=["before", "after"],
+        weight_std=[1, 0.1, 0.01],
+    )
+    assert labels(compare(runs).with_and_without) == [
+        ("batchnorm, norm position before", "plain, norm position before"),
+        ("batchnorm, norm position after", "plain, norm position after"),
+    ]
+
+
+def test_a_contrast_of_any_key_differs_in_that_key_alone():
+    runs = sweep(model=["batchnorm", "plain"], model__dropout=[0, 0.5], weight_std=[1, 0.1, 0.01])
+    assert labels(compare(runs).contrast("model.dropout")) == [
+        ("batchnorm, dropout 0", "batchnorm, dropout 0.5"),
+        ("plain, dropout 0", "plain, dropout 0.5"),
+    ]
+
+
+def chosen_rates(best):
+    """Return the learning rate chosen for each model, of those where `best` names the best."""
+    runs = sweep(
+        fields=lambda run: {"validation": 0.9 - abs(run.optimizer__lr - best[run.model])},
+        model=["batchnorm", "plain"],
+        optimizer__lr=[0.1, 0.2, 0.3],
+        seed=[0, 1],
+    )
+    kept = choose(runs, ["optimizer.lr"])
+    assert len(kept) == 4
+    assert all("optimizer.lr" not in run.swept for run in kept)
+    return {run.swept["model"]: run.chosen["optimizer.lr"] for run in kept}
+
+
+def test_values_are_chosen_on_the_validation_samples_for_each_combination_of_the_others():
+    assert chosen_rates({"batchnorm": 0.3, "plain": 0.2}) == {"batchnorm": 0.3, "plain": 0.2}
+
+
+def test_of_equally_good_values_the_first_is_chosen():
+    assert chosen_rates({"batchnorm": 0.15, "plain": 0.2})["batchnorm"] == 0.1
+
+
+def test_networks_compared_at_values_chosen_for_each_are_a_pair():
+    runs = sweep(
+        fields=lambda run: {"validation": run.optimizer__lr if run.model == "plain" else 0.5},
+        model=["batchnorm", "plain"],
+        optimizer__lr=[0.1, 0.2],
+    )
+    comparison = compare(choose(runs, ["optimizer.lr"]), overlay="all")
+    assert labels(comparison.with_and_without) == [("batchnorm", "plain")]
+
+
+def test_a_choice_is_made_on_the_seeds_that_all_have():
+    runs = sweep(
+        fields=lambda run: {"validation": run.optimizer__lr + 0.1 * run.seed},
+        optimizer__lr=[0.1, 0.5],
+        seed=range(3),
+    )
+    runs = [run for run in runs if (run.swept["optimizer.lr"], run.swept["seed"]) != (0.5, 2)]
+    assert {run.chosen["optimizer.lr"] for run in choose(runs, ["optimizer.lr"])} == {0.5}
+
+
+def test_of_a_thousand_lines_the_pairs_are_found_in_a_moment():
+    runs = sweep(
+        model=["batchnorm", "plain"], optimizer__lr=[*range(1, 31)], model__eps=[*range(1, 17)]
+    )
+    comparison = compare(runs, overlay="all")
+    assert len(comparison.lines) == 960
+    assert len(comparison.with_and_without) == 480
+
+
+def test_without_validation_samples_nothing_is_chosen():
+    with pytest.raises(ValueError, match="not all runs have samples to choose by"):
+        choose(sweep(optimizer__lr=[0.1, 0.2]), ["optimizer.lr"])
+
+
+@pytest.mark.parametrize("status", ["failed", "killed"])
+def test_runs_that_did_not_end_are_not_compared(status):
+    runs = sweep(weight_std=[1, 0.1], seed=[0, 1])
+    runs[0] = replace(runs[0], result=result(status=status))
+    comparison = compare(runs)
+    assert len(comparison.results(1, comparison.lines[0])) == 1
+
+
+def test_too_many_panels_are_thinned_and_it_is_said():
+    comparison = compare(sweep(weight_std=[10.0**-k for k in range(9)]))
+    few, notes = thinned(comparison, panels=3)
+    assert few.values == (1, 1e-4, 1e-8)
+    assert notes == ["3 of 9 values of W are shown"]
+
+
+def test_too_many_lines_are_thinned_but_never_parted_from_their_pair():
+    runs = sweep(weight_std=[3, 2, 1], optimizer__lr=list(range(20)), model=["batchnorm", "plain"])
+    comparison = compare(runs)
+    few, notes = thinned(comparison, panels=64)
+    assert notes == ["16 of 40 lines are shown"]
+    assert {line.hue for line in few.lines} == {*range(8)}
+    four = spread_lines(comparison.lines, 4)
+    assert [line.label for line in four] == [
+        "learning rate 0, batchnorm",
+        "learning rate 0, plain",
+        "learning rate 19, batchnorm",
+        "learning rate 19, plain",
+    ]

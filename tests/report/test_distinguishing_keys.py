@@ -1,0 +1,87 @@
+"""Runs that differ in more than their seeds never stand in one place of a comparison."""
+
+from dataclasses import replace
+
+import pytest
+from made_up import result
+
+from bnsweep.report.comparison import SweepRun, compare, distinguishing_keys, swept_axes
+
+OWN = {"_target_": "bnsweep.nn.network.mlp", "batch_norm": False, "eps": 1e-7}
+
+
+def run(number, swept, mark="", **config):
+    outcome = replace(result(**config), fingerprint=mark)
+    return SweepRun(number, f"run {number}", swept, outcome, None)
+
+
+def runs(*configs, swept=lambda config: {}):
+    return [run(number, swept(config), **config) for number, config in enumerate(configs)]
+
+
+def optimizer(target="sgd", **values):
+    return {"optimizer": {"_target_": target, **values}}
+
+
+def test_repetitions_need_no_further_key():
+    found = runs({"seed": 0, **optimizer(lr=1)}, {"seed": 1, **optimizer(lr=1.0)})
+    assert distinguishing_keys(found, ["seed"]) == []
+    assert distinguishing_keys(found, []) == []
+
+
+def test_what_the_keys_part_already_is_not_named_again():
+    found = runs(
+        optimizer("a", lr=1), optimizer("b", lr=2),
+        swept=lambda config: {"optimizer": config["optimizer"]["_target_"]},
+    )  # fmt: skip
+    assert distinguishing_keys(found, ["optimizer"]) == []
+    assert distinguishing_keys(found, []) == ["optimizer._target_"]
+
+
+def test_as_few_keys_as_part_all_are_named():
+    found = runs(
+        optimizer(lr=1, beta=1, eps=1), optimizer(lr=1, beta=2, eps=2),
+        optimizer(lr=2, beta=3, eps=2), optimizer(lr=2, beta=4, eps=1),
+    )  # fmt: skip
+    assert distinguishing_keys(found, []) == ["optimizer.beta"]
+    crossed = runs(*(optimizer(lr=lr, beta=beta) for lr in (1, 2) for beta in (1, 2)))
+    assert distinguishing_keys(crossed, []) == ["optimizer.lr", "optimizer.beta"]
+
+
+def test_a_key_that_some_runs_lack_parts_them():
+    found = runs(optimizer(), optimizer(beta=0.9), optimizer(beta=None))
+    assert distinguishing_keys(found, []) == ["optimizer.beta"]
+
+
+def test_lists_part_runs():
+    found = runs(optimizer(steps=[1, 2]), optimizer(steps=[1, 3]))
+    assert distinguishing_keys(found, []) == ["optimizer.steps"]
+
+
+@pytest.mark.parametrize(("normalised", "expected"), [(False, []), (True, ["model.eps"])])
+def test_a_key_that_does_nothing_does_not_count(normalised, expected):
+    found = [run(0, {}), run(1, {})]
+    for one, eps in zip(found, (1e-7, 1e-3), strict=True):
+        one.result.config["model"] = OWN | {"batch_norm": normalised, "eps": eps}
+    assert distinguishing_keys(found, []) == expected
+
+
+def test_the_place_of_the_data_counts_where_other_data_lie_there():
+    places = [{"data": {"root": root}} for root in ("A", "B")]
+    same = [run(n, {}, "mark", **place) for n, place in enumerate(places)]
+    assert distinguishing_keys(same, []) == []
+    other = [run(n, {}, f"mark {n}", **place) for n, place in enumerate(places)]
+    assert distinguishing_keys(other, []) == ["data.root"]
+    by_seed = [run(n, {}, f"mark {n}", seed=n, **place) for n, place in enumerate(places)]
+    assert distinguishing_keys(by_seed, ["seed"]) == []
+
+
+def test_a_comparison_has_a_line_for_each_configuration():
+    found = runs(
+        *({"seed": seed, **optimizer(lr=lr)} for lr in (0.1, 1) for seed in (0, 1)),
+        swept=lambda config: {"optimizer": "sgd", "seed": config["seed"]},
+    )
+    assert [*swept_axes(found)] == ["seed", "optimizer.lr"]
+    comparison = compare(found)
+    assert comparison.across.key == "optimizer.lr"
+    assert [len(comparison.results(value, comparison.lines[0])) for value in (0.1, 1)] == [2, 2]

@@ -1,0 +1,236 @@
+import contextlib
+import io
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_up import result, sweep
+
+from bnsweep.report import terminal
+from bnsweep.report.terminal import Progress, print_outcome, print_where
+
+
+class Terminal(io.TextIOWrapper):
+    """A terminal that keeps what is written."""
+
+    def __init__(self, encoding="utf-8"):
+        super().__init__(io.BytesIO(), encoding=encoding)
+
+    def isatty(self):
+        return True
+
+    def text(self):
+        self.flush()
+        return self.buffer.getvalue().decode(self.encoding)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return the time as a list of one number, which a test moves."""
+    now = [0.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def progress_lines(clock, total, seconds_each, already=0):
+    stream = io.StringIO()
+    with Progress(total, stream=stream) as progress:
+        progress.update(already)
+        for done in range(already + 1, total + 1):
+            clock[0] += seconds_each
+            progress.update(done)
+    return stream.getvalue().splitlines()
+
+
+def test_without_a_terminal_lines_are_ten_seconds_and_a_tenth_apart(clock):
+    assert progress_lines(clock, 100, 0.1) == ["100/100 runs, done in 0:10"]
+    assert len(progress_lines(clock, 1000, 1)) == 10
+    assert len(progress_lines(clock, 5, 60)) == 5
+
+
+def test_the_time_left_follows_from_the_runs_that_took_time(clock):
+    assert progress_lines(clock, 8, 15)[1] == "2/8 runs, 1:30 left"
+    assert progress_lines(clock, 8, 15, already=4)[1] == "6/8 runs, 0:30 left"
+
+
+def test_a_sweep_that_is_interrupted_shows_how_far_it_came(clock):
+    stream = io.StringIO()
+    with contextlib.suppress(KeyboardInterrupt), Progress(8, stream=stream) as progress:
+        progress.update(0)
+        clock[0] = 4
+        progress.update(2, failed=1)
+        raise KeyboardInterrupt
+    assert stream.getvalue() == "2/8 runs, 1 failed, 0:12 left\n"
+
+
+def test_a_sweep_of_no_news_prints_nothing():
+    stream = io.StringIO()
+    with Progress(8, stream=stream):
+        pass
+    assert stream.getvalue() == ""
+
+
+def test_on_a_terminal_a_bar_shows_the_same():
+    screen = Terminal()
+    with Progress(8, stream=screen) as progress:
+        progress.update(0)
+        progress.update(8)
+    assert "8/8 runs, done in 0:00" in screen.text()
+    assert "\x1b[" in screen.text()
+
+
+def table(runs, stream=None):
+    stream = stream or io.StringIO()
+    print_outcome(runs, stream=stream)
+    return stream.text() if isinstance(stream, Terminal) else stream.getvalue()
+
+
+def outcomes():
+    runs = sweep(weight_std=[1, 10**-1.3333], model=["batchnorm", "plain"])
+    runs[1] = replace(runs[1], result=result([0.1, 0.2], status="diverged"))
+    broken = result((), status="failed", error="Traceback\nMemoryError: too large")
+    runs[2] = replace(runs[2], result=broken)
+    runs[3] = replace(runs[3], reused=True)
+    return runs
+
+
+def rows(text):
+    """Return the words of each row of the table, which follows the last paragraph."""
+    return [line.split() for line in text.rpartition("\n\n")[2].splitlines()]
+
+
+def test_the_table_has_a_row_for_each_scale_and_columns_for_each_model():
+    text = table(outcomes())
+    assert "4 runs: 1 finished, 1 diverged, 1 reused, 1 failed.\n" in text
+    head, *found = rows(text)
+    assert head == [
+        "W",
+        "batchnorm",
+        "train",
+        "batchnorm",
+        "test",
+        "plain",
+        "train",
+        "plain",
+        "test",
+    ]
+    assert found == [
+        ["1", "1.000", "0.900", "0.200", "(diverged)", "0.100"],
+        ["0.0464", "-", "-", "1.000", "0.900"],
+        ["run", "2:", "failed:", "MemoryError:", "too", "large"],
+    ]
+
+
+def test_seeds_are_one_row_with_their_interval_and_how_many_diverged():
+    runs = sweep(
+        lambda run: (0.1, 0.5 + 0.1 * run.seed),
+        weight_std=[10.0**-k for k in range(16)],
+        model=["batchnorm", "plain"],
+        seed=[0, 1, 2],
+    )
+    runs = [
+        replace(run, result=replace(run.result, status="diverged"))
+        if run.swept["model"] == "plain" and run.swept["seed"] == 2
+        else run
+        for run in runs
+    ]
+    text = table(runs)
+    _, first, *others = (" ".join(row) for row in rows(text))
+    assert len(others) == 15
+    train, test = "0.600 ± 0.248", "0.500 ± 0.248"
+    assert first == f"1 {train} {test} {train} (1 of 3 diverged) {test}"
+    assert "mean over 3 seeds" in text
+
+
+def test_the_answer_stands_above_the_table():
+    runs = sweep(
+        lambda run: (0.1, 0.95 if run.model == "batchnorm" or run.weight_std == 0.1 else 0.1),
+        weight_std=[1, 0.1, 0.01],
+        model=["batchnorm", "plain"],
+        seed=range(5),
+    )
+    first, second, *_ = table(runs).split("\n\n")
+    assert first == (
+        "batchnorm learns with each of 5 seeds at 3 of 3 values of W. "
+        "plain learns with each of 5 seeds at 1 of 3 values of W (0.1)."
+    )
+    assert second.startswith("Claim: the result depends less on the initial weights. Holds. Over 3")
+
+
+def test_without_a_terminal_no_library_for_drawing_is_loaded(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
+        monkeypatch.delitem(sys.modules, name)
+    table(outcomes())
+    assert "rich" not in sys.modules
+
+
+def test_a_terminal_shows_colours_unless_told_otherwise(monkeypatch):
+    assert "\x1b[33m" in table(outcomes(), Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in table(outcomes(), Terminal())
+    assert "MemoryError" in table(outcomes(), Terminal())
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 200])
+def test_no_number_is_torn_apart_on_a_narrow_terminal(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    screen = table(outcomes(), Terminal())
+    for cell in ("0.0464", "batchnorm", "1.000", "(diverged)"):
+        assert cell in screen
+
+
+@pytest.mark.parametrize(
+    "stream", [Terminal, lambda encoding: io.TextIOWrapper(io.BytesIO(), encoding)]
+)
+def test_an_encoding_without_the_characters_is_no_error(stream):
+    runs = sweep(optimizer=["最適化", "sgd"], weight_std=[1, 0.1])
+    out = stream(encoding="ascii")
+    print_outcome(runs, stream=out)
+    print_where(Path("/tmp/ä"), stream=out)
+    with Progress(2, stream=out) as progress:
+        progress.update(2)
+    out.flush()
+    assert b"sgd" in out.buffer.getvalue()
+
+
+def test_values_are_shown_as_they_are_and_not_taken_for_markup():
+    runs = sweep(optimizer=["[red]mine[/red]", "sgd"])
+    assert "[red]mine[/red]" in table(runs, Terminal())
+
+
+def test_of_many_rows_the_first_are_shown_and_the_runs_without_a_result():
+    runs = sweep(weight_std=[0.9**k for k in range(80)], model=["batchnorm", "plain"])
+    runs[7] = replace(runs[7], result=result((), status="killed"))
+    lines = table(runs).splitlines()
+    assert "and 16 more rows, in summary.md and results.csv" in lines
+    assert lines[-1] == "run 7: killed"
+
+
+def test_one_configuration_has_its_row():
+    text = table(sweep(seed=range(5)))
+    assert text.startswith("Final accuracy: 1.000 ± 0.000 on the training set")
+    assert rows(text)[1] == ["1.000", "±", "0.000", "0.900", "±", "0.000"]
+
+
+def test_the_command_for_the_ui_stands_on_one_line_as_given(tmp_path):
+    command = f"mlflow ui --backend-store-uri 'sqlite:///{'x' * 200}/mlflow.db'"
+    for stream in (io.StringIO(), Terminal()):
+        print_where(tmp_path / "sweep", command, stream=stream)
+        text = stream.text() if isinstance(stream, Terminal) else stream.getvalue()
+        assert command in text
+        assert str(tmp_path / "sweep") in text
+
+
+def test_without_a_store_there_is_no_command(tmp_path):
+    stream = io.StringIO()
+    print_where(tmp_path, None, stream=stream)
+    assert "MLflow" not in stream.getvalue()

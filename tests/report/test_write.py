@@ -1,0 +1,204 @@
+import csv
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from made_up import result, sweep
+
+from bnsweep.errors import UserError
+from bnsweep.report.write import MAX_NOTE, check_choice, counts, write_report
+
+MODELS = ["batchnorm", "plain"]
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_results_csv_has_a_row_for_each_run_and_a_column_for_each_swept_key(tmp_path):
+    runs = sweep(weight_std=[0.1, "he"], model=MODELS)
+    runs[1] = replace(runs[1], reused=True)
+    runs[2] = replace(runs[2], result=result(status="failed", accuracies=()), run_id=None)
+    table = rows(write_report(runs, tmp_path, []).csv)
+    assert list(table[0]) == [
+        *("run_id", "name", "status", "weight_std", "model"),
+        *("final_train_accuracy", "final_test_accuracy"),
+        *("final_validation_accuracy", "best_test_accuracy"),
+        *("train_seconds", "diverged", "epochs_run"),
+    ]
+    assert [row["weight_std"] for row in table] == ["0.1", "0.1", "he", "he"]
+    assert [row["model"] for row in table] == MODELS * 2
+    assert [row["status"] for row in table] == ["finished", "reused", "failed", "finished"]
+    assert [row["run_id"] for row in table] == ["id0", "id1", "", "id3"]
+    assert float(table[0]["final_test_accuracy"]) == pytest.approx(0.9)
+    assert table[2]["final_test_accuracy"] == ""
+
+
+def test_a_reused_run_counts_as_nothing_else():
+    outcomes = ["finished", "diverged", "failed", "killed", "finished"]
+    runs = sweep(seed=[*range(5)])
+    runs = [replace(r, result=result(status=s)) for r, s in zip(runs, outcomes, strict=True)]
+    runs[4] = replace(runs[4], reused=True)
+    found = counts(runs)
+    assert found.pop("runs_total") == sum(found.values()) == 5
+    assert found == dict.fromkeys(
+        ["runs_finished", "runs_diverged", "runs_failed", "runs_killed", "runs_reused"], 1
+    )
+
+
+def test_the_report_lies_in_the_folder(tmp_path):
+    runs = sweep(weight_std=[1, 0.1], model=MODELS)
+    report = write_report(runs, tmp_path, ["final_accuracy", "curves"])
+    assert [path.name for path in report.figures] == ["final_accuracy.png", "curves.png"]
+    assert all(path.stat().st_size for path in report.figures)
+    assert (tmp_path / "summary.md").read_text() == report.summary
+
+
+def test_a_sweep_in_which_all_failed_still_has_its_report(tmp_path):
+    broken = result((), status="failed", error="Traceback...\nMemoryError: too large")
+    runs = [replace(run, result=broken) for run in sweep(weight_std=[1, 0.1])]
+    report = write_report(runs, tmp_path, ["curves", "final_accuracy"])
+    assert report.figures == ()
+    assert "2 runs: 2 failed." in report.summary
+    assert "- `run 1`: failed, MemoryError: too large" in report.summary
+    assert len(rows(report.csv)) == 2
+
+
+def test_an_unknown_figure_is_named_with_those_there_are(tmp_path):
+    with pytest.raises(UserError, match=r"report\.figures=.*pie.*curves, final_accuracy"):
+        write_report(sweep(weight_std=[1, 0.1]), tmp_path, ["pie"])
+
+
+def test_the_note_is_never_longer_than_the_store_takes(tmp_path):
+    runs = sweep(weight_std=[0.9**k for k in range(32)], model=MODELS, optimizer__lr=[*range(1, 5)])
+    runs = [replace(run, result=result((0.1, 0.1 * run.number % 1))) for run in runs]
+    names = ["curves", "final_accuracy", "epochs_to_target", "generalization_gap"]
+    report = write_report(runs, tmp_path, names)
+    assert len((tmp_path / "summary.md").read_text()) > MAX_NOTE >= len(report.summary)
+    assert "The rest is in `summary.md`" in report.summary
+
+
+def summary(tmp_path, figure, *args, **kwargs):
+    return write_report(sweep(*args, **kwargs), tmp_path, [figure]).summary
+
+
+def test_the_heading_says_what_was_compared(tmp_path):
+    text = summary(tmp_path, "curves", weight_std=[1, 0.1], model=MODELS, seed=[0, 1, 2])
+    assert text.startswith(
+        "# Sweep of weight scale W (1, 0.1) x model (batchnorm, plain) x 3 seeds\n"
+    )
+    assert "12 runs: 12 finished." in text
+
+
+ENDS = {("plain", 1): 0.1, ("plain", 0.1): 0.9, ("plain", 0.01): 0.2, ("plain", 0.001): 0.1}
+
+
+def test_the_summary_opens_with_the_answer(tmp_path):
+    text = summary(
+        tmp_path,
+        "curves",
+        lambda run: (0.1, ENDS.get((run.model, run.weight_std), 0.95)),
+        weight_std=[1, 0.1, 0.01, 0.001],
+        model=MODELS,
+        seed=range(5),
+    )
+    title, learns, claim, outcome, *_ = text.split("\n\n")
+    assert title.startswith("# Sweep")
+    assert learns.startswith("batchnorm learns with each of 5 seeds at 4 of 4 values of W. plain")
+    assert claim.startswith("Claim: the result depends less on the initial weights. **Holds.**")
+    assert outcome == "40 runs: 40 finished."
+    assert text.count("**Holds.**") == 1
+
+
+def test_no_claim_is_made_of_a_sweep_that_cannot_say(tmp_path):
+    for figure in ("curves", "epochs_to_target", "generalization_gap"):
+        text = summary(tmp_path, figure, weight_std=[1, 0.1], optimizer=["sgd", "adam"])
+        assert "Claim" not in text
+
+
+def test_the_final_table_gives_mean_and_interval_over_the_seeds(tmp_path):
+    text = summary(
+        tmp_path,
+        "final_accuracy",
+        lambda run: (0.1, 0.5 + 0.1 * run.seed),
+        weight_std=[1, "he"],
+        seed=[0, 1, 2],
+    )
+    assert "| he | 0.600 ± 0.248 | 0.500 ± 0.248 |" in text
+
+
+def test_a_diverged_run_counts_in_the_mean_and_is_counted(tmp_path):
+    runs = sweep(weight_std=[1, "he"], model=MODELS, seed=[0, 1, 2])
+    ends = {0: 0.1, 1: 0.9, 2: 0.95}
+    for number, run in enumerate(runs):
+        if run.swept["model"] == "plain":
+            seed = run.swept["seed"]
+            status = "diverged" if seed == 0 else "finished"
+            outcome = result((0.1, ends[seed]), status=status, model="plain", seed=seed)
+            runs[number] = replace(run, result=outcome)
+    text = write_report(runs, tmp_path, ["final_accuracy"]).summary
+    assert "0.650 ± 1.185 (1 of 3 diverged)" in text
+
+
+def test_what_is_chosen_is_said_and_what_is_left_is_compared(tmp_path):
+    runs = sweep(
+        fields=lambda run: {"validation": 0.9 - abs(run.optimizer__lr - 0.2), "gap": 0.1},
+        model=MODELS,
+        optimizer__lr=[0.1, 0.2, 0.3],
+        seed=range(5),
+    )
+    report = write_report(runs, tmp_path, ["generalization_gap"], ["optimizer.lr"])
+    assert len(rows(report.csv)) == 30
+    assert "| batchnorm | learning rate 0.2 |" in report.summary
+    assert "difference +0.000" in report.summary
+
+
+def test_what_cannot_be_chosen_is_refused():
+    whole = SimpleNamespace(x_validation=None)
+    known = {"optimizer.lr", "seed"}
+    check_choice([], known, [whole])
+    check_choice(["optimizer.lr"], known, [SimpleNamespace(x_validation=1)])
+    for keys, message in (
+        (["optimizer.lr"], r"report\.choose=\['optimizer.lr'\].*validation_size"),
+        ("optimizer.lr", r"report\.choose=optimizer.lr: must be a list"),
+        (["optimizer.rate"], "there is no key optimizer.rate"),
+        (["seed"], "a seed is not chosen"),
+    ):
+        with pytest.raises(UserError, match=message):
+            check_choice(keys, known, [whole])
+
+
+def test_the_speed_section_gives_the_largest_rates_over_the_seeds(tmp_path):
+    text = summary(
+        tmp_path,
+        "epochs_to_target",
+        lambda run: (0.1, 0.95 if run.optimizer__lr <= 0.1 * 10**run.seed else 0.1),
+        optimizer__lr=[0.01, 0.1, 1, 10],
+        seed=[0, 1],
+    )
+    assert "| the network | 0.1 to 1 | 2 | 0.1 to 1 | 2 |" in text
+
+
+def test_a_change_of_one_key_is_held_against_the_runs_of_the_same_seeds(tmp_path):
+    text = summary(
+        tmp_path,
+        "generalization_gap",
+        fields=lambda run: {"gap": 0.3 + 0.1 * run.seed - 0.1 * run.model__dropout},
+        model=MODELS,
+        model__dropout=[0, 0.5],
+        seed=[0, 1, 2],
+    )
+    change = "| plain, dropout 0.5 against plain, dropout 0 "
+    zero = "+0.000 ± 0.000"
+    assert f"{change}| {zero} | +0.050 ± 0.000 | -0.050" in text
+    assert f"| batchnorm, dropout 0 against plain, dropout 0 | {zero} | {zero} | {zero} |" in text
+
+
+def test_a_change_is_told_whichever_value_comes_first(tmp_path):
+    text = summary(tmp_path, "generalization_gap", model__activation=["tanh", "relu"], seed=[0, 1])
+    assert "| relu against tanh |" in text
+
+
+def test_a_seed_given_twice_is_one_run(tmp_path):
+    assert "(1 seed)" in summary(tmp_path, "curves", seed=[3, 3, 3])

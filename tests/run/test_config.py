@@ -1,0 +1,174 @@
+import copy
+
+import pytest
+
+from bnsweep.run.config import ConfigError, check, fingerprint, flatten, parameters, run_name
+
+CONFIG = {
+    "data": {
+        "_target_": "bnsweep.data.datasets.digits",
+        "root": None,
+        "train_size": 1000,
+        "test_size": 797,
+    },
+    "model": {
+        "_target_": "bnsweep.nn.network.mlp",
+        "hidden_sizes": [100, 100],
+        "activation": "relu",
+        "batch_norm": True,
+        "norm_position": "before",
+        "eps": 1e-7,
+        "momentum": 0.9,
+        "dropout": 0,
+        "dropout_position": "every",
+    },
+    "optimizer": {"_target_": "bnsweep.nn.optimizers.SGD", "lr": 0.01, "weight_decay": 0},
+    "training": {"epochs": 20, "batch_size": 100, "sampling": "replacement"},
+    "weight_std": 0.01,
+    "seed": 0,
+    "dtype": "float32",
+}
+OPTIONS = {"model": "batchnorm", "optimizer": "sgd", "data": "digits"}
+
+
+def changed(**values):
+    config = copy.deepcopy(CONFIG)
+    for key, value in values.items():
+        *path, last = key.split("__")
+        node = config
+        for name in path:
+            node = node[name]
+        node[last] = value
+    return config
+
+
+def mark(**values):
+    return fingerprint(changed(**values), "digest")
+
+
+def test_the_defaults_pass():
+    check(CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("weight_std", 0),
+        ("weight_std", -1),
+        ("weight_std", float("nan")),
+        ("weight_std", float("inf")),
+        ("weight_std", "abc"),
+        ("weight_std", True),
+        ("weight_std", None),
+        ("weight_std", [1.0]),
+        ("seed", -1),
+        ("seed", 0.5),
+        ("dtype", "float16"),
+        ("training__epochs", 0),
+        ("training__epochs", -3),
+        ("training__batch_size", 0),
+        ("training__batch_size", 1),
+        ("training__batch_size", 1001),
+        ("training__sampling", "random"),
+        ("data__validation_size", -1),
+        ("data__validation_size", 1000),
+        ("data__train_size", 0),
+        ("data__test_size", 1.5),
+        ("optimizer__lr", 0),
+        ("optimizer__lr", float("nan")),
+        ("optimizer__lr", "fast"),
+        ("optimizer__weight_decay", -0.1),
+        ("model__hidden_sizes", []),
+        ("model__hidden_sizes", [100, 0]),
+        ("model__hidden_sizes", 100),
+        ("model__activation", "gelu"),
+        ("model__norm_position", "inside"),
+        ("model__batch_norm", 1),
+        ("model__eps", 0),
+        ("model__momentum", 1),
+        ("model__dropout", 1),
+        ("model__dropout_position", "first"),
+        ("model__dropout", -0.5),
+    ],
+)
+def test_a_value_that_cannot_be_run_is_named(key, value):
+    with pytest.raises(ConfigError) as caught:
+        check(changed(**{key: value}))
+    assert str(caught.value).startswith(key.replace("__", ".") + "=")
+
+
+@pytest.mark.parametrize("value", ["he", "xavier", 1, 1e-300])
+def test_usable_scales_pass(value):
+    check(changed(weight_std=value))
+
+
+def test_a_batch_larger_than_what_validation_leaves_is_refused():
+    check(changed(data__validation_size=900))
+    with pytest.raises(ConfigError, match=r"batch_size=100.* at most 99.*validation_size=901"):
+        check(changed(data__validation_size=901))
+
+
+def test_a_batch_of_one_is_fine_without_batch_norm():
+    check(changed(training__batch_size=1, model__batch_norm=False))
+
+
+def test_a_users_own_model_is_not_checked_by_our_rules():
+    own = {"_target_": "mine.Model", "width": 3}
+    check(changed(model=own, optimizer={"_target_": "mine.Optimizer", "lr": "auto"}))
+
+
+def test_spelling_of_numbers_does_not_change_the_fingerprint():
+    assert mark(weight_std=1) == mark(weight_std=1.0)
+    assert mark(optimizer__weight_decay=0) == mark(optimizer__weight_decay=0.0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"weight_std": 0.02},
+        {"seed": 1},
+        {"dtype": "float64"},
+        {"training__epochs": 21},
+        {"model__eps": 1e-6},
+        {"model__batch_norm": False},
+        {"optimizer___target_": "mine.SGD"},
+        {"data__train_size": 999},
+    ],
+)
+def test_what_changes_the_result_changes_the_fingerprint(values):
+    assert mark(**values) != mark()
+
+
+def test_other_data_change_the_fingerprint_and_their_place_does_not():
+    assert fingerprint(CONFIG, "other") != mark()
+    assert mark(data__root="/somewhere") == mark()
+
+
+def test_keys_that_do_nothing_do_not_count():
+    plain = {"model__batch_norm": False}
+    assert mark(**plain, model__eps=1e-3) == mark(**plain)
+    assert mark(**plain, model__norm_position="after") == mark(**plain)
+    assert mark(model__eps=1e-3) != mark()
+    assert mark(model__dropout_position="last") == mark()
+    dropped = {"model__dropout": 0.5}
+    assert mark(**dropped, model__dropout_position="last") != mark(**dropped)
+
+
+def test_what_is_not_part_of_the_result_does_not_count():
+    assert fingerprint(CONFIG | {"tracking": {"uri": "x"}, "resume": True}, "digest") == mark()
+
+
+def test_parameters_are_flat_and_name_the_options():
+    flat = parameters(CONFIG | {"tracking": {"uri": "secret"}}, OPTIONS)
+    assert flat["model"] == "batchnorm"
+    assert flat["model.hidden_sizes"] == [100, 100]
+    assert flat["optimizer.lr"] == 0.01
+    assert not any("tracking" in key or "_target_" in key for key in flat)
+    assert flatten({"a": {"b": {"c": 1}}}) == {"a.b.c": 1}
+
+
+def test_run_names_tell_runs_apart():
+    config = changed(weight_std=0.046415888336127774, optimizer__lr=0.1)
+    swept = ["weight_std", "model", "optimizer.lr", "seed"]
+    assert run_name(config, OPTIONS, swept) == "batchnorm weight_std=0.0464 optimizer.lr=0.1 seed=0"
+    assert run_name(CONFIG, OPTIONS, []) == "batchnorm weight_std=0.01 seed=0"

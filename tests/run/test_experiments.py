@@ -1,0 +1,90 @@
+"""The named sweeps: that they compose, and are the experiments that they claim to be."""
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from bnsweep.cli.app import config_folder, prepare_hydra
+from bnsweep.report.write import FIGURES
+from bnsweep.run import config
+from bnsweep.run.build import plain
+
+NAMES = ("activations", "figure_6_18", "learning_rate", "overfitting")
+
+
+def composed(name, *overrides):
+    prepare_hydra()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return compose("config", [f"experiment={name}", *overrides], return_hydra_config=True)
+
+
+def values(cfg, key):
+    """Return what the sweep gives to a key, as texts."""
+    parsed = OverridesParser.create().parse_override(f"key={cfg.hydra.sweeper.params[key]}")
+    return list(parsed.sweep_string_iterator()) if parsed.is_sweep_override() else [parsed.value()]
+
+
+def test_every_experiment_file_is_held_by_these_tests():
+    assert sorted(path.stem for path in (config_folder() / "experiment").glob("*.yaml")) == [*NAMES]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_composes_and_sweeps_without_being_asked_to(name):
+    cfg = composed(name)
+    assert cfg.hydra.mode.name == "MULTIRUN"
+    assert set(cfg.report.figures) <= set(FIGURES)
+    assert values(cfg, "model") == ["batchnorm", "plain"]
+    config.check(plain(cfg))
+
+
+@pytest.mark.parametrize("name", ["figure_6_18", "learning_rate", "overfitting"])
+def test_a_claim_is_measured_over_ten_seeds(name):
+    assert len(set(values(composed(name), "seed"))) >= 10
+
+
+def test_each_network_is_tried_at_the_scale_that_is_best_for_it():
+    assert values(composed("learning_rate"), "weight_std") == ["he", "0.01"]
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "overfitting"])
+def test_what_is_chosen_is_chosen_on_validation_samples(name):
+    assert composed(name).data.validation_size >= 200
+
+
+def test_figure_6_18_has_the_settings_of_the_chapter():
+    cfg = composed("figure_6_18")
+    scales = [float(value) for value in values(cfg, "weight_std")]
+    np.testing.assert_allclose(scales, np.logspace(0, -4, 16))
+    assert (cfg.data._target_, cfg.data.train_size) == ("bnsweep.data.datasets.mnist", 1000)
+    assert (cfg.optimizer._target_, cfg.optimizer.lr) == ("bnsweep.nn.optimizers.SGD", 0.01)
+    assert cfg.training == {"epochs": 20, "batch_size": 100, "sampling": "replacement"}
+    assert cfg.model.hidden_sizes == [100] * 5
+    assert (cfg.model.activation, cfg.model.norm_position) == ("relu", "before")
+    assert (cfg.model.dropout, cfg.optimizer.weight_decay) == (0, 0)
+
+
+def test_the_learning_rates_lie_close_together_where_learning_ends():
+    exponents = np.log10(
+        [float(value) for value in values(composed("learning_rate"), "optimizer.lr")]
+    )
+    assert exponents[-1] - exponents[0] >= 4
+    steps = np.diff(exponents)
+    assert (steps > 0).all()
+    np.testing.assert_allclose(steps[exponents[:-1] >= -1], 0.1)
+
+
+def test_overfitting_crosses_the_models_with_rates_and_places_of_dropout_on_few_samples():
+    cfg = composed("overfitting")
+    assert [float(value) for value in values(cfg, "model.dropout")] == [0, 0.1, 0.25, 0.5]
+    assert values(cfg, "model.dropout_position") == ["every", "last"]
+    assert len(values(cfg, "optimizer.lr")) >= 3
+    assert cfg.report.choose == ["optimizer.lr"]
+    assert cfg.data.train_size - cfg.data.validation_size <= 300
+    assert len(cfg.model.hidden_sizes) >= 5
+
+
+def test_the_command_line_has_the_last_word():
+    cfg = composed("overfitting", "data=mnist", "training.epochs=3", "optimizer.lr=0.1")
+    assert (cfg.data._target_, cfg.data.train_size) == ("bnsweep.data.datasets.mnist", 600)
+    assert (cfg.training.epochs, cfg.optimizer.lr) == (3, 0.1)

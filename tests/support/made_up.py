@@ -1,0 +1,96 @@
+"""Made-up results: runs whose numbers a test knows, because it chose them."""
+
+import itertools
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+
+from bnsweep.records import EpochRecord, RunResult
+from bnsweep.report.comparison import SweepRun
+from bnsweep.run.execute import histograms
+
+MODELS = {
+    "batchnorm": {"batch_norm": True, "dropout": 0},
+    "plain": {"batch_norm": False, "dropout": 0},
+    "dropout": {"batch_norm": False, "dropout": 0.5},
+}
+
+
+def result(
+    accuracies=(0.1, 0.5, 1.0),
+    *,
+    gap=0.1,
+    validation=None,
+    status="finished",
+    model="batchnorm",
+    activation="relu",
+    seed=0,
+    outputs=(),
+    error=None,
+    options=None,
+    **config,
+):
+    """Return a result with these training accuracies, one an epoch.
+
+    `validation` is the final accuracy on the validation samples; further arguments are leaves
+    or parts of the configuration, a dot in a key written `__`.
+    """
+    epochs = [
+        EpochRecord(epoch, 1.0, accuracy, 1.5, accuracy - gap, (0.5, 0.5), 1.5, validation)
+        if validation is not None
+        else EpochRecord(epoch, 1.0, accuracy, 1.5, accuracy - gap, (0.5, 0.5))
+        for epoch, accuracy in enumerate(accuracies)
+    ]
+    if status == "diverged":
+        epochs[-1] = replace(
+            epochs[-1], train_loss=math.nan, test_loss=math.inf, activation_std=(math.nan,) * 2
+        )
+    layers = histograms([np.asarray(values, float) for values in outputs])
+    kind = MODELS.get(model, {"_target_": f"mine.{model}"})
+    full = {
+        "model": {"_target_": "bnsweep.nn.network.mlp", **kind, "activation": activation},
+        "seed": seed,
+    }
+    for key, value in config.items():
+        *path, last = key.split("__")
+        node = full
+        for name in path:
+            node = node.setdefault(name, {})
+        node[last] = value
+    return RunResult(
+        status=status,
+        fingerprint="",
+        config=full,
+        options={"model": model, "optimizer": "sgd", "data": "digits", **(options or {})},
+        epochs=tuple(epochs),
+        initial_activations=layers,
+        final_activations=layers,
+        error=error,
+    )
+
+
+def sweep(accuracies=lambda _: (0.1, 0.5, 1.0), *, fields=lambda _: {}, **grid):
+    """Return a run for each combination in `grid`.
+
+    A dot in a key is written `__`. `accuracies` and `fields` are called with an object that
+    has the swept values as attributes.
+    """
+    runs = []
+    for number, values in enumerate(itertools.product(*grid.values())):
+        swept = dict(zip(grid, values, strict=True))
+        config = {key: value for key, value in swept.items() if key not in ("model", "seed")}
+        groups = {key: config.pop(key) for key in ("optimizer", "data") if key in config}
+        config |= {f"{group}___target_": f"mine.{option}" for group, option in groups.items()}
+        outcome = result(
+            accuracies(SimpleNamespace(**swept)),
+            model=swept.get("model", "batchnorm"),
+            seed=swept.get("seed", 0),
+            options=groups,
+            **config,
+            **fields(SimpleNamespace(**swept)),
+        )
+        keys = {key.replace("__", "."): value for key, value in swept.items()}
+        runs.append(SweepRun(number, f"run {number}", keys, outcome, f"id{number}"))
+    return runs
