@@ -1,10 +1,38 @@
-"""What the person at the shell is told in one line, without a traceback."""
+"""Errors that are reported in one line, without a traceback.
+
+UserError                     an error the user can fix             exit status 2
+├── ConfigError               a key, its value or an argument
+├── DataError                 a data set
+├── TrackingError             the tracking store
+├── ReadingError              results that are read back
+└── IncompleteError           runs failed or are missing            exit status 1
+    └── InterruptedSweepError  the sweep was interrupted            exit status 130
+"""
 
 
 class UserError(Exception):
-    """Something the user can mend. The message says what was wrong, given, and would do."""
+    """An error the user can fix. The message says what was wrong, what was given, what to do."""
 
     exit_status = 2  # nothing was started
+
+
+class ConfigError(UserError, ValueError):
+    """A configuration that cannot be run.
+
+    It is a ValueError, too: the constructors in `nn` raise it for their arguments.
+    """
+
+
+class DataError(UserError):
+    """Data that are missing, damaged, or fewer than asked for."""
+
+
+class TrackingError(UserError):
+    """The tracking store cannot be used."""
+
+
+class ReadingError(UserError):
+    """Results that cannot be read back."""
 
 
 class IncompleteError(UserError):
@@ -17,7 +45,3 @@ class InterruptedSweepError(IncompleteError):
     """The sweep was interrupted, and closed what it had begun."""
 
     exit_status = 130
-
-
-class DataError(UserError):
-    """Data that are not there, are damaged, or are less than was asked for."""

@@ -13,7 +13,7 @@ import pytest
 
 import bnsweep
 from bnsweep.data.datasets import digits
-from bnsweep.reading.store import ReadingError
+from bnsweep.errors import ReadingError
 
 GUIDE = Path(__file__).parent.parent / "docs" / "reading.md"
 SMALL = ("model.hidden_sizes=[8,4]", "training.epochs=2", "hydra/launcher=basic")

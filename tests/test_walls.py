@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 # Room: the rooms it imports, and the large packages it alone, or it beside others, may import.
 WALLS = {
     "errors": ("", ""),
+    "keys": ("errors", ""),
     "redact": ("", ""),
     "records": ("", ""),
     "nn": ("records data", ""),
@@ -35,7 +36,7 @@ PACKAGES = {name for _, names in WALLS.values() for name in names.split()}
 FILES = {
     path: path.relative_to(ROOT / "bnsweep").parts[0] for path in (ROOT / "bnsweep").rglob("*.py")
 }
-FILES |= {path: "hydra_plugins" for path in (ROOT / "hydra_plugins").rglob("*.py")}
+FILES |= dict.fromkeys((ROOT / "hydra_plugins").rglob("*.py"), "hydra_plugins")
 ROOMS = {path: part.removesuffix(".py") for path, part in FILES.items()}
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, MutableMapping, Sequence
 
 import numpy as np
 
+from bnsweep.errors import ConfigError
 from bnsweep.redact import has_secret, without_userinfo
-from bnsweep.run.config import ConfigError
 
 _LOGSPACE = re.compile(r"logspace\(([^()]*)\)")
 _MAX_POINTS = 100_000

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bnsweep import records
+from bnsweep.errors import ReadingError
 from bnsweep.nn.network import Network
 from bnsweep.reading.past_runs import PastRun, runs_of_folder, runs_of_store
-from bnsweep.reading.store import ReadingError, Store
+from bnsweep.reading.store import Store
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bnsweep import records
-from bnsweep.reading.store import ReadingError, Store
+from bnsweep.errors import ReadingError
+from bnsweep.reading.store import Store
 from bnsweep.records import RunResult
 from bnsweep.report.labels import frozen
 from bnsweep.run.config import RESULT_KEYS, named_leaves, parameters, run_name

@@ -4,14 +4,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from bnsweep.errors import UserError
+from bnsweep.errors import ReadingError
 from bnsweep.redact import first_line
 from bnsweep.tracking import sqlite_store
 from bnsweep.tracking.mlflow_tracker import MlflowTracker
-
-
-class ReadingError(UserError):
-    """What was asked for cannot be read. The message says what is missing, and what would do."""
 
 
 class Store:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnsweep.errors import UserError
+from bnsweep.errors import ConfigError
 
 # Raised when the code changes what a configuration computes.
 FINGERPRINT_FORMAT = 2
@@ -27,10 +27,6 @@ DEPENDENT_KEYS = {
 }
 
 Config = dict[str, Any]
-
-
-class ConfigError(UserError):
-    """A configuration that cannot be run. The message names key, value and what would do."""
 
 
 def result_part(config: Mapping[str, Any]) -> Config:

@@ -10,11 +10,11 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bnsweep.errors import IncompleteError, InterruptedSweepError, UserError
+from bnsweep.errors import ConfigError, IncompleteError, InterruptedSweepError, UserError
 from bnsweep.redact import first_line
 from bnsweep.report import terminal, write
 from bnsweep.run.build import make_tracker
-from bnsweep.run.config import ConfigError, named_leaves
+from bnsweep.run.config import named_leaves
 from bnsweep.sweep import local_workers
 from bnsweep.sweep.cluster import Workers, connect
 from bnsweep.sweep.composing import Composer

@@ -10,18 +10,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from bnsweep.errors import ConfigError
 from bnsweep.report.comparison import distinguishing_keys
 from bnsweep.report.labels import frozen
 from bnsweep.run.build import OptionFile, chosen_options, load_dataset, option_files, plain
-from bnsweep.run.config import (
-    Config,
-    ConfigError,
-    check,
-    fingerprint,
-    flatten,
-    named_leaves,
-    result_part,
-)
+from bnsweep.run.config import Config, check, fingerprint, flatten, named_leaves, result_part
 from bnsweep.sweep.composing import Composer, has_mapping, overlap
 from bnsweep.sweep.jobs import Job, Outcomes
 

@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bnsweep.errors import TrackingError
 from bnsweep.redact import first_line, has_secret, without_secret
 from bnsweep.run.config import named_leaves, parameters
 from bnsweep.tracking import processes, run_facts, sqlite_store, ui_view
-from bnsweep.tracking.no_tracker import ChildRun, NoLog, NoTracker, StoredRun, TrackingError
+from bnsweep.tracking.no_tracker import ChildRun, NoLog, NoTracker, StoredRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

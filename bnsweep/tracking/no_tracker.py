@@ -5,15 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnsweep.errors import UserError
 from bnsweep.records import EpochRecord, RunResult
 
 if TYPE_CHECKING:
     from bnsweep.data.datasets import Dataset
-
-
-class TrackingError(UserError):
-    """The tracking store cannot be used. The message says which, why, and what would do."""
 
 
 @dataclass(frozen=True)

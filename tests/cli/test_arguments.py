@@ -13,7 +13,7 @@ from bnsweep.cli.arguments import (
     take_out_secrets,
     working_environment,
 )
-from bnsweep.run.config import ConfigError
+from bnsweep.errors import ConfigError
 
 
 def test_logspace_becomes_a_comma_list():

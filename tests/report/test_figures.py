@@ -10,8 +10,8 @@ from made_up import result, sweep
 
 from bnsweep.report import write
 from bnsweep.report.figures import activation_grid
-from bnsweep.report.figures import run as figures
 from bnsweep.report.figures import curves as sweep_figures
+from bnsweep.report.figures import run as figures
 from bnsweep.report.figures import values as value_figures
 from bnsweep.report.figures.curves import SWEEP_FIGURES
 from bnsweep.report.figures.sheet import DASHES

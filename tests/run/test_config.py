@@ -2,7 +2,8 @@ import copy
 
 import pytest
 
-from bnsweep.run.config import ConfigError, check, fingerprint, flatten, parameters, run_name
+from bnsweep.errors import ConfigError
+from bnsweep.run.config import check, fingerprint, flatten, parameters, run_name
 
 CONFIG = {
     "data": {

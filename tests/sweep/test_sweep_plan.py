@@ -6,8 +6,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from bnsweep.cli.app import config_folder, prepare_hydra
+from bnsweep.errors import ConfigError
 from bnsweep.run.build import plain
-from bnsweep.run.config import ConfigError, result_part
+from bnsweep.run.config import result_part
 from bnsweep.sweep.composing import Composer
 from bnsweep.sweep.launching import _own_pins
 from bnsweep.sweep.plan import plan

@@ -1,0 +1,228 @@
+"""The keys of a configuration: what each may be, and where it changes nothing.
+
+A bound stands in one row of `KEYS` and nowhere else: the command line, a plan of a thousand
+runs and the constructors in `nn` all ask `check`.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bnsweep.errors import ConfigError
+
+Config = dict[str, Any]  # plain nested values: dict, list, str, numbers, truth values, None
+Value = Any  # of a key: one of those, or a tuple of them
+
+# What decides a run's numbers; all else says where they go.
+RESULT_KEYS = ("data", "model", "optimizer", "training", "weight_std", "seed", "dtype")
+GROUPS = ("model", "optimizer", "data")
+
+ACTIVATIONS: dict[str, Any] = {}  # by name; `nn.layers.Activation` enters its subclasses here
+
+_NO_VALUE = object()
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a configuration.
+
+    Attributes:
+        accepts: whether it may have a value.
+        must_be: what its value must be, in words; called when an error is reported.
+        neutral: the value at which it does nothing. Fingerprints leave the key out there, so
+            that one which is added later, with this default, retrains nothing.
+        needs: the key that has to be on for this one to do anything.
+    """
+
+    accepts: Callable[[Value], bool]
+    must_be: Callable[[], str]
+    neutral: Value = _NO_VALUE
+    needs: str | None = None
+
+
+def check(key: str, value: Value) -> None:
+    """Check the value of a key.
+
+    Raises:
+        ConfigError: it is out of bounds; the message says what it must be.
+    """
+    row = KEYS[key]
+    if not row.accepts(value):
+        raise ConfigError(f"{key}={shown(value)}: must be {row.must_be()}")
+
+
+def check_all(config: Mapping[str, Any]) -> None:
+    """Check each value of a composed configuration whose key is in `KEYS`.
+
+    A model or an optimizer of the user's own gives its keys a meaning of its own.
+
+    Raises:
+        ConfigError: a value is out of bounds.
+    """
+    foreign = tuple(
+        f"{group}." for group in ("model", "optimizer") if not is_ours(config.get(group, {}))
+    )
+    for key, value in flatten(config).items():
+        if key in KEYS and not key.startswith(foreign):
+            check(key, value)
+
+
+def is_ours(part: Mapping[str, Any]) -> bool:
+    """Whether a part of a run is one of this package, by its `_target_`."""
+    return str(part.get("_target_")).startswith("bnsweep.")
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Value]:
+    """Return `{"model.eps": 1e-7, ...}`: each leaf by its dotted key."""
+    flat: dict[str, Value] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def effective(config: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the leaves of a run's configuration that change its numbers, by dotted key.
+
+    Left out are the place of the data, and the keys of the model that do nothing because the one
+    they need is off.
+    """
+    leaves = flatten({key: config[key] for key in RESULT_KEYS if key in config})
+    leaves.pop("data.root", None)
+    if is_ours(config.get("model", {})):
+        for key in dependents(lambda needed: not leaves.get(needed)):
+            leaves.pop(key, None)
+    return leaves
+
+
+def dependents(of: Callable[[str], bool]) -> Iterator[str]:
+    """Yield the keys that need another one of which `of` is true."""
+    return (key for key, row in KEYS.items() if row.needs is not None and of(row.needs))
+
+
+def is_number(value: Value) -> bool:
+    """Whether `value` is a finite number, and not a truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def hashable(value: Value) -> Value:
+    """Return a value of a configuration in a form that can be compared and hashed."""
+    if isinstance(value, list | tuple):
+        return tuple(hashable(item) for item in value)
+    return str(value) if isinstance(value, Mapping) else value
+
+
+def shown(value: Value) -> str:
+    """Return `value` as it is written in a configuration."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
+
+
+def _number(
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    below: float = math.inf,
+    or_else: tuple[str, ...] = (),
+    **row: Any,
+) -> Key:
+    ends = {"greater than": above, "at least": least, "less than": below}
+    words = " and ".join(f"{name} {end}" for name, end in ends.items() if math.isfinite(end))
+    others = "".join(f", or {name}" for name in or_else)
+    return Key(
+        lambda value: (
+            (is_number(value) and above < value < below and value >= least)
+            or (isinstance(value, str) and value in or_else)
+        ),
+        lambda: f"a finite number {words}{others}",
+        **row,
+    )
+
+
+def _whole(least: int, **row: Any) -> Key:
+    return Key(
+        lambda value: is_number(value) and isinstance(value, int) and value >= least,
+        lambda: f"a whole number of at least {least}",
+        **row,
+    )
+
+
+def _one_of(choices: Collection[Value], **row: Any) -> Key:
+    return Key(
+        # 1 and 0 equal true and false, but are not choices of the same kind.
+        lambda value: any(type(value) is type(choice) and value == choice for choice in choices),
+        lambda: f"one of {', '.join(shown(choice) for choice in choices)}",
+        **row,
+    )
+
+
+def _flag(**row: Any) -> Key:
+    return _one_of((True, False), **row)
+
+
+def _list(of: Callable[[Value], bool], words: str, *, least: int = 0) -> Key:
+    return Key(
+        lambda value: isinstance(value, list) and len(value) >= least and all(map(of, value)),
+        lambda: words,
+    )
+
+
+def _text(words: str, *, or_null: bool = False) -> Key:
+    return Key(
+        lambda value: (or_null and value is None) or (isinstance(value, str) and value != ""),
+        lambda: words + (" or null" if or_null else ""),
+    )
+
+
+KEYS: dict[str, Key] = {
+    "weight_std": _number(above=0, or_else=("he", "xavier")),
+    "seed": _whole(0),
+    "dtype": _one_of(("float32", "float64")),
+    "data.root": _text("the path of a folder", or_null=True),
+    "data.train_size": _whole(1),
+    "data.test_size": _whole(1),
+    "data.validation_size": _whole(0, neutral=0),
+    "model.hidden_sizes": _list(
+        lambda width: KEYS["data.train_size"].accepts(width),
+        "a list of one or more widths of at least 1, such as [100,100]",
+        least=1,
+    ),
+    "model.activation": _one_of(ACTIVATIONS),
+    "model.batch_norm": _flag(),
+    "model.norm_position": _one_of(("before", "after"), needs="model.batch_norm"),
+    "model.eps": _number(above=0, needs="model.batch_norm"),
+    "model.momentum": _number(least=0, below=1, needs="model.batch_norm"),
+    "model.dropout": _number(least=0, below=1, neutral=0),
+    "model.dropout_position": _one_of(("every", "last"), needs="model.dropout"),
+    "optimizer.lr": _number(above=0),
+    "optimizer.weight_decay": _number(least=0, neutral=0),
+    "optimizer.momentum": _number(least=0, below=1),
+    "optimizer.beta1": _number(least=0, below=1),
+    "optimizer.beta2": _number(least=0, below=1),
+    "optimizer.decay": _number(least=0, below=1),
+    "optimizer.eps": _number(above=0),
+    "training.epochs": _whole(1),
+    "training.batch_size": _whole(1),
+    "training.sampling": _one_of(("replacement", "shuffle")),
+    "output_dir": _text("the path of a folder, such as outputs"),
+    "resume": _flag(),
+    "on_failure": _one_of(("continue", "stop")),
+    "tracking.uri": _text("the URI of a tracking store", or_null=True),
+    "tracking.experiment": Key(
+        # A name such as 500 arrives as a number.
+        lambda value: (isinstance(value, str) and value != "") or is_number(value),
+        lambda: "the name of an experiment",
+    ),
+    "tracking.figures": _flag(),
+    "tracking.weights": _flag(),
+    "report.figures": _list(
+        lambda name: isinstance(name, str), "a list of figures, such as [curves,final_accuracy]"
+    ),
+    "report.choose": _list(
+        lambda key: isinstance(key, str), "a list of keys, such as [optimizer.lr]"
+    ),
+}
