@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bnsweep.reading.load import load_network, load_sweep
+    from bnsweep.reading import load_network, load_sweep
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load_network", "load_sweep"]
@@ -12,7 +12,7 @@ __all__ = ["__version__", "load_network", "load_sweep"]
 def __getattr__(name: str) -> Any:
     # Imported when first asked for: a run needs neither.
     if name in ("load_network", "load_sweep"):
-        from bnsweep.reading import load as reading
+        from bnsweep import reading
 
         return getattr(reading, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -103,6 +103,13 @@ def dependents(of: Callable[[str], bool]) -> Iterator[str]:
     return (key for key, row in KEYS.items() if row.needs is not None and of(row.needs))
 
 
+def is_neutral(key: str, value: Value, config: Mapping[str, Any]) -> bool:
+    """Whether a leaf of a run's configuration has the value at which its key does nothing."""
+    group = config.get(key.partition(".")[0])
+    foreign = isinstance(group, Mapping) and not is_ours(group)
+    return not foreign and key in KEYS and bool(value == KEYS[key].neutral)
+
+
 def is_number(value: Value) -> bool:
     """Whether `value` is a finite number, and not a truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -115,11 +122,25 @@ def hashable(value: Value) -> Value:
     return str(value) if isinstance(value, Mapping) else value
 
 
-def shown(value: Value) -> str:
-    """Return `value` as it is written in a configuration."""
+def shown(value: Value, digits: int | None = None) -> str:
+    """Return `value` as it is written in a configuration; given `digits`, floats rounded."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(shown(item, digits) for item in value) + "]"
+    if isinstance(value, float) and digits is not None:
+        return rounded(value, digits)
     return "null" if value is None else str(value)
+
+
+def rounded(value: float, digits: int) -> str:
+    """Return a number to some significant digits: 0.0464, 10000, but 1e-5 and 2e5."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0 or 1e-4 <= abs(value) < 1e5:
+        return f"{float(f'{value:.{digits}g}'):.15g}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def _number(

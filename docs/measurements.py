@@ -18,7 +18,6 @@ from bnsweep.nn.layers import Affine, BatchNorm
 from bnsweep.nn.network import Network, mlp
 from bnsweep.nn.optimizers import SGD
 from bnsweep.nn.training import train
-from bnsweep.records import EpochRecord
 from bnsweep.report.estimates import Estimate
 from bnsweep.report.markdown import table, with_interval
 from bnsweep.run.execute import Draws
@@ -96,8 +95,8 @@ def norms(network: Network) -> list[BatchNorm]:
     return [layer for layer in network.layers if isinstance(layer, BatchNorm)]
 
 
-def records_of(network: Network, draws: Draws, dataset: Dataset) -> Iterator[EpochRecord]:
-    """Train a network with the chapter's settings, and yield its record at each epoch."""
+def epochs_of(network: Network, draws: Draws, dataset: Dataset) -> Iterator[dict[str, float]]:
+    """Train a network with the chapter's settings, and yield the measurements of each epoch."""
     return train(
         network,
         SGD(lr=LR),
@@ -113,7 +112,7 @@ def records_of(network: Network, draws: Draws, dataset: Dataset) -> Iterator[Epo
 def trained(variant: Variant, dataset: Dataset, seed: int) -> Trained:
     """Train the network of a variant and a seed."""
     network, draws = build(variant, dataset, seed)
-    accuracies = np.array([r.train_accuracy for r in records_of(network, draws, dataset)])
+    accuracies = np.array([e["train_accuracy"] for e in epochs_of(network, draws, dataset)])
     weights = np.concatenate([affine.W.ravel() for affine in affines(network)[:-1]])
     gammas = np.concatenate([norm.gamma for norm in norms(network)])
     return Trained(accuracies[1:], float(gammas.std()), float(weights.std()))
@@ -358,8 +357,8 @@ def divergence(dataset: Dataset) -> str:
 
 def plain_run(scale: float, dataset: Dataset, seed: int) -> tuple[float, float]:
     """Return the last loss and accuracy of a network without Batch Normalization."""
-    *_, last = records_of(*build(shared(scale, batch_norm=False), dataset, seed), dataset)
-    return last.train_loss, last.train_accuracy
+    *_, last = epochs_of(*build(shared(scale, batch_norm=False), dataset, seed), dataset)
+    return last["train_loss"], last["train_accuracy"]
 
 
 @functools.cache

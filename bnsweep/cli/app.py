@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,22 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep.cli import arguments
+from bnsweep.data import Dataset
 from bnsweep.errors import IncompleteError, UserError
+from bnsweep.keys import GROUPS, flatten
+from bnsweep.records import RunResult, RunSpec
 from bnsweep.redact import without_secrets
-from bnsweep.run.build import build_experiment, load_dataset, make_tracker, plain
-from bnsweep.run.config import GROUPS, fingerprint, flatten, result_part, run_name
+from bnsweep.run.config import option_files, specify, to_plain
 from bnsweep.sweep.cluster import worker_environment
 from bnsweep.sweep.interrupts import Interrupts
-from bnsweep.sweep.local_workers import follow
+from bnsweep.sweep.job import do_job, train_and_log
+from bnsweep.sweep.jobs import JobReport
+from bnsweep.sweep.plan import SweepPlan
+from bnsweep.sweep.resume import find_done, log_from_disk
+from bnsweep.tracking import Tracker
+from bnsweep.tracking.make import make_tracker
+from bnsweep.tracking.no_tracker import NoLog
 from hydra_plugins.bnsweep import BnsweepSweeper
-
-STOP_FILE = "stop"
 
 
 class _Refused(SystemExit):
@@ -61,9 +67,9 @@ def main() -> int:
         print("bnsweep: interrupted", file=sys.stderr)
         return 130
     except _Refused as refusal:
-        return _tell(refusal.__cause__, tracebacks) if refusal.__cause__ else 0
+        return _print_error(refusal.__cause__, tracebacks) if refusal.__cause__ else 0
     except Exception as error:
-        return _tell(error, tracebacks)
+        return _print_error(error, tracebacks)
     return 0
 
 
@@ -89,138 +95,55 @@ class CheckBeforeRun(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Leave the program where the run cannot be done, or is done already."""
         try:
-            from bnsweep.sweep.plan import single
-
-            job = single(config)
-            config.sweep.options = job.options
+            files = option_files(config.hydra.runtime)
+            spec, dataset = specify(config, files)
+            config.sweep.options = spec.options
             tracker = make_tracker(config)
             tracker.keep_secrets(config)
             tracker.prepare()
-            if config.resume and _is_done(job, tracker, Path(config.output_dir).absolute()):
+            if config.resume and _is_done(spec, dataset, tracker, Path(config.output_dir)):
                 raise _Refused(0)
         except Exception as error:
             raise _Refused(2) from error
 
 
-def _is_done(job: Any, tracker: Any, output_dir: Path) -> bool:
-    """Tell whether a run is done already, and log it if only the disk knows of it."""
-    from bnsweep.sweep.resume import find_done, log_from_disk
-
-    outcomes = find_done([job], tracker, output_dir)
-    if job.number not in outcomes.reused:
+def _is_done(spec: RunSpec, dataset: Dataset, tracker: Tracker, output_dir: Path) -> bool:
+    """Whether a run is done already; it is logged then, if only the disk knows of it."""
+    outcomes = find_done([spec], tracker, output_dir.absolute())
+    if spec.number not in outcomes.reused:
         return False
     if tracker.uri is not None:
-        log_from_disk(outcomes.unstored([job]), tracker, None, outcomes)
-        if outcomes.unstored([job]):
+        log_from_disk(SweepPlan([spec], [dataset], []), tracker, None, outcomes)
+        if outcomes.unstored([spec]):
             raise IncompleteError(f"the run could not be logged to the store {tracker.shown}")
     where = outcomes.folders.get(0) or f"run {outcomes.run_ids[0]} of the store {tracker.shown}"
     print(f"done already: {where}")
     return True
 
 
-def run(cfg: DictConfig) -> dict[str, Any]:
-    """Train the network that `cfg` describes and keep its result; Hydra calls it for each run.
-
-    Returns:
-        `status`; `error`, what went wrong; `tracked`, whether the store holds all of the run;
-        its `run_id` there; and its `history`, if it lies where the driver cannot see it.
+def run(cfg: DictConfig) -> JobReport:
+    """Do the run that `cfg` describes; Hydra calls it for each one.
 
     Raises:
         _Refused: a single run failed. In a sweep, a run that fails is a result of the sweep.
     """
     hydra_config = HydraConfig.get()
-    folder = Path(hydra_config.runtime.output_dir)
     if hydra_config.mode == RunMode.MULTIRUN:
-        follow()
-        stop = Path(hydra_config.sweep.dir) / STOP_FILE
-        if stop.exists():
-            return _report("killed")
-        result, log = _train(cfg, folder)
-        if result.status == "failed" and cfg.on_failure == "stop":
-            stop.touch()
-    else:
-        with Interrupts() as interrupts:
-            # What is trained is kept and logged, whatever comes.
-            result, log = _train(cfg, folder, on_trained=interrupts.hold)
-            if result.status != "killed":
-                try:
-                    _tell_outcome(result, folder, log, make_tracker(cfg))
-                except IncompleteError as error:
-                    raise _Refused(error.exit_status) from error
-    if result.status == "killed":
-        raise KeyboardInterrupt
-    from bnsweep import records
-
-    at_home = (Path(hydra_config.sweep.dir) / "multirun.yaml").exists()
-    stored = log.complete and log.run_id is not None
-    return _report(
-        result.status,
-        error=result.error,
-        tracked=log.complete,
-        run_id=log.run_id,
-        history=None if at_home or stored else records.encode(result),
-    )
+        return do_job(cfg, hydra_config)
+    folder = Path(hydra_config.runtime.output_dir)
+    with Interrupts() as interrupts:
+        # What is trained is kept and logged, whatever comes.
+        result, run_log = train_and_log(cfg, folder, on_trained=interrupts.hold)
+        if result.status == "killed":
+            raise KeyboardInterrupt
+        try:
+            _print_outcome(result, folder, run_log, make_tracker(cfg))
+        except IncompleteError as error:
+            raise _Refused(error.exit_status) from error
+    return JobReport(result.status)
 
 
-def _report(
-    status: str,
-    *,
-    error: str | None = None,
-    tracked: bool = True,
-    run_id: str | None = None,
-    history: str | None = None,
-) -> dict[str, Any]:
-    """Return what the driver is told of a run."""
-    return {
-        "status": status,
-        "error": error,
-        "tracked": tracked,
-        "run_id": run_id,
-        "history": history,
-    }
-
-
-def _train(
-    cfg: DictConfig, folder: Path, on_trained: Callable[[], None] = lambda: None
-) -> tuple[Any, Any]:
-    """Return a run's result, written to `folder` and logged, and its log."""
-    from bnsweep.records import RunResult
-    from bnsweep.run.folder import keep
-
-    config, options = result_part(plain(cfg)), dict(cfg.sweep.options)
-    swept = list(cfg.sweep["keys"])
-    dataset = experiment = None
-    mark = ""
-    try:
-        dataset = load_dataset(cfg)
-        mark = fingerprint(config, dataset.digest)
-        experiment = build_experiment(cfg, dataset, mark, config, options)
-    except (Exception, SystemExit):
-        failure = without_secrets(traceback.format_exc())
-    log = make_tracker(cfg).start_run(
-        run_name(config, options, swept),
-        config=config,
-        options=options,
-        fingerprint=mark,
-        swept=swept,
-        parent=cfg.sweep.parent_run_id,
-        dataset=dataset,
-        folder=folder,
-    )
-    if experiment is None:
-        result = RunResult("failed", mark, config, options, error=failure)
-    else:
-        result = experiment.run(log.epoch, time.perf_counter)
-    on_trained()
-    network = experiment.network if experiment is not None else None
-    wanted = {"weights": cfg.tracking.weights, "figures": cfg.tracking.figures}
-    settings = OmegaConf.to_yaml(OmegaConf.create(config))
-    result = keep(result, folder, settings, network, **wanted)
-    log.end(result, folder)
-    return result, log
-
-
-def _tell_outcome(result: Any, folder: Path, log: Any, tracker: Any) -> None:
+def _print_outcome(result: RunResult, folder: Path, run_log: NoLog, tracker: Tracker) -> None:
     if result.status == "failed":
         last = str(result.error).strip().splitlines()[-1]
         raise IncompleteError(f"the run failed: {last}; its traceback is in {folder / 'error.txt'}")
@@ -231,7 +154,7 @@ def _tell_outcome(result: Any, folder: Path, log: Any, tracker: Any) -> None:
         f"test accuracy {final['final_test_accuracy']:.3f}"
     )
     print(f"results: {folder}")
-    if not log.complete:
+    if not run_log.complete:
         raise IncompleteError(
             f"the run is not in the store {tracker.shown}; the same command with resume=true "
             "logs it"
@@ -245,7 +168,7 @@ def _folder_name() -> str:
     return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(3).hex()}"
 
 
-def _tell(error: BaseException, tracebacks: bool) -> int:
+def _print_error(error: BaseException, tracebacks: bool) -> int:
     """Print `error` as one message, and return the exit status."""
     status = error.exit_status if isinstance(error, UserError) else 2
     if tracebacks:
@@ -269,6 +192,6 @@ def _known_keys() -> Iterable[str]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         cfg = compose("config")
-    keys = flatten(plain(cfg))
+    keys = flatten(to_plain(cfg))
     prefixes = {key.rpartition(".")[0] for key in keys} - {""}
     return [*keys, *sorted(prefixes), *GROUPS, "tracking", "experiment"]

@@ -1,4 +1,4 @@
-"""The training loop: a generator of one record an epoch, which prints and logs nothing."""
+"""The training loop: a generator of each epoch's measurements, which prints and logs nothing."""
 
 import contextlib
 import math
@@ -12,7 +12,6 @@ from bnsweep.nn.columns import constant
 from bnsweep.nn.losses import cross_entropy
 from bnsweep.nn.network import Network
 from bnsweep.nn.optimizers import Optimizer
-from bnsweep.records import EpochRecord
 
 if TYPE_CHECKING:
     from bnsweep.data.datasets import Dataset
@@ -29,7 +28,7 @@ def train(
     batch_size: int,
     sampling: str,
     rng: np.random.Generator,
-) -> Iterator[EpochRecord]:
+) -> Iterator[dict[str, float]]:
     """Train `network` and yield its record before the first step and after each epoch.
 
     An epoch is max(1, train_size // batch_size) steps. `sampling` is how `rng` draws the
@@ -57,10 +56,10 @@ def train(
             f"dtype: the network is {network.dtype}, the data are {dataset.x_train.dtype}; "
             "they must be of one dtype"
         )
-    return _records(network, optimizer, dataset, epochs, batch_size, sampling, rng)
+    return _epochs(network, optimizer, dataset, epochs, batch_size, sampling, rng)
 
 
-def _records(
+def _epochs(
     network: Network,
     optimizer: Optimizer,
     dataset: "Dataset",
@@ -68,7 +67,7 @@ def _records(
     batch_size: int,
     sampling: str,
     rng: np.random.Generator,
-) -> Iterator[EpochRecord]:
+) -> Iterator[dict[str, float]]:
     x, labels = dataset.x_train, dataset.y_train
     x_batch = np.empty((batch_size, x.shape[1]), x.dtype)
     optimizer.start(network.params)
@@ -82,9 +81,9 @@ def _records(
                     np.take(x, batch, axis=0, out=x_batch, mode="clip")
                     g = network.gradient(x_batch, labels[batch])
                     optimizer.update(network.params, g, matrices=network.matrices)
-            record = _measure(network, dataset, epoch)
-        yield record
-        if epoch > 0 and not math.isfinite(record.train_loss):
+            measured = _measure(network, dataset, epoch)
+        yield measured
+        if epoch > 0 and not math.isfinite(measured["train_loss"]):
             return
 
 
@@ -109,17 +108,17 @@ def evaluation(network: Network, dataset: "Dataset", epoch: int) -> Iterator[Non
         yield
 
 
-def _measure(network: Network, dataset: "Dataset", epoch: int) -> EpochRecord:
+def _measure(network: Network, dataset: "Dataset", epoch: int) -> dict[str, float]:
+    """Return losses, accuracies and the spread of each hidden layer, by published name."""
     with evaluation(network, dataset, epoch):
-        logits, activation_std = _outputs(network, dataset.x_train)
-        train = _loss_and_accuracy(logits, dataset.y_train)
-        test = _loss_and_accuracy(network.logits(dataset.x_test), dataset.y_test)
-        validation: tuple[float, float] | tuple[None, None] = (None, None)
+        logits, spreads = _outputs(network, dataset.x_train)
+        measured = _loss_and_accuracy("train", logits, dataset.y_train)
+        logits = network.logits(dataset.x_test)
+        measured |= _loss_and_accuracy("test", logits, dataset.y_test)
         if dataset.x_validation is not None and dataset.y_validation is not None:
-            validation = _loss_and_accuracy(
-                network.logits(dataset.x_validation), dataset.y_validation
-            )
-    return EpochRecord(epoch, *train, *test, activation_std, *validation)
+            logits = network.logits(dataset.x_validation)
+            measured |= _loss_and_accuracy("validation", logits, dataset.y_validation)
+    return measured | {f"activations/std_{k}": std for k, std in enumerate(spreads, 1)}
 
 
 def _outputs(network: Network, x: Array) -> tuple[Array, tuple[float, ...]]:
@@ -159,6 +158,8 @@ class _Spread:
         return math.sqrt(self.squares / self.count)
 
 
-def _loss_and_accuracy(logits: Array, labels: NDArray[np.integer[Any]]) -> tuple[float, float]:
+def _loss_and_accuracy(
+    part: str, logits: Array, labels: NDArray[np.integer[Any]]
+) -> dict[str, float]:
     accuracy = float(np.mean(np.argmax(logits, axis=1) == labels))
-    return cross_entropy(logits, labels), accuracy
+    return {f"{part}_loss": cross_entropy(logits, labels), f"{part}_accuracy": accuracy}

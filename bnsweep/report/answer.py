@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from bnsweep.records import SweepRun
 from bnsweep.report import claims, gaps, measures
 from bnsweep.report.claims import Claim
-from bnsweep.report.comparison import SweepRun, compare
+from bnsweep.report.comparison import compare
 from bnsweep.report.markdown import counted, with_interval
 
 MAX_LINES = 4
@@ -13,7 +14,7 @@ MAX_LINES = 4
 
 def answer(runs: Sequence[SweepRun]) -> list[str]:
     """Return what learns where, and what came of each claim; empty if no run ended."""
-    if not any(run.ended for run in runs):
+    if not any(run.comparable for run in runs):
         return []
     by_claim: dict[str, list[Claim]] = {}
     for claim in claims_of(runs):
@@ -36,7 +37,7 @@ def claims_of(runs: Sequence[SweepRun], *, with_gaps: bool = False) -> list[Clai
     Gaps are judged where Dropout was swept, or `with_gaps`.
     """
     said = [*claims.initial_weights(compare(runs)), *claims.learning_rate(runs)]
-    if with_gaps or len({run.swept.get(gaps.DROPOUT) for run in runs}) > 1:
+    if with_gaps or len({run.spec.swept.get(gaps.DROPOUT) for run in runs}) > 1:
         said += [*gaps.overfitting(compare(runs, overlay="all")), *gaps.dropout(runs)]
     return said
 
@@ -62,14 +63,11 @@ def _what_learns(runs: Sequence[SweepRun]) -> list[str]:
         (results,) = comparison.cells.values()
         train, test = (
             with_interval(measures.final(quantity, results))
-            for quantity in (measures.accuracy_on_train, measures.accuracy_on_test)
+            for quantity in (measures.TRAIN, measures.TEST)
         )
         seeds = counted(len(results), "seed")
         return [f"Final accuracy: {train} on the training set, {test} on the test set ({seeds})."]
     if len(comparison.lines) <= MAX_LINES:
         return claims.where_it_learns(comparison)
-    learn = [
-        all(measures.accuracy_on_train(r.epochs[-1]) >= measures.LEARNS for r in results)
-        for results in comparison.cells.values()
-    ]
+    learn = [all(measures.learns(r) for r in results) for results in comparison.cells.values()]
     return [f"{sum(learn)} of {len(learn)} combinations learn with every seed that ended."]

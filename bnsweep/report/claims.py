@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from bnsweep.records import RunResult
+from bnsweep.keys import Value, hashable
+from bnsweep.records import RunResult, SweepRun
 from bnsweep.report import measures
-from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, Line, SweepRun, choose, compare
+from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, Line, choose, compare
 from bnsweep.report.estimates import Estimate, Verdict
-from bnsweep.report.labels import Value, frozen, key_label, phrase, value_label
+from bnsweep.report.labels import key_label, phrase, value_label
 from bnsweep.report.markdown import counted, listing, with_interval
 from bnsweep.report.measures import LEARNS, TARGET
 
@@ -48,7 +49,7 @@ def where_it_learns(comparison: Comparison) -> list[str]:
 
 def _learns(comparison: Comparison, axis: Axis, line: Line) -> str:
     shares = {
-        value: [measures.accuracy_on_train(r.epochs[-1]) >= LEARNS for r in results]
+        value: [measures.learns(r) for r in results]
         for value in axis.values
         if (results := comparison.results(value, line))
     }
@@ -80,8 +81,7 @@ def _initial_weights(
     both = [v for v in axis.values if all(comparison.results(v, line) for line in pair)]
     ends = {
         line: {
-            v: measures.finals_by_seed(measures.accuracy_on_train, comparison.results(v, line))
-            for v in both
+            v: measures.finals_by_seed(measures.TRAIN, comparison.results(v, line)) for v in both
         }
         for line in pair
     }
@@ -157,7 +157,7 @@ def _no_edge(
 ) -> str:
     """Return why a pair has no largest rates that can be compared; nothing where it has."""
     for line, edge in zip(pair, edges, strict=True):
-        seeds = {r.seed for v in axis.values for r in comparison.results(v, line)}
+        seeds = {r.spec.seed for v in axis.values for r in comparison.results(v, line)}
         if missing := len(seeds - edge.keys()):
             count = "" if missing == len(seeds) else f" with {missing} of {len(seeds)} seeds"
             return f"{who(line)} learns at no rate tried{count}"
@@ -205,7 +205,7 @@ def largest_rates(
     largest: dict[int, float] = {}
     for value in axis.values:
         results = comparison.results(value, line)
-        ends = measures.finals_by_seed(measures.accuracy_on_train, results)
+        ends = measures.finals_by_seed(measures.TRAIN, results)
         reached = {seed: value for seed, accuracy in ends.items() if accuracy >= threshold}
         largest |= {seed: max(value, largest.get(seed, value)) for seed in reached}
     return largest
@@ -223,7 +223,7 @@ def _at_its_best(runs: Sequence[SweepRun]) -> list[Claim]:
 
     What is learnt, and for how long, is the same for both.
     """
-    keys = {key for run in runs for key in run.swept if _is_tuned(key)}
+    keys = {key for run in runs for key in run.spec.swept if _is_tuned(key)}
     try:
         best = compare(chosen := choose(runs, keys), overlay="all")
     except ValueError:
@@ -268,7 +268,7 @@ def _faster(where: str, pair: Pair, results: Sequence[Results], *, statements: i
 
 
 def _on_test(pair: Pair, results: Sequence[Results], *, statements: int) -> str:
-    tests = [measures.finals_by_seed(measures.accuracy_on_test, found) for found in results]
+    tests = [measures.finals_by_seed(measures.TEST, found) for found in results]
     difference = Estimate.paired(*tests, statements=statements)
     text = f"The test accuracy is {with_each(pair, tests)}"
     return f"{text}; {difference_text(difference)}." if difference else f"{text}."
@@ -292,7 +292,7 @@ def choice_of(runs: Sequence[SweepRun], results: Results) -> str:
 def choice_text(chosen: Mapping[str, Any]) -> str:
     """Return chosen keys and values as text."""
     return ", ".join(
-        phrase(key_label(key), value_label(frozen(value))) for key, value in chosen.items()
+        phrase(key_label(key), value_label(hashable(value))) for key, value in chosen.items()
     )
 
 

@@ -7,58 +7,21 @@ its name.
 import itertools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
-from bnsweep.records import RunResult
-from bnsweep.report.labels import (
-    Value,
-    frozen,
-    is_number,
-    key_label,
-    key_name,
-    look_up,
-    phrase,
-    value_label,
-)
-from bnsweep.run.config import DEPENDENT_KEYS, settings
+from bnsweep.keys import Value, dependents, hashable, is_number
+from bnsweep.records import RunResult, RunSpec, SweepRun, with_results
+from bnsweep.report.labels import key_label, key_name, phrase, value_label
 
 MODEL_KEYS = ("model", "model.batch_norm")
-SPEAKING_KEYS = ("model", "optimizer", "data", "model.activation")  # "adam" says what it is
-MAX_HUES = 8
-MAX_DASHES = 4
+# The values of these say what they are: "adam" needs no "optimizer" before it.
+SELF_EXPLANATORY_KEYS = ("model", "optimizer", "data", "model.activation")
+MAX_OVERLAID = 8
 
 Place = tuple[Value, tuple[Value, ...]]
-
-
-@dataclass(frozen=True)
-class SweepRun:
-    """One run of a sweep: its place, the value of each swept key, and what came out.
-
-    `swept` maps each swept key to its value as typed in the configuration; for a config group
-    (`model`, `optimizer`, `data`) that is what its node is called. A `reused` run was not run
-    again: an earlier one with the same fingerprint stands for it. `chosen` are swept keys whose
-    value was chosen on the validation samples (see `choose`).
-    """
-
-    number: int
-    name: str
-    swept: Mapping[str, Any]
-    result: RunResult
-    run_id: str | None
-    reused: bool = False
-    chosen: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def outcome(self) -> str:
-        """What became of the run in this sweep: its status, or that it was reused."""
-        return "reused" if self.reused else self.result.status
-
-    @property
-    def ended(self) -> bool:
-        """Whether the run came to its own end, so that its numbers can be compared."""
-        return self.result.status in ("finished", "diverged") and bool(self.result.epochs)
+Setting = tuple[tuple[str, Value], ...]  # keys with their values
 
 
 @dataclass(frozen=True)
@@ -98,8 +61,8 @@ class Axis:
         return f"{self.label} = {self.text(value)}"
 
     def phrase(self, value: Value) -> str:
-        """Return `value` as a line's label says it: with its key, unless it speaks for itself."""
-        if isinstance(value, str) and self.key in SPEAKING_KEYS:
+        """Return `value` as a line's label says it: with its key, unless it explains itself."""
+        if isinstance(value, str) and self.key in SELF_EXPLANATORY_KEYS:
             return self.text(value)
         return phrase(self.label, self.text(value))
 
@@ -108,14 +71,18 @@ class Axis:
 class Line:
     """One combination of the keys that are not on the panels.
 
-    Where models are compared, an even `dash` has Batch Normalization and an odd one has not,
-    and lines of one `hue` differ in the model only.
+    Attributes:
+        values: the combination.
+        label: what it is called.
+        kin: a number that lines share which differ in the model only.
+        variant: which model of its kin it is: even with Batch Normalization, odd without it.
+        batch_norm: whether it has Batch Normalization.
     """
 
     values: tuple[Value, ...]
     label: str
-    hue: int
-    dash: int
+    kin: int
+    variant: int
     batch_norm: bool
 
 
@@ -170,9 +137,9 @@ class Comparison:
         common, and pairs of equal configurations are one. The first of a pair has the value that
         is true, or else comes first.
         """
-        allowed = {key, *DEPENDENT_KEYS.get(key, ()), *self.free}
+        allowed = {key, *dependents(lambda needed: needed == key), *self.free}
         # Lines of one kin are alike at one value, but for the keys that may differ.
-        kin: dict[Any, list[Line]] = {}
+        kin: dict[tuple[Value, frozenset[tuple[str, Value]]], list[Line]] = {}
         reduced = {
             line: [
                 (value, frozenset(item for item in found if not _within(item[0], allowed)))
@@ -183,7 +150,7 @@ class Comparison:
         for line, places in reduced.items():
             for place in places:
                 kin.setdefault(place, []).append(line)
-        pairs: dict[Any, tuple[Line, Line]] = {}
+        pairs: dict[tuple[frozenset[Value], ...], tuple[Line, Line]] = {}
         for line, places in reduced.items():
             others = [
                 other
@@ -215,14 +182,14 @@ class Comparison:
     def _settings(self) -> dict[tuple[Value, ...], dict[Value, frozenset[tuple[str, Value]]]]:
         """The settings of each line's runs, by the value across."""
         of_lines: dict[tuple[Value, ...], dict[Value, frozenset[tuple[str, Value]]]] = {}
-        found = _settings([results[0] for results in self.cells.values()])
+        found = _settings([results[0].spec for results in self.cells.values()])
         for (value, line), setting in zip(self.cells, found, strict=True):
             of_lines.setdefault(line, {})[value] = frozenset(setting.items())
         return of_lines
 
     def _value_of(self, line: Line, key: str) -> Value:
         results = next(r for v in self.values if (r := self.results(v, line)))
-        return look_up(results[0].config, key)
+        return results[0].spec.value(key)
 
 
 def _within(key: str, keys: Collection[str]) -> bool:
@@ -241,22 +208,22 @@ def _rank(value: Value) -> tuple[bool, Value]:
     return (False, value) if is_number(value) else (True, str(value))
 
 
-def swept_axes(runs: Sequence[SweepRun]) -> dict[str, Axis]:
-    """Return the keys that take more than one value in `runs`, in order of appearance."""
-    keys = list(dict.fromkeys(key for run in runs for key in run.swept))
-    keys += distinguishing_keys(runs, keys)
-    axes = {key: Axis(key, _ordered(key, (_value(run, key) for run in runs))) for key in keys}
+def swept_axes(specs: Sequence[RunSpec]) -> dict[str, Axis]:
+    """Return the keys that take more than one value, in order of appearance."""
+    keys = list(dict.fromkeys(key for spec in specs for key in spec.swept))
+    keys += distinguishing_keys(specs, keys)
+    axes = {key: Axis(key, _ordered(key, (spec.value(key) for spec in specs))) for key in keys}
     return {key: axis for key, axis in axes.items() if len(axis.values) > 1}
 
 
-def distinguishing_keys(runs: Sequence[SweepRun], keys: Sequence[str]) -> list[str]:
+def distinguishing_keys(specs: Sequence[RunSpec], keys: Sequence[str]) -> list[str]:
     """Return the further keys that part runs which `keys` would take for repetitions.
 
     With them, runs of equal values differ in their seeds, and in keys that do nothing, alone.
     Each of them is the one that parts most of what the keys before it leave together.
     """
-    places = [tuple(_value(run, key) for key in keys if key != "seed") for run in runs]
-    settings = _settings([run.result for run in runs])
+    places = [tuple(spec.value(key) for key in keys if key != "seed") for spec in specs]
+    settings = _settings(specs)
     candidates = list(dict.fromkeys(key for setting in settings for key in setting))
     pairs = list(zip(places, settings, strict=True))
     distinct = len({(place, frozenset(setting.items())) for place, setting in pairs})
@@ -268,23 +235,22 @@ def distinguishing_keys(runs: Sequence[SweepRun], keys: Sequence[str]) -> list[s
     return found
 
 
-def _settings(results: Sequence[RunResult]) -> list[dict[str, Value]]:
-    """Return what decides each result's numbers, but for the seed, by its dotted keys.
+def _settings(specs: Sequence[RunSpec]) -> list[dict[str, Value]]:
+    """Return what decides each run's numbers, except the seed, by its dotted keys.
 
     The place of the data counts where nothing else explains that fingerprints differ: other
     data lie there.
     """
     found = [
-        {key: frozen(value) for key, value in settings(result.config).items() if value is not None}
-        for result in results
+        {key: hashable(value) for key, value in spec.settings.items() if value is not None}
+        for spec in specs
     ]
     explained = {
-        (result.seed, frozenset(setting.items()))
-        for result, setting in zip(results, found, strict=True)
+        (spec.seed, frozenset(setting.items())) for spec, setting in zip(specs, found, strict=True)
     }
-    if len({result.fingerprint for result in results}) > len(explained):
-        for result, setting in zip(results, found, strict=True):
-            setting["data.root"] = look_up(result.config, "data.root")
+    if len({spec.fingerprint for spec in specs}) > len(explained):
+        for spec, setting in zip(specs, found, strict=True):
+            setting["data.root"] = spec.value("data.root")
     return found
 
 
@@ -298,19 +264,20 @@ def compare(
     goes across; of `names`, not the few values of a single key that span no number line
     (`optimizer=sgd,adam`).
     """
-    axes = [axis for key, axis in swept_axes(runs).items() if key != "seed"]
-    across = max(axes, key=_fitness_to_go_across, default=None)
-    few_names = len(axes) == 1 and not axes[0].numeric and len(axes[0].values) <= MAX_HUES
+    axes = [axis for key, axis in swept_axes([run.spec for run in runs]).items() if key != "seed"]
+    across = max(axes, key=_panel_priority, default=None)
+    few_names = len(axes) == 1 and not axes[0].numeric and len(axes[0].values) <= MAX_OVERLAID
     if overlay == "all" or (overlay == "names" and few_names):
         across = None
     others = [axis for axis in axes if axis is not across]
 
     cells: dict[Place, dict[Value, RunResult]] = {}
-    for run in (run for run in runs if run.ended):
-        value = _value(run, across.key) if across else None
-        line = tuple(_value(run, axis.key) for axis in others)
-        # A seed that was given twice is one run, and no repetition.
-        cells.setdefault((value, line), {}).setdefault(run.result.seed, run.result)
+    for result in with_results(runs):
+        spec = result.spec
+        value = spec.value(across.key) if across else None
+        line = tuple(spec.value(axis.key) for axis in others)
+        # A seed that was given twice is one run, not a repetition.
+        cells.setdefault((value, line), {}).setdefault(spec.seed, result)
     free = tuple(dict.fromkeys(key for run in runs for key in run.chosen))
     filled = {place: tuple(by_seed.values()) for place, by_seed in cells.items()}
     return _with_lines(Comparison(across, tuple(others), (), filled, free))
@@ -331,26 +298,27 @@ def choose(runs: Sequence[SweepRun], keys: Collection[str]) -> list[SweepRun]:
     """
     if not keys:
         return list(runs)
-    groups: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[Value, SweepRun]]] = {}
-    for run in (run for run in runs if run.ended):
-        if run.result.epochs[-1].validation_accuracy is None:
+    groups: dict[Setting, dict[Setting, dict[Value, SweepRun]]] = {}
+    for run in (run for run in runs if run.comparable):
+        if run.result is None or "validation_accuracy" not in run.result.curves:
             raise ValueError("data.validation_size: not all runs have samples to choose by")
-        places: tuple[list[Any], list[Any]] = [], []
-        for key, value in run.swept.items():
-            if key != "seed":
-                places[key in keys].append((key, frozen(value)))
-        others, picked = (tuple(place) for place in places)
+        swept = {k: hashable(v) for k, v in run.spec.swept.items() if k != "seed"}
+        others = tuple(item for item in swept.items() if item[0] not in keys)
+        picked = tuple(item for item in swept.items() if item[0] in keys)
         by_seed = groups.setdefault(others, {}).setdefault(picked, {})
-        by_seed.setdefault(run.result.seed, run)
+        by_seed.setdefault(run.spec.seed, run)
     return [
-        replace(
-            run,
-            swept={key: value for key, value in run.swept.items() if key not in keys},
-            chosen={**run.chosen, **{k: v for k, v in run.swept.items() if k in keys}},
-        )
+        _without_keys(run, keys)
         for candidates in groups.values()
         for run in _best(list(candidates.values())).values()
     ]
+
+
+def _without_keys(run: SweepRun, keys: Collection[str]) -> SweepRun:
+    """Return `run` with its values of `keys` among what was chosen, not what was swept."""
+    swept = {key: value for key, value in run.spec.swept.items() if key not in keys}
+    chosen = {key: value for key, value in run.spec.swept.items() if key in keys}
+    return replace(run.with_swept(swept), chosen={**run.chosen, **chosen})
 
 
 def _best(candidates: Sequence[Mapping[Value, SweepRun]]) -> Mapping[Value, SweepRun]:
@@ -359,15 +327,10 @@ def _best(candidates: Sequence[Mapping[Value, SweepRun]]) -> Mapping[Value, Swee
 
     def accuracy(runs: Mapping[Value, SweepRun]) -> tuple[float, int]:
         seeds = shared or set(runs)
-        records = [runs[seed].result.epochs[-1] for seed in seeds]
-        total = math.fsum(record.validation_accuracy or 0.0 for record in records)
-        return total / len(seeds), len(runs)
+        results = [result for seed in seeds if (result := runs[seed].result) is not None]
+        return math.fsum(r.last("validation_accuracy") for r in results) / len(seeds), len(runs)
 
     return max(candidates, key=accuracy)
-
-
-def _value(run: SweepRun, key: str) -> Value:
-    return frozen(run.swept[key]) if key in run.swept else look_up(run.result.config, key)
 
 
 def _ordered(key: str, values: Iterable[Value]) -> tuple[Value, ...]:
@@ -377,7 +340,7 @@ def _ordered(key: str, values: Iterable[Value]) -> tuple[Value, ...]:
     return (*numbers, *(v for v in distinct if not is_number(v)))
 
 
-def _fitness_to_go_across(axis: Axis) -> tuple[bool, bool, bool, bool, int]:
+def _panel_priority(axis: Axis) -> tuple[bool, bool, bool, bool, int]:
     scales = axis.key == "weight_std"
     # Two scales are a comparison, not a range: another number may then span the panels.
     return (
@@ -390,39 +353,36 @@ def _fitness_to_go_across(axis: Axis) -> tuple[bool, bool, bool, bool, int]:
 
 
 def _with_lines(comparison: Comparison) -> Comparison:
-    """Return `comparison` with the lines that its cells hold, and a style for each."""
+    """Return `comparison` with the lines that its cells hold: kin by kin, model by model."""
     axes, model = comparison.line_axes, comparison.model_axis
     present = {line for _, line in comparison.cells}
     normalised = {
         line
         for (_, line), results in comparison.cells.items()
-        if any(look_up(result.config, "model.batch_norm") is True for result in results)
+        if any(result.spec.value("model.batch_norm") is True for result in results)
     }
     combinations = [
         line for line in itertools.product(*(a.values for a in axes)) if line in present
     ]
-    if model is None:
-        styles = {line: (i, i % MAX_DASHES) for i, line in enumerate(combinations)}
-    else:
-        dashes: dict[Value, int] = {}
+    variants: dict[Value, int] = {}
+    if model is not None:
         for parity, group in enumerate((normalised, present - normalised)):
             models = [v for v in axes[model].values if v in {line[model] for line in group}]
-            dashes |= {v: parity + 2 * i for i, v in enumerate(models) if v not in dashes}
-        kin = {line: (*line[:model], *line[model + 1 :]) for line in combinations}
-        hues = {others: i for i, others in enumerate(dict.fromkeys(kin.values()))}
-        alone = len(axes) == 1
-        styles = {
-            line: (dashes[line[model]] if alone else hues[kin[line]], dashes[line[model]])
-            for line in combinations
-        }
+            variants |= {v: parity + 2 * i for i, v in enumerate(models) if v not in variants}
+    kin_of = {
+        line: line if model is None else (*line[:model], *line[model + 1 :])
+        for line in combinations
+    }
+    kins = {kin: i for i, kin in enumerate(dict.fromkeys(kin_of.values()))}
     lines = (
         Line(
             values=line,
             label=", ".join(axis.phrase(value) for axis, value in zip(axes, line, strict=True)),
-            hue=hue,
-            dash=dash,
+            kin=kins[kin_of[line]],
+            variant=0 if model is None else variants[line[model]],
             batch_norm=line in normalised,
         )
-        for line, (hue, dash) in styles.items()
+        for line in combinations
     )
-    return replace(comparison, lines=tuple(sorted(lines, key=lambda line: (line.hue, line.dash))))
+    in_order = sorted(lines, key=lambda line: (line.kin, line.variant))
+    return replace(comparison, lines=tuple(in_order))

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bnsweep.keys import Value
 from bnsweep.records import RunResult
 from bnsweep.report import measures
 from bnsweep.report.comparison import Axis, Comparison
-from bnsweep.report.labels import Value
 from bnsweep.report.markdown import counted, with_interval
 
 MAX_COLUMNS = 4
@@ -67,8 +67,8 @@ def _cells(results: Sequence[RunResult]) -> list[str]:
     """Return a place's accuracies on training and test set, and how many of its runs diverged."""
     if not results:
         return ["-", "-"]
-    train = measures.final(measures.accuracy_on_train, results)
-    test = measures.final(measures.accuracy_on_test, results)
+    train = measures.final(measures.TRAIN, results)
+    test = measures.final(measures.TEST, results)
     return [with_interval(train) + diverged_text(train.diverged, train.n), with_interval(test)]
 
 

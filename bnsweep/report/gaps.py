@@ -1,8 +1,8 @@
 """The generalisation gap, and the chapter's claim that Batch Normalization narrows it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from bnsweep.records import SweepRun
 from bnsweep.report import measures
 from bnsweep.report.claims import (
     MAX_PAIRS,
@@ -16,7 +16,7 @@ from bnsweep.report.claims import (
     who,
     with_each,
 )
-from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, SweepRun, choose, compare
+from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, choose, compare
 from bnsweep.report.estimates import MIN_SEEDS, Estimate
 from bnsweep.report.markdown import table, with_interval
 from bnsweep.report.measures import LEARNS
@@ -45,7 +45,7 @@ def overfitting(comparison: Comparison) -> list[Claim]:
 
 
 def _fitted_alike(comparison: Comparison, pair: Pair) -> bool:
-    train = _finals(comparison, pair, measures.accuracy_on_train)
+    train = _finals(comparison, pair, measures.TRAIN)
     difference = Estimate.paired(*train)
     if difference is None or min(Estimate.of([*t.values()]).mean for t in train) < LEARNS:
         return False
@@ -56,7 +56,7 @@ def _fitted_alike(comparison: Comparison, pair: Pair) -> bool:
 
 
 def _gap_claim(comparison: Comparison, pair: Pair, *, statements: int) -> Claim:
-    gaps = _finals(comparison, pair, measures.gap)
+    gaps = _finals(comparison, pair, measures.GAP)
     difference = Estimate.paired(*gaps, statements=statements)
     assert difference is not None
     of_each = with_each(pair, gaps)
@@ -69,7 +69,7 @@ def _gap_claim(comparison: Comparison, pair: Pair, *, statements: int) -> Claim:
 
 
 def _not_comparable(comparison: Comparison, pair: Pair) -> Claim:
-    ends = with_each(pair, _finals(comparison, pair, measures.accuracy_on_train))
+    ends = with_each(pair, _finals(comparison, pair, measures.TRAIN))
     return not_judged(
         OVERFITTING,
         f"the training accuracy ends at {ends}; gaps are compared between networks that have "
@@ -86,7 +86,7 @@ def changes(comparison: Comparison) -> list[str]:
     pairs = list(dict.fromkeys(pair for axis in few for pair in _changes_of(comparison, axis)))
     if not 0 < len(pairs) <= MAX_CHANGES:
         return []
-    quantities = (measures.accuracy_on_train, measures.accuracy_on_test, measures.gap)
+    quantities = (measures.TRAIN, measures.TEST, measures.GAP)
     rows = []
     for changed, reference in pairs:
         differences = [
@@ -113,18 +113,18 @@ def _changes_of(comparison: Comparison, axis: Axis) -> list[Pair]:
 
 def dropout(runs: Sequence[SweepRun]) -> list[Claim]:
     """Say whether Dropout gains less with Batch Normalization, each at its own best rate."""
-    rates = {run.swept.get(DROPOUT) for run in runs}
+    rates = {run.spec.swept.get(DROPOUT) for run in runs}
     if 0 not in rates or len(rates) < 2:
         return []
     try:
-        best = choose([run for run in runs if run.swept[DROPOUT] != 0], [DROPOUT])
+        best = choose([run for run in runs if run.spec.swept[DROPOUT] != 0], [DROPOUT])
     except ValueError:
         pairs = compare(runs, overlay="all").with_and_without
         why = f"the best rate {NOTHING_TO_CHOOSE_BY}"
         return [not_judged(DROPOUT_LESS, why)] if pairs else []
-    dropped = [replace(run, swept={**run.swept, DROPOUT: BEST}) for run in best]
+    dropped = [run.with_swept({**run.spec.swept, DROPOUT: BEST}) for run in best]
     comparison = compare(
-        [*dropped, *(run for run in runs if run.swept[DROPOUT] == 0)], overlay="all"
+        [*dropped, *(run for run in runs if run.spec.swept[DROPOUT] == 0)], overlay="all"
     )
     keys = [axis.key for axis in comparison.line_axes]
     if DROPOUT not in keys:
@@ -146,7 +146,7 @@ def _dropout_claim(
         without = comparison.changed(line, index, 0)
         if without is None:
             return not_judged(DROPOUT_LESS, f"{who(line)} has no result without it")
-        after, before = _finals(comparison, (line, without), measures.accuracy_on_test)
+        after, before = _finals(comparison, (line, without), measures.TEST)
         gains.append({seed: after[seed] - before[seed] for seed in after if seed in before})
     difference = Estimate.paired(*gains, statements=statements)
     if difference is None:

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 
+from bnsweep.keys import Value
 from bnsweep.report.comparison import Axis
 from bnsweep.report.estimates import Estimate
-from bnsweep.report.labels import Value
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -2,45 +2,65 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnsweep.records import EpochRecord, Histogram, RunResult
+from bnsweep.keys import ACTIVATIONS
+from bnsweep.records import Histogram, RunResult
 from bnsweep.report.estimates import Estimate
 
 Floats = NDArray[np.floating[Any]]
-Quantity = Callable[[EpochRecord], float]
+Ends = tuple[float, float]
+Quantity = str  # the name of a curve, or GAP
 Health = Literal["healthy", "collapsed", "dead", "saturated", "exploded", "not finite"]
+
+TRAIN = "train_accuracy"
+TEST = "test_accuracy"
+GAP = "gap"  # the generalisation gap: training accuracy minus test accuracy
 
 TARGET = 0.9  # the training accuracy whose first epoch is the measure of speed
 LEARNS = 0.4  # a final training accuracy a third of the way from chance, 0.1, to perfect
 IN_PART = 0.15
 
-MAX_EPOCHS = 400
-
 COLLAPSED_STD = 0.05
 EXPLODED_STD = 10.0
 DEAD_SHARE = 0.95
 SATURATED_SHARE = 0.5
-BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
 
 @dataclass(frozen=True)
 class Course:
     """Mean and range of one quantity over the seeds, epoch by epoch."""
 
-    epochs: Floats
+    epochs: NDArray[np.integer[Any]]
     mean: Floats
     low: Floats
     high: Floats
 
 
+def curve(quantity: Quantity, result: RunResult) -> Floats:
+    """Return a quantity at each epoch of a result."""
+    if quantity == GAP:
+        return result.curves[TRAIN] - result.curves[TEST]
+    return result.curves[quantity]
+
+
+def last(quantity: Quantity, result: RunResult) -> float:
+    """Return a quantity at the last epoch of a result."""
+    return float(curve(quantity, result)[-1])
+
+
+def learns(result: RunResult) -> bool:
+    """Whether the run has learnt something: its training accuracy ends at `LEARNS` or more."""
+    return last(TRAIN, result) >= LEARNS
+
+
 def final(quantity: Quantity, results: Sequence[RunResult]) -> Estimate:
-    """Return the estimate of a quantity at the last record of each result."""
-    values = [quantity(result.epochs[-1]) for result in results]
+    """Return the estimate of a quantity at the last epoch of each result."""
+    values = [last(quantity, result) for result in results]
     return Estimate.of(values, diverged=sum(result.status == "diverged" for result in results))
 
 
@@ -48,12 +68,12 @@ def by_seed(
     measure: Callable[[RunResult], float], results: Sequence[RunResult]
 ) -> dict[int, float]:
     """Return what `measure` gives for each result, by the result's seed."""
-    return {result.seed: measure(result) for result in results}
+    return {result.spec.seed: measure(result) for result in results}
 
 
 def finals_by_seed(quantity: Quantity, results: Sequence[RunResult]) -> dict[int, float]:
-    """Return a quantity at the last record of each result, by the result's seed."""
-    return by_seed(lambda result: quantity(result.epochs[-1]), results)
+    """Return a quantity at the last epoch of each result, by the result's seed."""
+    return by_seed(lambda result: last(quantity, result), results)
 
 
 def course(quantity: Quantity, results: Sequence[RunResult]) -> Course:
@@ -62,51 +82,21 @@ def course(quantity: Quantity, results: Sequence[RunResult]) -> Course:
     A run that ended early keeps its last value as long as another one goes on, as it does in
     its final metrics: dropping it would raise the mean.
     """
-    longest = max(results, key=lambda result: result.epochs_run)
-    epochs = np.array([record.epoch for record in longest.epochs], float)
-    table = np.empty((len(results), len(epochs)))
-    for row, result in zip(table, results, strict=True):
-        own = np.array([record.epoch for record in result.epochs])
-        values = np.array([quantity(record) for record in result.epochs])
-        row[:] = values[np.searchsorted(own, epochs, side="right") - 1]
+    longest = max(result.epochs_run for result in results)
+    table = np.array(
+        [
+            np.pad(curve(quantity, result), (0, longest - result.epochs_run), mode="edge")
+            for result in results
+        ]
+    )
+    epochs = np.arange(longest + 1)
     return Course(epochs, table.mean(axis=0), table.min(axis=0), table.max(axis=0))
-
-
-def condensed(result: RunResult) -> RunResult:
-    """Return `result` with no more epochs than a figure can show, and the same measures.
-
-    A sweep's report holds all of its runs at once: what it takes must not grow with their epochs.
-    """
-    if len(result.epochs) <= MAX_EPOCHS:
-        return result
-    step = math.ceil(len(result.epochs) / MAX_EPOCHS)
-    kept = {record.epoch: record for record in result.epochs[::step]}
-    best = max(result.epochs, key=lambda record: record.validation_accuracy or 0.0)
-    target = epochs_to_target(result)
-    reached = [record for record in result.epochs if record.epoch == target]
-    kept |= {record.epoch: record for record in (*reached, best, result.epochs[-1])}
-    return replace(result, epochs=tuple(kept[epoch] for epoch in sorted(kept)))
-
-
-def accuracy_on_train(record: EpochRecord) -> float:
-    """Return the accuracy on the training set."""
-    return record.train_accuracy
-
-
-def accuracy_on_test(record: EpochRecord) -> float:
-    """Return the accuracy on the test set."""
-    return record.test_accuracy
-
-
-def gap(record: EpochRecord) -> float:
-    """Return the generalisation gap: training accuracy minus test accuracy."""
-    return record.train_accuracy - record.test_accuracy
 
 
 def epochs_to_target(result: RunResult) -> float:
     """Return the first epoch with a training accuracy of `TARGET`; infinity if there is none."""
-    reached = (r.epoch for r in result.epochs if r.train_accuracy >= TARGET)
-    return float(next(reached, math.inf))
+    reached = np.flatnonzero(result.curves[TRAIN] >= TARGET)
+    return float(reached[0]) if reached.size else math.inf
 
 
 def median_epochs_to_target(results: Sequence[RunResult]) -> float:
@@ -118,7 +108,7 @@ def median_epochs_to_target(results: Sequence[RunResult]) -> float:
 def share_at_zero(histogram: Histogram) -> float:
     """Return the share of the outputs that a ReLU holds at zero.
 
-    It is what the first bin, if that starts at zero, has more than its neighbour.
+    It is the first bin's excess over the second, if the first one starts at zero.
     """
     counts = histogram.counts
     if not sum(counts) or histogram.edges[0] != 0:
@@ -152,6 +142,17 @@ def shares(histogram: Histogram, edges: Floats) -> Floats:
     return rebinned
 
 
+def bounds(activation: str, *, within: tuple[float, float] = (-math.inf, math.inf)) -> Ends:
+    """Return the ends of an activation's outputs, and those of `within` where it has none."""
+    ends = ACTIVATIONS[activation].bounds if activation in ACTIVATIONS else within
+    return max(ends[0], within[0]), min(ends[1], within[1])
+
+
+def is_rectifier(activation: str) -> bool:
+    """Whether an activation's outputs begin at zero and have no other end."""
+    return bounds(activation) == (0.0, math.inf)
+
+
 def health(histogram: Histogram, activation: str) -> Health:
     """Return what a look at a layer's outputs would call them.
 
@@ -161,14 +162,14 @@ def health(histogram: Histogram, activation: str) -> Health:
     if not sum(histogram.counts):
         return "not finite"
     std = histogram_std(histogram)
-    if activation in BOUNDS:
-        low, high = BOUNDS[activation]
+    low, high = bounds(activation)
+    if math.isfinite(high - low):
         margin = 0.05 * (high - low)
         inner = np.array([low + margin, high - margin])
         if 1 - shares(histogram, inner)[0] >= SATURATED_SHARE:
             return "saturated"
     if not std <= EXPLODED_STD:
         return "exploded"
-    if activation == "relu" and share_at_zero(histogram) >= DEAD_SHARE:
+    if is_rectifier(activation) and share_at_zero(histogram) >= DEAD_SHARE:
         return "dead"
     return "collapsed" if std < COLLAPSED_STD else "healthy"

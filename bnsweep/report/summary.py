@@ -1,21 +1,18 @@
 """What came out of a sweep, in words and tables: the Markdown text beside its figures."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
-from bnsweep.report import claims, gaps, measures
-from bnsweep.report.answer import MAX_LINES, answer, claims_of, how_runs_ended, on_test
+from bnsweep.records import SweepRun, with_results
+from bnsweep.report.answer import answer, claims_of, how_runs_ended, on_test
 from bnsweep.report.claims import MAX_PAIRS, choice_text
-from bnsweep.report.comparison import Axis, Line, SweepRun, choose, compare, swept_axes
+from bnsweep.report.comparison import Axis, choose, swept_axes
 from bnsweep.report.estimates import MIN_SEEDS
-from bnsweep.report.final_table import diverged_text, final_table
-from bnsweep.report.labels import Value, frozen, key_label, look_up, setting
-from bnsweep.report.markdown import counted, table, with_interval
-from bnsweep.report.measures import LEARNS, TARGET
+from bnsweep.report.labels import key_label, setting
+from bnsweep.report.markdown import counted, table
+from bnsweep.report.measures import LEARNS
+from bnsweep.report.sections import MAX_ROWS, file_name, sweep_figure
 
-MAX_ROWS = 128
-MAX_GAPS = 40
 MAX_NAMES = 10
 
 THRESHOLDS = (
@@ -30,22 +27,22 @@ def summarise(
     runs: Sequence[SweepRun], figures: Sequence[str], keys_to_choose: Sequence[str] = ()
 ) -> str:
     """Return the summary of a sweep: its answer first, then a section for each named figure."""
-    ended = [run for run in runs if run.ended]
+    ended = [run for run in runs if run.comparable]
     shown = choose(ended, keys_to_choose)
     said = answer(shown)
     parts = [f"# {_heading(runs)}", *said, how_runs_ended(runs)]
-    if missing := [run for run in runs if not run.ended]:
+    if missing := [run for run in runs if not run.comparable]:
         parts.append(_missing(missing))
     if ended:
-        parts.append(f"The same in all runs: {setting([run.result for run in ended])}.")
+        parts.append(f"The same in all runs: {setting(with_results(ended))}.")
         parts.append(THRESHOLDS)
         if any(run.chosen for run in shown):
             parts.append(_choices(shown))
         parts += _claims(shown, said, figures)
         for name in figures:
-            title, section = SECTIONS[name]
-            if texts := [text for text in section(shown) if text]:
-                parts += [f"## {title}", *texts]
+            figure = sweep_figure(name)
+            if texts := [text for text in figure.section(shown) if text]:
+                parts += [f"## {figure.title} (figures/{file_name(name)}.png)", *texts]
     return "\n\n".join(parts) + "\n"
 
 
@@ -63,9 +60,11 @@ def _claims(runs: Sequence[SweepRun], answered: Sequence[str], figures: Sequence
 
 def _choices(runs: Sequence[SweepRun]) -> str:
     """Say what was chosen for each combination of the other keys."""
-    axes = {key: axis for key, axis in swept_axes(runs).items() if key != "seed"}
+    axes = {
+        key: axis for key, axis in swept_axes([run.spec for run in runs]).items() if key != "seed"
+    }
     chosen = {
-        ", ".join(axis.phrase(frozen(run.swept[key])) for key, axis in axes.items()): run.chosen
+        ", ".join(axis.phrase(run.spec.value(key)) for key, axis in axes.items()): run.chosen
         for run in runs
     }
     keys = dict.fromkeys(key for run in runs for key in run.chosen)
@@ -78,7 +77,7 @@ def _choices(runs: Sequence[SweepRun]) -> str:
 
 
 def _heading(runs: Sequence[SweepRun]) -> str:
-    axes = swept_axes(runs)
+    axes = swept_axes([run.spec for run in runs])
     parts = [_named_values(axis) for key, axis in axes.items() if key != "seed"]
     if seeds := axes.get("seed"):
         parts.append(f"{len(seeds.values)} seeds")
@@ -95,94 +94,8 @@ def _named_values(axis: Axis) -> str:
 def _missing(runs: Sequence[SweepRun]) -> str:
     lines = [f"Without a result, and left out of what follows: {counted(len(runs), 'run')}.", ""]
     for run in runs[:MAX_NAMES]:
-        error = (run.result.error or "").strip().splitlines()
-        lines.append(f"- `{run.name}`: {run.result.status}" + (f", {error[-1]}" if error else ""))
+        why = f", {run.reason}" if run.reason else ""
+        lines.append(f"- `{run.spec.name}`: {run.status}{why}")
     if len(runs) > MAX_NAMES:
         lines.append(f"- and {len(runs) - MAX_NAMES} more, in results.csv")
     return "\n".join(lines)
-
-
-def _which_learn(runs: Sequence[SweepRun]) -> list[str]:
-    """Say at which values each line learns, where the answer has no room for it."""
-    learns = claims.where_it_learns(compare(runs))
-    return ["\n".join(f"- {text}" for text in learns)] if len(learns) > MAX_LINES else []
-
-
-def _final_table(runs: Sequence[SweepRun]) -> list[str]:
-    found = final_table(compare(runs))
-    if len(found.rows) > MAX_ROWS:
-        found = replace(found, rows=found.rows[:MAX_ROWS], note=f"{found.note}; first rows")
-    return [f"{found.note}.", table(found.head, found.rows)]
-
-
-def _speed(runs: Sequence[SweepRun]) -> list[str]:
-    comparison = compare(runs)
-    axis = comparison.across
-    if not axis or not axis.numeric:
-        return []
-    rows = []
-    for line in comparison.lines[:MAX_ROWS]:
-        row = [line.label or "the network"]
-        for threshold in (LEARNS, TARGET):
-            largest = claims.largest_rates(comparison, axis, line, threshold).values()
-            ends = dict.fromkeys(axis.text(pick(largest)) for pick in (min, max)) if largest else {}
-            row += [" to ".join(ends) or "none", str(len(largest))]
-        rows.append(row)
-    head = ["", f"largest {axis.label} that learns", "seeds"]
-    head += [f"that ends at {TARGET:.0%} or more", "seeds"]
-    note = "Of each seed the largest; smallest to largest over the seeds that have one."
-    return [note, table(head, rows)]
-
-
-def _gaps(runs: Sequence[SweepRun]) -> list[str]:
-    comparison = compare(runs, overlay="all")
-    rows = []
-    for line in comparison.lines[:MAX_GAPS]:
-        results = comparison.results(None, line)
-        quantities = (measures.accuracy_on_train, measures.accuracy_on_test, measures.gap)
-        estimates = [measures.final(quantity, results) for quantity in quantities]
-        train, test, gap = (with_interval(estimate) for estimate in estimates)
-        mark = diverged_text(estimates[0].diverged, estimates[0].n)
-        rows.append([line.label or "the network", train + mark, test, gap])
-    parts = [table(["", "training", "test", "gap"], rows)]
-    if left := len(comparison.lines) - len(rows):
-        parts.append(f"{left} more combinations are in results.csv.")
-    return [*parts, *gaps.changes(comparison)]
-
-
-def _health(runs: Sequence[SweepRun]) -> list[str]:
-    """Count the layers of each place that are collapsed, saturated and so on."""
-    comparison = compare(runs)
-    axis = comparison.across
-
-    def cell(value: Value, line: Line) -> str:
-        before: Counter[str] = Counter()
-        after: Counter[str] = Counter()
-        for result in comparison.results(value, line):
-            activation = str(look_up(result.config, "model.activation"))
-            before.update(measures.health(h, activation) for h in result.initial_activations)
-            after.update(measures.health(h, activation) for h in result.final_activations)
-        stages = [
-            ", ".join(f"{n} {kind}" for kind, n in sorted(c.items())) for c in (before, after)
-        ]
-        return " \N{RIGHTWARDS ARROW} ".join(dict.fromkeys(stages)) or "-"
-
-    lines, values = comparison.lines, comparison.values
-    if len(lines) <= len(values):
-        head = [axis.label if axis else "", *(claims.who(line) for line in lines)]
-        rows = [[axis.text(v) if axis else "", *(cell(v, line) for line in lines)] for v in values]
-    else:
-        head = ["", *(axis.equation(v) if axis else "" for v in values)]
-        rows = [[claims.who(line), *(cell(v, line) for v in values)] for line in lines]
-    seeds = f", over {comparison.repeats} seeds" if comparison.repeats > 1 else ""
-    note = "How many layers are what, before \N{RIGHTWARDS ARROW} after training where that differs"
-    return [f"{note}{seeds}.", table(head, rows[:MAX_GAPS])]
-
-
-SECTIONS: dict[str, tuple[str, Callable[[Sequence[SweepRun]], list[str]]]] = {
-    "curves": ("Training accuracy over the epochs (figures/curves.png)", _which_learn),
-    "final_accuracy": ("Final accuracy (figures/final_accuracy.png)", _final_table),
-    "epochs_to_target": ("Speed (figures/epochs_to_target.png)", _speed),
-    "generalization_gap": ("Generalisation gap (figures/generalization_gap.png)", _gaps),
-    "activations": ("Outputs of the hidden layers (figures/activations.png)", _health),
-}

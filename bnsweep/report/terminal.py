@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from bnsweep.records import SweepRun
 from bnsweep.report.answer import answer, how_runs_ended
-from bnsweep.report.comparison import SweepRun, choose, compare
+from bnsweep.report.comparison import choose, compare
 from bnsweep.report.final_table import final_table
 
 LINE_SECONDS = 10.0
@@ -105,7 +106,7 @@ def print_outcome(
 ) -> None:
     """Print the answer of a sweep, its table, and the runs that have no result."""
     stream = stream or sys.stdout
-    ended = [run for run in runs if run.ended]
+    ended = [run for run in runs if run.comparable]
     shown = choose(ended, keys_to_choose)
     if shown:
         for sentence in answer(shown):
@@ -116,9 +117,10 @@ def print_outcome(
         _print_rows(found.head, found.rows[:MAX_ROWS], stream)
         if (left := len(found.rows) - MAX_ROWS) > 0:
             _print_text(f"and {left} more rows, in summary.md and results.csv", stream)
-    missing = [run for run in runs if not run.ended]
+    missing = [run for run in runs if not run.comparable]
     for run in missing[:MAX_MISSING]:
-        print(_encodable(f"{run.name}: {_failure(run)}", stream), file=stream)
+        why = f": {run.reason[:MAX_ERROR]}" if run.reason else ""
+        print(_encodable(f"{run.spec.name}: {run.status}{why}", stream), file=stream)
     if len(missing) > MAX_MISSING:
         print(f"and {len(missing) - MAX_MISSING} more without a result", file=stream)
 
@@ -152,12 +154,6 @@ def clock(seconds: float) -> str:
     minutes, second = divmod(round(seconds), 60)
     hour, minute = divmod(minutes, 60)
     return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
-
-
-def _failure(run: SweepRun) -> str:
-    """Return a run's status, and the last line of its error."""
-    lines = (run.result.error or "").strip().splitlines()
-    return f"{run.result.status}: {lines[-1][:MAX_ERROR]}" if lines else run.result.status
 
 
 def _print_rows(head: Row, rows: Sequence[Row], stream: TextIO) -> None:

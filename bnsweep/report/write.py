@@ -3,20 +3,18 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bnsweep import records
 from bnsweep.errors import UserError
-from bnsweep.report.comparison import SweepRun, choose
-from bnsweep.report.labels import frozen
-from bnsweep.report.summary import SECTIONS, summarise
+from bnsweep.keys import hashable
+from bnsweep.records import RunSpec, SweepRun
+from bnsweep.report import sections
+from bnsweep.report.comparison import choose
+from bnsweep.report.summary import summarise
 
-__all__ = ["FIGURES", "Report", "SweepRun", "counts", "write_report"]
-
-FIGURES = tuple(SECTIONS)
 FINAL_METRICS = (
     "final_train_accuracy",
     "final_test_accuracy",
@@ -73,28 +71,24 @@ def check_figures(names: Sequence[str]) -> None:
     """Check the value of `report.figures`.
 
     Raises:
-        UserError: it is no list of names out of `FIGURES`.
+        UserError: there is no figure of one of the names.
     """
-    known = isinstance(names, Sequence) and not isinstance(names, str)
-    if not known or any(name not in FIGURES for name in names):
-        raise UserError(
-            f"report.figures={names}: a list of names out of {', '.join(FIGURES)} is needed"
-        )
+    for name in names:
+        sections.sweep_figure(name)
 
 
-def check_choice(keys: Sequence[str], known: Collection[str], datasets: Iterable[Any]) -> None:
+def check_choice(keys: Sequence[str], specs: Sequence[RunSpec], *, can_choose: bool) -> None:
     """Check the value of `report.choose`.
 
     Args:
         keys: the value.
-        known: the keys that a run's configuration has, and its groups.
-        datasets: those of all runs.
+        specs: the runs of the sweep.
+        can_choose: whether all of them have validation samples.
 
     Raises:
         UserError: it is not a list of keys to choose by, or a data set has no samples to do so.
     """
-    if not isinstance(keys, Sequence) or isinstance(keys, str):
-        raise UserError(f"report.choose={keys}: must be a list of keys, such as [optimizer.lr]")
+    known = {key for spec in specs for key in spec.leaves}
     if unknown := [key for key in keys if key not in known]:
         raise UserError(f"report.choose={list(keys)}: there is no key {unknown[0]}")
     if "seed" in keys:
@@ -102,7 +96,7 @@ def check_choice(keys: Sequence[str], known: Collection[str], datasets: Iterable
             f"report.choose={list(keys)}: a seed is not chosen, it is what results are averaged "
             "over; leave it out"
         )
-    if keys and any(dataset.x_validation is None for dataset in datasets):
+    if keys and not can_choose:
         raise UserError(
             f"report.choose={list(keys)}: values are chosen by the accuracy on validation samples, "
             "of which there are none; set data.validation_size, or report.choose=[]"
@@ -111,19 +105,21 @@ def check_choice(keys: Sequence[str], known: Collection[str], datasets: Iterable
 
 def results_csv(runs: Sequence[SweepRun]) -> str:
     """Return the table of a sweep: a row a run, a column for each swept key."""
-    keys = list(dict.fromkeys(key for run in runs for key in run.swept))
+    keys = list(dict.fromkeys(key for run in runs for key in run.spec.swept))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run_id", "name", "status", *keys, *FINAL_METRICS])
+    writer.writerow(["number", "fingerprint", "run_id", "name", "status", *keys, *FINAL_METRICS])
     for run in runs:
-        final = run.result.final_metrics()
-        swept = (run.swept.get(key) for key in keys)
+        final = run.result.final_metrics() if run.result is not None else {}
+        swept = (hashable(run.spec.swept.get(key)) for key in keys)
         writer.writerow(
             [
+                run.spec.number,
+                run.spec.fingerprint,
                 run.run_id or "",
-                run.name,
+                run.spec.name,
                 run.outcome,
-                *(list(v) if isinstance(v, tuple) else v for v in map(frozen, swept)),
+                *(list(v) if isinstance(v, tuple) else v for v in swept),
                 *(final.get(name, "") for name in FINAL_METRICS),
             ]
         )
@@ -139,15 +135,14 @@ def _shortened(summary: str) -> str:
 
 
 def _draw(runs: Sequence[SweepRun], folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
-    if not any(run.ended for run in runs):
+    if not any(run.comparable for run in runs):
         return ()
     # matplotlib takes a third of a second to import: not before there is something to draw.
-    from bnsweep.report.figures.curves import SWEEP_FIGURES
     from bnsweep.report.figures.run import save
 
     paths = []
     for name in names:
-        if figure := SWEEP_FIGURES[name](runs):
-            paths.append(folder / f"{name}.png")
+        if figure := sections.draw(name, runs):
+            paths.append(folder / f"{sections.file_name(name)}.png")
             save(figure, paths[-1])
     return tuple(paths)

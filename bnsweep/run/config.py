@@ -1,148 +1,88 @@
-"""What a run's configuration means: its checks, its names, its fingerprint.
+"""From a composed configuration to a run: plain values, checked, with names for its parts."""
 
-Here a configuration is plain nested values (dict, list, str, numbers), so that the values
-of a thousand runs are checked without composing a thousand configurations.
-"""
-
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigSource
+from omegaconf import DictConfig, OmegaConf
+
+from bnsweep.data import Dataset
 from bnsweep.errors import ConfigError
-
-# Raised when the code changes what a configuration computes.
-FINGERPRINT_FORMAT = 2
-
-# What decides a run's numbers; all else says where they go.
-RESULT_KEYS = ("data", "model", "optimizer", "training", "weight_std", "seed", "dtype")
-GROUPS = ("model", "optimizer", "data")
-
-_OWN_MODEL = "bnsweep.nn.network.mlp"
-# Keys of the model that do nothing while another one is off.
-DEPENDENT_KEYS = {
-    "model.batch_norm": ("model.norm_position", "model.eps", "model.momentum"),
-    "model.dropout": ("model.dropout_position",),
-}
-
-Config = dict[str, Any]
+from bnsweep.keys import GROUPS, Config, check_all, is_ours
+from bnsweep.records import RunSpec
+from bnsweep.run.build import load_dataset
 
 
-def result_part(config: Mapping[str, Any]) -> Config:
-    """Return the part of `config` that decides a run's numbers."""
-    return {key: config[key] for key in RESULT_KEYS}
+@dataclass(frozen=True)
+class OptionFile:
+    """The chosen option of a group, and what its own file makes of the group's node."""
+
+    option: str
+    content: Config
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return `{"model.eps": 1e-7, ...}`: each leaf by its dotted key."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+def specify(
+    cfg: DictConfig,
+    files: Mapping[str, OptionFile] | None = None,
+    *,
+    number: int = 0,
+    overrides: Sequence[str] = (),
+) -> tuple[RunSpec, Dataset]:
+    """Return the run that `cfg` describes, checked, and its data set.
 
+    Single runs, planned runs and jobs all come about here.
 
-def named_leaves(config: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
-    """Return all leaves of a run's configuration, and the names of its parts."""
-    return flatten(result_part(config)) | dict(options)
+    Args:
+        cfg: the composed configuration.
+        files: what `option_files` returned for it; None for a job, which has been told what its
+            parts are called, and its number.
+        number: the run's number in its sweep.
+        overrides: from which `cfg` was composed.
 
-
-def parameters(config: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
-    """Return the parameters that identify a run to a reader: its leaves and its options.
-
-    Of the `_target_`s, those alone that stand among the options: the option's name tells others.
+    Raises:
+        ConfigError: a value is out of bounds, or two of them do not go together.
+        DataError: the data cannot be had as asked for.
     """
-    leaves = flatten(result_part(config))
-    told = {key: leaves[key] for key in leaves if key.rpartition(".")[2] != "_target_"}
-    return told | dict(options)
+    config = to_plain(cfg)
+    check(config)
+    if (root := config["data"].get("root")) is not None:
+        # The same folder in any working directory.
+        config["data"]["root"] = str(Path(root).expanduser().absolute())
+    if files is not None:
+        config["sweep"] |= {"options": chosen_options(config, files), "number": number}
+    dataset = load_dataset(config)
+    return RunSpec.of(config, data_digest=dataset.digest, overrides=overrides), dataset
 
 
-def deciding_part(config: Mapping[str, Any]) -> Config:
-    """Return what of `config` changes a run's numbers: not the keys that do nothing in it.
-
-    These are the place of the data, and the keys of a part of the model that is off.
-    """
-    part = {key: value for key, value in config.items() if key in RESULT_KEYS}
-    if "data" in part:
-        part["data"] = {key: value for key, value in part["data"].items() if key != "root"}
-    model = part.get("model", {})
-    if model.get("_target_") == _OWN_MODEL:
-        leaves = flatten({"model": model})
-        off = {k for key, keys in DEPENDENT_KEYS.items() if not leaves.get(key) for k in keys}
-        part["model"] = {key: model[key] for key in model if f"model.{key}" not in off}
-    return part
-
-
-def fingerprint(config: Mapping[str, Any], data_digest: str) -> str:
-    """Return a hash of what changes a run's result, and of nothing else.
-
-    Option names and the place of the data do not count, the data themselves do; `1`, `1.0`
-    and `1e0` are one number; keys of a part of the model that is off do not count.
-    """
-    document = [FINGERPRINT_FORMAT, data_digest, _canonical(deciding_part(config))]
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return each leaf of a run's configuration that changes its numbers, but for the seed."""
-    leaves = flatten(deciding_part(config))
-    return {key: value for key, value in leaves.items() if key != "seed"}
-
-
-def run_name(config: Mapping[str, Any], options: Mapping[str, str], swept: Sequence[str]) -> str:
-    """Return a name such as `batchnorm weight_std=0.0464 optimizer.lr=0.1 seed=0`."""
-    flat = named_leaves(config, options)
-    others = [key for key in swept if key not in ("model", "weight_std", "seed")]
-    keys = ["weight_std", *others, "seed"]
-    return " ".join([options["model"], *(f"{key}={short(flat.get(key))}" for key in keys)])
-
-
-def short(value: Any) -> str:
-    """Return `value` as a reader wants it: numbers with three significant digits."""
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    if isinstance(value, list):
-        return "[" + ",".join(short(item) for item in value) + "]"
-    return str(value)
+def to_plain(cfg: DictConfig) -> Config:
+    """Return all of `cfg` but Hydra's own part as plain nested values, resolved."""
+    # Each part on its own: a copy of all of it, the shorter way, takes five times as long.
+    parts = {str(key): cfg[key] for key in cfg if key != "hydra"}
+    return {
+        key: OmegaConf.to_container(part, resolve=True) if OmegaConf.is_config(part) else part
+        for key, part in parts.items()
+    }
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Check the values of a run's configuration.
+    """Check a composed configuration: each value by itself, and those that depend on each other.
 
     Raises:
-        ConfigError: one of them would not do.
+        ConfigError: a run cannot be done with these values.
     """
-    weight_std, model, training = config["weight_std"], config["model"], config["training"]
-    if weight_std not in ("he", "xavier"):
-        _check_number("weight_std", weight_std, above=0, also=", or he, or xavier")
-    _check_whole("seed", config["seed"], least=0)
-    _check_choice("dtype", config["dtype"], ("float32", "float64"))
-    _check_whole("training.epochs", training["epochs"], least=1)
-    _check_whole("training.batch_size", training["batch_size"], least=1)
-    _check_choice("training.sampling", training["sampling"], ("replacement", "shuffle"))
-    for key in ("train_size", "test_size"):
-        if key in config["data"]:
-            _check_whole(f"data.{key}", config["data"][key], least=1)
-    _check_choice("resume", config.get("resume", False), (False, True))
-    _check_choice("on_failure", config.get("on_failure", "continue"), ("continue", "stop"))
-    _check_optimizer(config["optimizer"])
-    if model.get("_target_") == _OWN_MODEL:
-        _check_model(model)
-        if model["batch_norm"] and training["batch_size"] == 1:
-            raise ConfigError(
-                "training.batch_size=1: Batch Normalization needs at least 2 samples in a "
-                "minibatch; a larger batch_size or model=plain would do"
-            )
-    _check_batch_size(training["batch_size"], config["data"])
-
-
-def _check_batch_size(batch_size: int, data: Mapping[str, Any]) -> None:
+    check_all(config)
+    model, data = config["model"], config["data"]
+    batch_size = config["training"]["batch_size"]
+    if is_ours(model) and model["batch_norm"] and batch_size == 1:
+        raise ConfigError(
+            "training.batch_size=1: Batch Normalization needs at least 2 samples in a minibatch; "
+            "set a larger batch_size, or model=plain"
+        )
     validation_size = data.get("validation_size", 0)
-    _check_whole("data.validation_size", validation_size, least=0)
     samples = data.get("train_size", math.inf) - validation_size
     if samples < 1:
         raise ConfigError(
@@ -157,74 +97,72 @@ def _check_batch_size(batch_size: int, data: Mapping[str, Any]) -> None:
         )
 
 
-def _check_model(model: Mapping[str, Any]) -> None:
-    sizes = model["hidden_sizes"]
-    if not isinstance(sizes, list) or not sizes:
-        raise ConfigError(
-            f"model.hidden_sizes={sizes}: a list of at least one width is needed, such as [100,100]"
-        )
-    for size in sizes:
-        _check_whole("model.hidden_sizes", size, least=1)
-    _check_choice("model.activation", model["activation"], ("relu", "sigmoid", "tanh"))
-    _check_choice("model.norm_position", model["norm_position"], ("before", "after"))
-    _check_choice("model.dropout_position", model["dropout_position"], ("every", "last"))
-    _check_choice("model.batch_norm", model["batch_norm"], (True, False))
-    _check_number("model.eps", model["eps"], above=0)
-    _check_number("model.momentum", model["momentum"], least=0, below=1)
-    _check_number("model.dropout", model["dropout"], least=0, below=1)
+def chosen_options(config: Config, files: Mapping[str, OptionFile]) -> dict[str, str]:
+    """Return what the parts of a run are called: each by its option, or by what it is instead.
+
+    A name follows what is built. It is the option's as long as nothing, be it an override or an
+    experiment's file, makes another kind of thing of the part than the option's own file does.
+
+    Args:
+        config: the run's configuration as plain values.
+        files: what `option_files` returned for it.
+
+    Returns:
+        `{"model": "batchnorm", "optimizer": "SignSGD", "data": "digits"}`, and under
+        `optimizer._target_` each `_target_` that is not the one of the option's file.
+    """
+    names, targets = {}, {}
+    for group, file in files.items():
+        part, target = config[group], str(config[group].get("_target_"))
+        names[group] = file.option
+        if target != str(file.content.get("_target_")):
+            targets[f"{group}._target_"] = target
+            names[group] = target.rpartition(".")[2]
+        elif group == "model" and part.get("batch_norm") != file.content.get("batch_norm"):
+            how = "with" if part.get("batch_norm") else "without"
+            names[group] = f"{file.option} {how} Batch Normalization"
+        elif group == "model" and file.content.get("dropout") and not part.get("dropout"):
+            names[group] = f"{file.option} without Dropout"
+    return names | targets
 
 
-def _check_optimizer(optimizer: Mapping[str, Any]) -> None:
-    if not str(optimizer.get("_target_")).startswith("bnsweep."):
-        return
-    for key, value in optimizer.items():
-        name = f"optimizer.{key}"
-        if key in ("lr", "eps"):
-            _check_number(name, value, above=0)
-        elif key == "weight_decay":
-            _check_number(name, value, least=0)
-        elif key in ("momentum", "beta1", "beta2", "decay"):
-            _check_number(name, value, least=0, below=1)
+def option_files(runtime: DictConfig) -> dict[str, OptionFile]:
+    """Return the chosen option of each group that a run is named by, and what its file holds.
 
+    The files are read: to compose one alone takes Hydra as long as a whole configuration.
 
-def _check_number(
-    key: str,
-    value: Any,
-    *,
-    above: float = -math.inf,
-    least: float = -math.inf,
-    below: float = math.inf,
-    also: str = "",
-) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and math.isfinite(value) and value > above and least <= value < below:
-        return
-    bounds = [
-        f"greater than {above}" if math.isfinite(above) else "",
-        f"at least {least}" if math.isfinite(least) else "",
-        f"less than {below}" if math.isfinite(below) else "",
+    Args:
+        runtime: Hydra's record of what was chosen and where files were found, `hydra.runtime`.
+    """
+    found: list[Any] = Plugins.instance().discover(ConfigSource)
+    kinds = {kind.scheme(): kind for kind in found}
+    sources = [
+        kinds[source.schema](source.provider, f"{source.schema}://{source.path}")
+        for source in runtime.config_sources
     ]
-    wanted = " and ".join(bound for bound in bounds if bound)
-    raise ConfigError(f"{key}={value}: a finite number {wanted}{also} is needed")
+    options = {group: str(runtime.choices.get(group)) for group in GROUPS}
+    return {
+        group: OptionFile(option, _content(group, option, sources))
+        for group, option in options.items()
+    }
 
 
-def _check_whole(key: str, value: Any, *, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{key}={value}: a whole number of at least {least} is needed")
-
-
-def _check_choice(key: str, value: Any, choices: Sequence[Any]) -> None:
-    if value not in choices or isinstance(value, bool) != isinstance(choices[0], bool):
-        options = ", ".join(str(choice) for choice in choices)
-        raise ConfigError(f"{key}={value}: one of {options} is needed")
-
-
-def _canonical(value: Any) -> Any:
-    """Return `value` with each number in one form, so that equal settings hash equally."""
-    if isinstance(value, Mapping):
-        return {str(key): _canonical(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+def _content(group: str, option: str, sources: Sequence[ConfigSource]) -> Config:
+    """Return what an option's file puts into its group, with the files of the group below it."""
+    path = f"{group}/{option}"
+    source = next((source for source in sources if source.is_config(path)), None)
+    if source is None:
+        return {}
+    loaded = source.load_config(path)
+    own: Any = OmegaConf.to_container(loaded.config, resolve=False)
+    defaults = own.pop("defaults", [])
+    if loaded.header["package"] == "_global_":
+        own = own.get(group, {})
+    content: Config = {}
+    for name in defaults if "_self_" in defaults else [*defaults, "_self_"]:
+        if name == "_self_":
+            content |= own
+        elif isinstance(name, str):
+            content |= _content(group, name, sources)
+        # Any other entry makes a part within the group's.
+    return content

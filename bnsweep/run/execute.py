@@ -1,18 +1,20 @@
 """One run: data, network and optimizer in, a result out."""
 
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bnsweep.data.datasets import Dataset
 from bnsweep.nn.network import Network
 from bnsweep.nn.optimizers import Optimizer
 from bnsweep.nn.training import evaluation, train
-from bnsweep.records import EpochRecord, Histogram, RunResult, Status
+from bnsweep.records import Histogram, Measurements, RunResult, RunSpec, Status, curves_of
 from bnsweep.redact import without_secrets
 
 HISTOGRAM_BINS = 50
@@ -38,8 +40,9 @@ class Draws:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a run trains, and with what; `fingerprint` to `options` go to its result as they are."""
+    """What a run trains, and with what."""
 
+    spec: RunSpec
     dataset: Dataset
     network: Network
     optimizer: Optimizer
@@ -47,19 +50,18 @@ class Experiment:
     epochs: int
     batch_size: int
     sampling: str
-    fingerprint: str
-    config: dict[str, Any]
-    options: dict[str, str]
 
-    def run(self, on_epoch: Callable[[EpochRecord], None], clock: Callable[[], float]) -> RunResult:
-        """Train, call `on_epoch` with each record, and return the result.
+    def run(
+        self, on_epoch: Callable[[int, Measurements], None], clock: Callable[[], float]
+    ) -> RunResult:
+        """Train, call `on_epoch` with each epoch and its measurements, and return the result.
 
         An exception ends the run as `failed` and an interruption as `killed`, each with its
-        traceback: what was recorded until then is never lost. `clock` returns seconds;
+        traceback: what was measured until then is not lost. `clock` returns seconds;
         `train_seconds` is the time inside the training loop alone.
         """
-        records: list[EpochRecord] = []
-        seconds = 0.0
+        epochs: list[Measurements] = []
+        seconds, started = 0.0, time.time()
         initial: tuple[Histogram, ...] = ()
         final: tuple[Histogram, ...] = ()
         error: str | None = None
@@ -78,13 +80,13 @@ class Experiment:
                     rng=self.minibatches,
                 )
                 start = clock()
-                for record in training:
+                for epoch, measured in enumerate(training):
                     seconds += clock() - start
-                    records.append(record)
-                    on_epoch(record)
+                    epochs.append(measured)
+                    on_epoch(epoch, measured)
                     start = clock()
-                final = self._activations(records[-1].epoch)
-            if not np.isfinite(records[-1].train_loss):
+                final = self._activations(len(epochs) - 1)
+            if not np.isfinite(epochs[-1]["train_loss"]):
                 status = "diverged"
         except (Exception, SystemExit):
             # A part that calls sys.exit has failed; it does not end the other runs.
@@ -92,29 +94,29 @@ class Experiment:
         except KeyboardInterrupt:
             status, error = "killed", "interrupted"
         return RunResult(
+            spec=self.spec,
             status=status,
-            fingerprint=self.fingerprint,
-            config=self.config,
-            options=self.options,
-            epochs=tuple(records),
+            curves=curves_of(epochs),
             initial_activations=initial,
             final_activations=final,
             train_seconds=seconds,
+            started=started,
+            ended=time.time(),
             error=error,
         )
 
     def _activations(self, epoch: int) -> tuple[Histogram, ...]:
-        """Return a histogram of each hidden layer's outputs, measured as the epoch's record is."""
+        """Return a histogram of each hidden layer's outputs, measured as the epoch is."""
         with np.errstate(all="ignore"), evaluation(self.network, self.dataset, epoch):
             return histograms(self.network.hidden_outputs(self.dataset.x_train))
 
 
-def histograms(outputs: Sequence[np.ndarray[Any, Any]]) -> tuple[Histogram, ...]:
+def histograms(outputs: Sequence[NDArray[np.floating[Any]]]) -> tuple[Histogram, ...]:
     """Return the histogram of the finite values of each of `outputs`."""
     return tuple(_histogram(output.ravel()) for output in outputs)
 
 
-def _histogram(values: np.ndarray[Any, Any]) -> Histogram:
+def _histogram(values: NDArray[np.floating[Any]]) -> Histogram:
     finite = values[np.isfinite(values)].astype(np.float64)
     if not finite.size:
         return Histogram(edges=(), counts=())

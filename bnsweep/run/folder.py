@@ -1,42 +1,42 @@
-"""What a run leaves in its folder."""
+"""The files that a run leaves in its folder."""
 
 import contextlib
 import io
 import logging
 import traceback
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from bnsweep import records
+from bnsweep.nn.network import Network
 from bnsweep.records import RunResult
 from bnsweep.redact import without_secrets
 
 log = logging.getLogger(__name__)
 
 
-def keep(
-    result: RunResult, folder: Path, settings: str, network: Any, *, weights: bool, figures: bool
-) -> RunResult:
-    """Write what a run leaves behind, and return its result: failed if that cannot be written.
+def save_run(result: RunResult, folder: Path, network: Network | None) -> RunResult:
+    """Write the files of a run, and return its result: failed if they cannot be written.
 
-    `history.json` comes last, for it says that the rest is there; `settings` is the text of
-    `config.yaml`.
+    `history.json` comes last, because it says that the rest is there.
     """
+    spec = result.spec
     try:
-        records.write_whole(folder / "config.yaml", settings.encode())
-        if network is not None and weights:
+        config = OmegaConf.to_yaml(OmegaConf.create(spec.config))
+        records.write_whole(folder / records.CONFIG_FILE, config.encode())
+        if network is not None and spec.keep.weights:
             buffer = io.BytesIO()
-            np.savez(buffer, **network.state())
+            np.savez(buffer, allow_pickle=False, **network.state())
             records.write_whole(folder / records.WEIGHTS_FILE, buffer.getvalue())
-        if result.epochs and figures:
+        if result.curves and spec.keep.figures:
             _draw(result, folder / "figures")
         if not result.error:
             records.write(folder, result)
     except Exception:
-        error = without_secrets(traceback.format_exc())
-        result = records.with_status(result, "failed", error)
+        result = replace(result, status="failed", error=without_secrets(traceback.format_exc()))
     if result.error:
         log.info("the run %s:\n%s", result.status, result.error)
         with contextlib.suppress(OSError):

@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 
 from bnsweep import records
 from bnsweep.errors import UserError
+from bnsweep.records import RunSpec, has_history
 from bnsweep.redact import first_line
-from bnsweep.sweep.jobs import Job, recorded
+from bnsweep.tracking import Tracker
 
 # What a worker needs of the driver's environment, and no more: there are secrets in the rest.
 PREFIXES = ("MLFLOW_", "DO_NOT_TRACK")
@@ -38,7 +40,7 @@ def worker_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key.startswith(PREFIXES)}
 
 
-def connect(launcher: Any) -> None:
+def connect(launcher: Launcher) -> None:
     """Connect to Ray, if that is the launcher's.
 
     Raises:
@@ -55,7 +57,7 @@ def connect(launcher: Any) -> None:
     # Ray would replace the handlers.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _knock(options["address"])
+        check_reachable(options["address"])
         ray.init(**options)
     except Exception as error:
         raise UserError(
@@ -68,7 +70,7 @@ def connect(launcher: Any) -> None:
             signal.signal(number, handler)
 
 
-def _knock(address: str) -> None:
+def check_reachable(address: str) -> None:
     """Open a connection to `host:port`, `ray://` before it or not: Ray would try for minutes."""
     host, _, port = address.rpartition("//")[2].rpartition(":")
     if port.isdecimal():
@@ -82,7 +84,9 @@ class Workers:
     them, too: they are fetched from there into the folder where they would lie.
     """
 
-    def __init__(self, launcher: Any, tracker: Any, parent: str | None, folder: Path) -> None:
+    def __init__(
+        self, launcher: Launcher, tracker: Tracker, parent: str | None, folder: Path
+    ) -> None:
         self._launcher = launcher
         self._distant = not type(launcher).__module__.startswith(LOCAL) and parent is not None
         self._tracker = tracker
@@ -92,12 +96,12 @@ class Workers:
         self._next = time.monotonic() + POLL_SECONDS
         self._lock = threading.Lock()
 
-    def batches(self, jobs: Sequence[Job]) -> list[list[Job]]:
-        """Return the jobs in portions that the launcher takes: all, or what one array holds."""
-        most = len(jobs)
+    def batches(self, specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
+        """Return the runs in portions that the launcher takes: all, or what one array holds."""
+        most = len(specs)
         if "submitit_folder" in getattr(self._launcher, "params", {}):
             most = min(most, _array_size())
-        return [list(jobs[n : n + most]) for n in range(0, len(jobs), most or 1)]
+        return [list(specs[n : n + most]) for n in range(0, len(specs), most or 1)]
 
     def look(self) -> None:
         """Fetch what has ended since the last look, every few seconds."""
@@ -128,11 +132,13 @@ class Workers:
         self.fetch()
 
     def _fetch(self, since: int) -> None:
+        if self._parent is None:
+            return
         with self._lock, contextlib.suppress(UserError, OSError):
             for child in self._tracker.children(self._parent, ended_since=since):
                 self._since = max(self._since, child.ended or 0)
                 folder = Path(child.folder)
-                if folder.parent != self._folder or recorded(folder):
+                if folder.parent != self._folder or has_history(folder):
                     continue
                 folder.mkdir(exist_ok=True)
                 if child.status in ("finished", "diverged", "failed"):

@@ -41,7 +41,7 @@ class Composer:
         """Return `overrides` parsed, and remember which of them sweep values alone."""
         parser = OverridesParser.create(config_loader=self._loader)
         parsed = parser.parse_overrides(list(overrides))
-        # To ask whether a key is a group takes Hydra milliseconds: once for each.
+        # Hydra takes milliseconds to say whether a key is a group: ask once for each.
         groups = {key for key in {o.key_or_group for o in parsed} if self._is_group(key)}
         setting = [o for o in parsed if o.key_or_group not in groups or has_mapping(o)]
         self.value_keys |= {
@@ -96,20 +96,20 @@ def _sweeps_values(override: Override) -> bool:
 
 
 def has_mapping(override: Override) -> bool:
-    """Tell whether an override merges a mapping into what is there, with any of its choices."""
+    """Whether an override merges a mapping into what is there, with any of its choices."""
     value = override.value()
     choices = value.list if isinstance(value, ChoiceSweep) else [value]
     return any(isinstance(choice, dict) for choice in choices)
 
 
 def overlap(override: Override, other: Override) -> bool:
-    """Tell whether two overrides are of one key, or the key of one lies within the other's."""
+    """Whether two overrides set one key, or one sets a key within the other's."""
     one, two = f"{override.key_or_group}.", f"{other.key_or_group}."
     return one.startswith(two) or two.startswith(one)
 
 
 def _order_matters(override: Override, other: Override) -> bool:
-    """Tell whether an override that sweeps values has to stay before or after the other one."""
+    """Whether an override that sweeps values must keep its place before or after the other."""
     same = other.key_or_group == override.key_or_group and not has_mapping(other)
     return overlap(override, other) and not (same and other.type == override.type)
 

@@ -5,24 +5,26 @@ import gc
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnsweep.errors import ConfigError, IncompleteError, InterruptedSweepError, UserError
+from bnsweep.keys import check_all
+from bnsweep.records import has_history
 from bnsweep.redact import first_line
 from bnsweep.report import terminal, write
-from bnsweep.run.build import make_tracker
-from bnsweep.run.config import named_leaves
+from bnsweep.run.config import to_plain
 from bnsweep.sweep import local_workers
 from bnsweep.sweep.cluster import Workers, connect
 from bnsweep.sweep.composing import Composer
 from bnsweep.sweep.interrupts import Interrupts
-from bnsweep.sweep.jobs import Job, Outcomes, recorded
-from bnsweep.sweep.launching import launch, pins
-from bnsweep.sweep.plan import plan
+from bnsweep.sweep.jobs import Outcomes
+from bnsweep.sweep.launching import fixed_overrides, launch
+from bnsweep.sweep.plan import SweepPlan, plan
 from bnsweep.sweep.resume import find_done, log_from_disk
+from bnsweep.tracking import Tracker
+from bnsweep.tracking.make import make_tracker
 
 WATCH_SECONDS = 0.3
 
@@ -43,11 +45,13 @@ def run_sweep(
         ConfigError, DataError, TrackingError: nothing was started.
         IncompleteError: runs failed, or were interrupted, or are not in the store.
     """
+    check_all(to_plain(config))
     write.check_figures(config.report.figures)
     _check_folders(config)
-    jobs, swept = plan(config, overrides, composer)
-    known = {key for job in jobs for key in named_leaves(job.config, job.options)}
-    write.check_choice(config.report.choose, known, (job.dataset for job in jobs))
+    planned = plan(config, overrides, composer)
+    specs, datasets = planned.specs, planned.datasets
+    can_choose = all(dataset.x_validation is not None for dataset in datasets)
+    write.check_choice(config.report.choose, specs, can_choose=can_choose)
     tracker = make_tracker(config)
     tracker.keep_secrets(config)
     if not config.resume:
@@ -60,18 +64,18 @@ def run_sweep(
     with Interrupts() as interrupts:
         try:
             if config.resume:
-                outcomes = find_done(jobs, tracker, Path(config.output_dir).absolute())
-            name = f"sweep of {', '.join(swept) or 'one configuration'}"
+                outcomes = find_done(specs, tracker, Path(config.output_dir).absolute())
+            name = f"sweep of {', '.join(planned.swept) or 'one configuration'}"
             parent = tracker.start_sweep(name, {"bnsweep.folder": str(folder)})
             workers = Workers(launcher, tracker, parent, folder)
             # Runs leave garbage, which is not to be searched for among all that was imported.
             gc.freeze()
-            with _progress(len(jobs), outcomes, workers):
-                log_from_disk(outcomes.unstored(jobs), tracker, parent, outcomes)
+            with _progress(len(specs), outcomes, workers):
+                log_from_disk(planned, tracker, parent, outcomes)
                 launch(
                     launcher,
-                    [job for job in jobs if job.number not in outcomes.reused],
-                    pins(config, tracker, folder, parent, swept),
+                    [spec for spec in specs if spec.number not in outcomes.reused],
+                    fixed_overrides(config, tracker, folder, parent, planned.swept),
                     folder,
                     outcomes,
                     workers,
@@ -84,7 +88,7 @@ def run_sweep(
                 workers.stop()
         if parent is None and outcomes.interrupted:
             raise KeyboardInterrupt
-        return _finish(config, jobs, tracker, parent, folder, outcomes)
+        return _finish(config, planned, tracker, parent, folder, outcomes)
 
 
 def _check_folders(config: DictConfig) -> None:
@@ -120,7 +124,7 @@ def _progress(total: int, outcomes: Outcomes, workers: Workers) -> Iterator[None
     def count() -> int:
         done.update(outcomes.reused)
         folders = dict(outcomes.folders)
-        done.update(n for n, place in folders.items() if n not in done and recorded(place))
+        done.update(n for n, place in folders.items() if n not in done and has_history(place))
         return len(done)
 
     def watch() -> None:
@@ -139,42 +143,42 @@ def _progress(total: int, outcomes: Outcomes, workers: Workers) -> Iterator[None
             display.update(count())
 
 
-def _settle(jobs: Sequence[Job], tracker: Any, parent: str | None, outcomes: Outcomes) -> None:
+def _settle(planned: SweepPlan, tracker: Tracker, parent: str | None, outcomes: Outcomes) -> None:
     """Bring the store to what the disk says: nothing is left open, and no run is missing.
 
     A worker that dies, or a store that was away, leaves half a run behind, or none. A store
     that is away still is not waited for again and again: the first failure ends the attempt.
     """
-    if parent is None or (not outcomes.broken and outcomes.all_stored(jobs)):
+    if parent is None or (not outcomes.broken and outcomes.all_stored(planned.specs)):
         return
-    unstored = [] if outcomes.interrupted else outcomes.unstored(jobs)
-    replaced = {str(outcomes.folders[job.number]) for job in unstored} | outcomes.broken
+    unstored = [] if outcomes.interrupted else outcomes.unstored(planned.specs)
+    replaced = {str(outcomes.folders[spec.number]) for spec in unstored} | outcomes.broken
     with contextlib.suppress(UserError):
         whole, partial = tracker.close_children(parent, replaced=replaced)
-        for job in jobs:
-            folder = str(outcomes.folders.get(job.number))
+        for spec in planned.specs:
+            folder = str(outcomes.folders.get(spec.number))
             if folder in whole:
-                outcomes.run_ids.setdefault(job.number, whole[folder])
+                outcomes.run_ids.setdefault(spec.number, whole[folder])
             elif folder in partial:
-                outcomes.partial_ids[job.number] = partial[folder]
+                outcomes.partial_ids[spec.number] = partial[folder]
         if not outcomes.interrupted:
             tracker.try_again()
-            log_from_disk(outcomes.unstored(jobs), tracker, parent, outcomes)
+            log_from_disk(planned, tracker, parent, outcomes)
 
 
 def _finish(
     config: DictConfig,
-    jobs: Sequence[Job],
-    tracker: Any,
+    planned: SweepPlan,
+    tracker: Tracker,
     parent: str | None,
     folder: Path,
     outcomes: Outcomes,
 ) -> list[str]:
     """Write the report, close the parent run, and tell the person what came out."""
-    _settle(jobs, tracker, parent, outcomes)
-    runs = [outcomes.sweep_run(job) for job in jobs]
+    _settle(planned, tracker, parent, outcomes)
+    runs = [outcomes.sweep_run(spec) for spec in planned.specs]
     counts = write.counts(runs)
-    missing = len(outcomes.unstored(jobs)) if parent is not None else 0
+    missing = len(outcomes.unstored(planned.specs)) if parent is not None else 0
     problems = []
     if outcomes.interrupted:
         problems.append("interrupted")
@@ -204,4 +208,4 @@ def _finish(
         hint = "the same command with resume=true does what is missing"
         kind = InterruptedSweepError if outcomes.interrupted else IncompleteError
         raise kind(f"{', '.join(problems)}; {hint}")
-    return [run.result.status for run in runs]
+    return [run.status for run in runs]

@@ -1,64 +1,65 @@
-"""Jobs go to a launcher, and again to it when a worker dies under them."""
+"""Runs go to a launcher, and again when a worker dies under them."""
 
 import itertools
 from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from hydra.core.utils import JobStatus
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from bnsweep import records
+from bnsweep.records import RunSpec, has_history
 from bnsweep.redact import first_line, has_secret
 from bnsweep.sweep import local_workers
 from bnsweep.sweep.cluster import Workers, connect
-from bnsweep.sweep.jobs import Job, Outcomes, recorded
+from bnsweep.sweep.jobs import JobReport, Outcomes
+from bnsweep.tracking import Tracker
 
 MAX_DEATHS = 2
 
 
-def pins(
-    config: DictConfig, tracker: Any, folder: Path, parent: str | None, swept: Sequence[str]
+def fixed_overrides(
+    config: DictConfig, tracker: Tracker, folder: Path, parent: str | None, swept: Sequence[str]
 ) -> list[str]:
-    """Return overrides that make any job the same in any working directory, on any host."""
+    """Return overrides that make each job the same in any working directory, on any host."""
     values = {
         "output_dir": str(Path(config.output_dir).absolute()),
         "hydra.sweep.dir": str(folder),
     }
-    pinned = [f"{key}={_quote(value)}" for key, value in values.items()]
+    fixed = [f"{key}={_quote(value)}" for key, value in values.items()]
     if tracker.uri is not None:
-        # A URI with a password reaches the jobs by the environment alone, which nothing saves.
+        # A URI with a password reaches the jobs through the environment, which nothing saves.
         uri = "null" if has_secret(tracker.uri) else _quote(tracker.uri)
-        pinned.append(f"tracking.uri={uri}")
+        fixed.append(f"tracking.uri={uri}")
     keys = ",".join(_quote(key) for key in swept)
-    return [*pinned, f"sweep.parent_run_id={parent or 'null'}", f"sweep.keys=[{keys}]"]
+    return [*fixed, f"sweep.parent_run_id={parent or 'null'}", f"sweep.keys=[{keys}]"]
 
 
 def launch(
     launcher: Launcher,
-    jobs: Sequence[Job],
-    pinned: Sequence[str],
+    specs: Sequence[RunSpec],
+    fixed: Sequence[str],
     folder: Path,
     outcomes: Outcomes,
     workers: Workers,
     *,
     stop_at_failure: bool,
 ) -> None:
-    """Launch jobs until each has a result, or was there at two deaths of a worker.
+    """Launch runs until each has a result, or was under way at two deaths of a worker.
 
-    A launcher raises when a worker dies, and what its other jobs returned is lost then; but
-    their histories tell which of them ended. Those that were under way are launched again one
-    by one: the one that is to blame then takes no other with it.
+    A launcher raises when a worker dies, and loses what its other jobs returned; but their
+    histories show which of them ended. Those that were under way are launched again one by one,
+    so that the one to blame takes no other with it.
     """
     deaths: Counter[int] = Counter()
-    batches, first = deque(workers.batches(jobs)), 0
+    batches, first = deque(workers.batches(specs)), 0
     while batches:
         batch = batches.popleft()
-        texts = [_pinned(job.overrides, [*pinned, *_own_pins(job)]) for job in batch]
+        texts = [_overrides_of(spec, fixed) for spec in batch]
         # A new try has new folders: nothing of a broken one is taken for its own.
-        places = {job.number: folder / str(first + n) for n, job in enumerate(batch)}
+        places = {spec.number: folder / str(first + n) for n, spec in enumerate(batch)}
         outcomes.folders |= places
         try:
             connect(launcher)
@@ -67,64 +68,58 @@ def launch(
         except Exception as error:
             first += len(batch)
             workers.stop()
-            missing = [job for job in batch if not recorded(places[job.number])]
-            started = [job for job in missing if places[job.number].exists()]
+            missing = [spec for spec in batch if not has_history(places[spec.number])]
+            started = [spec for spec in missing if places[spec.number].exists()]
             reason = f"{type(error).__name__}: {first_line(error)}"
             if isinstance(error, OSError) or not started:
                 # No worker died: the same would only happen again.
-                for job in itertools.chain(missing, *batches):
-                    outcomes.failures[job.number] = reason
+                for spec in itertools.chain(missing, *batches):
+                    outcomes.failures[spec.number] = reason
                 return
-            for job in started:
-                deaths[job.number] += 1
-                if deaths[job.number] >= MAX_DEATHS:
-                    what = f"its worker died {MAX_DEATHS} times, for want of memory perhaps"
-                    outcomes.give_up(job, f"{what} ({reason})")
+            for spec in started:
+                deaths[spec.number] += 1
+                if deaths[spec.number] >= MAX_DEATHS:
+                    outcomes.mark_failed(spec, f"its worker died twice (out of memory?) ({reason})")
             if outcomes.failures and stop_at_failure:
                 return
-            outcomes.broken |= {str(places[job.number]) for job in missing}
-            again = [job for job in started if job.number not in outcomes.failures]
-            fresh = [job for job in missing if job not in started]
-            batches.extend(group for group in (fresh, *([job] for job in again)) if group)
+            outcomes.broken |= {str(places[spec.number]) for spec in missing}
+            again = [spec for spec in started if spec.number not in outcomes.failures]
+            fresh = [spec for spec in missing if spec not in started]
+            batches.extend(group for group in (fresh, *([spec] for spec in again)) if group)
         else:
             first += len(batch)
             _note(batch, returns, outcomes)
-            if not all(recorded(place) for place in places.values()):
+            if not all(has_history(place) for place in places.values()):
                 workers.fetch()
 
 
-def _own_pins(job: Job) -> list[str]:
-    """Return overrides that tell a job where its data are, and what its parts are called."""
-    names = ",".join(f"{key}:{_quote(name)}" for key, name in job.options.items())
-    pins = [f"sweep.options={{{names}}}"]
-    if (root := job.config["data"].get("root")) is not None:
-        pins.append(f"data.root={_quote(root)}")
-    return pins
+def _overrides_of(spec: RunSpec, fixed: Sequence[str]) -> list[str]:
+    """Return the overrides of a job: its own, unless another one stands in their place."""
+    names = ",".join(f"{key}:{_quote(name)}" for key, name in spec.options.items())
+    others = [*fixed, f"sweep.options={{{names}}}", f"sweep.number={spec.number}"]
+    if (root := spec.config["data"].get("root")) is not None:
+        others.append(f"data.root={_quote(root)}")
+    keys = {text.partition("=")[0] for text in others}
+    return [*(text for text in spec.overrides if text.partition("=")[0] not in keys), *others]
 
 
-def _pinned(overrides: Sequence[str], pins: Sequence[str]) -> list[str]:
-    """Return a job's overrides with the pins in the place of those that they replace."""
-    keys = {pin.partition("=")[0] for pin in pins}
-    return [*(text for text in overrides if text.partition("=")[0] not in keys), *pins]
-
-
-def _note(jobs: Sequence[Job], returns: Sequence[Any], outcomes: Outcomes) -> None:
-    for job, outcome in zip(jobs, returns, strict=True):
-        if outcome.status == JobStatus.COMPLETED:
-            value = outcome.return_value
-            if value["tracked"] and value["run_id"] is not None:
-                outcomes.run_ids[job.number] = value["run_id"]
-            if value["error"] is not None:
-                outcomes.failures[job.number] = value["error"]
-            folder = outcomes.folders[job.number]
-            if value["history"] is not None and not recorded(folder):
+def _note(specs: Sequence[RunSpec], returns: Sequence[JobReturn], outcomes: Outcomes) -> None:
+    for spec, returned in zip(specs, returns, strict=True):
+        if returned.status == JobStatus.COMPLETED:
+            report = JobReport(*returned.return_value)
+            if report.tracked and report.run_id is not None:
+                outcomes.run_ids[spec.number] = report.run_id
+            if report.error is not None:
+                outcomes.failures[spec.number] = report.error
+            folder = outcomes.folders[spec.number]
+            if report.history is not None and not has_history(folder):
                 folder.mkdir(exist_ok=True)
-                records.write_whole(folder / records.HISTORY_FILE, value["history"].encode())
+                records.write_whole(folder / records.HISTORY_FILE, report.history.encode())
         else:
             try:
-                _ = outcome.return_value
+                _ = returned.return_value
             except Exception as failure:
-                outcomes.failures[job.number] = f"{type(failure).__name__}: {failure}"
+                outcomes.failures[spec.number] = f"{type(failure).__name__}: {failure}"
 
 
 def _quote(text: str) -> str:

@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Iterator
 from multiprocessing import forkserver
-from typing import Any
+
+from hydra.plugins.launcher import Launcher
 
 JOBLIB = "hydra_plugins.hydra_joblib_launcher."
 DRIVER_WATCH = "bnsweep-driver-watch"
@@ -22,7 +23,7 @@ WATCH_SECONDS = 0.5
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def prepare(launcher: Any) -> None:
+def prepare(launcher: Launcher) -> None:
     """Let the server that joblib's workers are forked from start to import, if none runs yet.
 
     Whatever the workers read from the environment must stand there before. Elsewhere than on
@@ -31,7 +32,7 @@ def prepare(launcher: Any) -> None:
     """
     if sys.platform != "linux" or not type(launcher).__module__.startswith(JOBLIB):
         return
-    if launcher.joblib.get("n_jobs") == 1 or os.cpu_count() == 1:
+    if vars(launcher)["joblib"].get("n_jobs") == 1 or os.cpu_count() == 1:
         return  # joblib then takes no process but this one
     from joblib.externals.loky.backend.context import set_start_method
 

@@ -1,35 +1,41 @@
-"""Overrides become checked jobs, before anything is started."""
+"""Overrides become checked runs, before anything is started."""
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from bnsweep.data import Dataset
 from bnsweep.errors import ConfigError
+from bnsweep.keys import Value, flatten, hashable
+from bnsweep.records import RunSpec
 from bnsweep.report.comparison import distinguishing_keys
-from bnsweep.report.labels import frozen
-from bnsweep.run.build import OptionFile, chosen_options, load_dataset, option_files, plain
-from bnsweep.run.config import Config, check, fingerprint, flatten, named_leaves, result_part
+from bnsweep.run.config import OptionFile, option_files, specify
 from bnsweep.sweep.composing import Composer, has_mapping, overlap
-from bnsweep.sweep.jobs import Job, Outcomes
 
 MAX_RUNS = 100_000
 
-Choice = tuple[str, Any]  # of an override: as text, and its value
+Choice = tuple[str, Value]  # of an override: as text, and its value
 
 
-def plan(
-    config: DictConfig, overrides: Sequence[str], composer: Composer
-) -> tuple[list[Job], list[str]]:
-    """Return the jobs that `overrides` describe, checked, and the keys that are swept.
+@dataclass(frozen=True)
+class SweepPlan:
+    """The runs of a sweep, the data set of each, and the keys that are swept."""
 
-    One configuration is composed for each distinct choice of group options; the values of
-    all others are put in and checked without composing.
+    specs: list[RunSpec]
+    datasets: list[Dataset]
+    swept: list[str]
+
+
+def plan(config: DictConfig, overrides: Sequence[str], composer: Composer) -> SweepPlan:
+    """Return the runs that `overrides` describe, checked.
+
+    One configuration is composed for each distinct choice of group options; all other values
+    are put into it and checked without composing.
 
     Raises:
         ConfigError, DataError: one of the runs could not be done.
@@ -38,15 +44,12 @@ def plan(
     keys = [override.get_key_element() for override in kept]
     choices = [_choices(override) for override in kept]
     settable = _settable(keys, choices)
-    total = 1
-    for texts_and_values in choices:
-        total *= len(texts_and_values)
+    total = math.prod(len(of_key) for of_key in choices)
     if total > MAX_RUNS:
-        raise ConfigError(f"the sweep has {total} runs; at most {MAX_RUNS} would do")
+        raise ConfigError(f"the sweep has {total} runs; sweep at most {MAX_RUNS}")
 
     composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, OptionFile]]] = {}
-    datasets: dict[str, Any] = {}
-    jobs = []
+    specs, datasets = [], []
     for number, combination in enumerate(itertools.product(*choices)):
         texts = tuple(text for text, _ in combination)
         typed = {key: value for key, (_, value) in zip(keys, combination, strict=True)}
@@ -59,50 +62,19 @@ def plan(
             files = option_files(cfg.hydra.runtime)
             with open_dict(cfg):
                 cfg.pop("hydra")
+                cfg.sweep["keys"] = settable
             composed[structure] = cfg, files
         cfg, files = composed[structure]
         for key, value in values.items():
             OmegaConf.update(cfg, key, value, merge=False)
-        full = plain(cfg)
-        check(full)
-        _settle_place(full)
-        data = repr((full["data"], full["dtype"]))
-        if data not in datasets:
-            datasets[data] = load_dataset(cfg)
-        options = chosen_options(full, files)
-        leaves = {key.lstrip("+"): value for key, value in typed.items()} | flatten(full) | options
-        jobs.append(
-            Job(
-                number=number,
-                overrides=texts,
-                config=result_part(full),
-                options=options,
-                swept={key: leaves.get(key) for key in settable},
-                fingerprint=fingerprint(full, datasets[data].digest),
-                dataset=datasets[data],
-            )
-        )
-    return _with_swept(jobs, settable)
-
-
-def single(config: DictConfig) -> Job:
-    """Return the job that `config` describes without a sweep, checked.
-
-    Raises:
-        ConfigError, DataError: the run could not be done.
-    """
-    full = plain(config)
-    check(full)
-    dataset = load_dataset(config)
-    return Job(
-        number=0,
-        overrides=(),
-        config=result_part(full),
-        options=chosen_options(full, option_files(config.hydra.runtime)),
-        swept={},
-        fingerprint=fingerprint(full, dataset.digest),
-        dataset=dataset,
-    )
+        spec, dataset = specify(cfg, files, number=number, overrides=texts)
+        # A key that stands in no configuration has the value it was given.
+        given = {key.lstrip("+"): value for key, value in typed.items()}
+        swept = {k: given.get(k) if v is None else v for k, v in spec.swept.items()}
+        specs.append(replace(spec, swept=swept))
+        datasets.append(dataset)
+    specs, swept_keys = _with_swept(specs, settable)
+    return SweepPlan(specs, datasets, swept_keys)
 
 
 def _in_effect(overrides: Iterable[Override]) -> list[Override]:
@@ -127,7 +99,7 @@ def _in_effect(overrides: Iterable[Override]) -> list[Override]:
 
 
 def _replaces(override: Override, other: Override) -> bool:
-    """Tell whether nothing is left of `other` after `override`; `+key` and `key` are one key."""
+    """Whether `override` replaces all of `other`; `+key` and `key` are one key."""
     keys = {o.get_key_element().lstrip("+") for o in (override, other)}
     return len(keys) == 1 and not has_mapping(override) and not has_mapping(other)
 
@@ -145,27 +117,20 @@ def _settable(keys: Sequence[str], choices: Sequence[Sequence[Choice]]) -> list[
     )
 
 
-def _settle_place(config: Config) -> None:
-    """Make the place of the data the same in any working directory."""
-    if (root := config["data"].get("root")) is not None:
-        config["data"]["root"] = str(Path(str(root)).expanduser().absolute())
+def _with_swept(specs: Sequence[RunSpec], keys: Sequence[str]) -> tuple[list[RunSpec], list[str]]:
+    """Return the runs, each with its values of the swept keys, and those keys.
 
-
-def _with_swept(jobs: Sequence[Job], keys: Sequence[str]) -> tuple[list[Job], list[str]]:
-    """Return the jobs, each with its values of what is swept, and the keys of that.
-
-    A key that comes to the same in all jobs is not swept, and one that none of `keys` stands
-    for is: two models may have come to be called by one name.
+    A key that comes to the same in all runs is not swept; one that none of `keys` stands for
+    may be: two models may have come to be called by one name.
     """
-    swept = [key for key in keys if len({frozen(job.swept[key]) for job in jobs}) > 1]
-    none = Outcomes()
-    swept += distinguishing_keys([none.sweep_run(job) for job in jobs], swept)
+    swept = [key for key in keys if len({hashable(spec.swept[key]) for spec in specs}) > 1]
+    swept += distinguishing_keys(specs, swept)
 
-    def values(job: Job) -> dict[str, Any]:
-        leaves = named_leaves(job.config, job.options) | job.swept
+    def values(spec: RunSpec) -> dict[str, Value]:
+        leaves = spec.leaves | dict(spec.swept)
         return {key: leaves.get(key) for key in swept}
 
-    return [replace(job, swept=values(job)) for job in jobs], swept
+    return [replace(spec, swept=values(spec)) for spec in specs], swept
 
 
 def _choices(override: Override) -> list[Choice]:
@@ -175,14 +140,14 @@ def _choices(override: Override) -> list[Choice]:
         return [(f"{key}={override.get_value_element_as_str()}", override.value())]
     if not override.is_discrete_sweep():
         raise ConfigError(
-            f"{override.input_line}: is no list of choices; a comma list, choice(...), "
-            "range(...) or logspace(...) would do"
+            f"{override.input_line}: not a list of choices; use a comma list, choice(...), "
+            "range(...) or logspace(...)"
         )
     # Once only: a second look at a shuffled list would see another order.
     texts = [
         f"{key}={text}" for text in itertools.islice(override.sweep_string_iterator(), MAX_RUNS + 1)
     ]
     if len(texts) > MAX_RUNS:
-        raise ConfigError(f"{key}: has more than {MAX_RUNS} choices; fewer would do")
+        raise ConfigError(f"{key}: more than {MAX_RUNS} choices; give fewer")
     parser = OverridesParser.create()
     return [(text, parser.parse_override(text).value()) for text in texts]

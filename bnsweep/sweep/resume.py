@@ -1,72 +1,76 @@
 """What is done already: found in the store and on disk, and logged where the store lacks it."""
 
-import contextlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bnsweep import records
-from bnsweep.records import RunResult
-from bnsweep.report.measures import condensed
-from bnsweep.sweep.jobs import Job, Outcomes
+from bnsweep.records import ENDED, RunResult, RunSpec
+from bnsweep.sweep.jobs import Outcomes
+from bnsweep.sweep.plan import SweepPlan
+from bnsweep.tracking import Tracker
 
-ENDED = ("finished", "diverged")
+log = logging.getLogger(__name__)
 
 
-def find_done(jobs: Sequence[Job], tracker: Any, output_dir: Path) -> Outcomes:
-    """Return the outcomes of the jobs that are done already, here or in the store.
+def find_done(specs: Sequence[RunSpec], tracker: Tracker, output_dir: Path) -> Outcomes:
+    """Return the outcomes of the runs that are done already, here or in the store.
 
     Runs that a dead driver left open in the store are closed on the way.
     """
     outcomes = Outcomes()
     tracker.close_dead_sweeps()
     stored = tracker.complete_runs()
-    on_disk = _histories(output_dir, {job.fingerprint for job in jobs})
-    for job in jobs:
-        if (run := stored.get(job.fingerprint)) is not None:
-            outcomes.run_ids[job.number] = run.run_id
-        if job.fingerprint in on_disk:
-            outcomes.folders[job.number], outcomes.reused[job.number] = on_disk[job.fingerprint]
+    on_disk = _results_below(output_dir, {spec.fingerprint for spec in specs})
+    for spec in specs:
+        if (run := stored.get(spec.fingerprint)) is not None:
+            outcomes.run_ids[spec.number] = run.run_id
+        if spec.fingerprint in on_disk:
+            outcomes.folders[spec.number], outcomes.reused[spec.number] = on_disk[spec.fingerprint]
         elif run is not None:
             try:
-                outcomes.reused[job.number] = condensed(records.decode(tracker.history(run)))
+                outcomes.reused[spec.number] = records.decode(tracker.history(run))
             except (OSError, ValueError):
-                # What the store says is done but nobody can read is done again.
-                del outcomes.run_ids[job.number]
+                # A run that the store has finished and nobody can read is done again.
+                del outcomes.run_ids[spec.number]
     return outcomes
 
 
 def log_from_disk(
-    jobs: Sequence[Job], tracker: Any, parent: str | None, outcomes: Outcomes
+    planned: SweepPlan, tracker: Tracker, parent: str | None, outcomes: Outcomes
 ) -> None:
-    """Log runs that only the disk knows of, without training them again."""
-    for job in jobs:
-        folder = outcomes.folders[job.number]
+    """Log the runs that only the disk knows of, without training them again."""
+    for spec in outcomes.unstored(planned.specs):
+        folder = outcomes.folders[spec.number]
         result = records.read(folder)
-        log = tracker.start_run(
-            job.name,
-            config=job.config,
-            options=job.options,
-            fingerprint=job.fingerprint,
-            swept=list(job.swept),
-            parent=parent,
-            dataset=job.dataset,
-            folder=folder,
-        )
-        for record in result.epochs:
-            log.epoch(record)
-        log.end(result, folder)
-        if log.complete and log.run_id is not None:
-            outcomes.run_ids[job.number] = log.run_id
+        dataset = planned.datasets[spec.number]
+        run_log = tracker.start_run(spec, parent=parent, dataset=dataset, folder=folder)
+        for epoch, measured in enumerate(result.epochs()):
+            run_log.epoch(epoch, measured)
+        run_log.end(result, folder)
+        if run_log.complete and run_log.run_id is not None:
+            outcomes.run_ids[spec.number] = run_log.run_id
 
 
-def _histories(output_dir: Path, fingerprints: set[str]) -> dict[str, tuple[Path, RunResult]]:
+def _results_below(output_dir: Path, fingerprints: set[str]) -> dict[str, tuple[Path, RunResult]]:
     """Return folder and result of the runs below `output_dir` that ended, by fingerprint."""
-    found = {}
+    found, unreadable = {}, []
     for pattern in ("sweeps/*/*", "runs/*"):
         for path in output_dir.glob(f"{pattern}/{records.HISTORY_FILE}"):
-            with contextlib.suppress(OSError, ValueError):
+            try:
                 result = records.read(path.parent)
-                if result.fingerprint in fingerprints and result.status in ENDED:
-                    found[result.fingerprint] = path.parent, condensed(result)
+            except ValueError as error:
+                unreadable.append(error)
+            except OSError:
+                continue
+            else:
+                if result.spec.fingerprint in fingerprints and result.status in ENDED:
+                    found[result.spec.fingerprint] = path.parent, result
+    if unreadable:
+        log.warning(
+            "%s of the results below %s are not used, for instance %s",
+            len(unreadable),
+            output_dir,
+            unreadable[0],
+        )
     return found

@@ -3,4 +3,6 @@
 from bnsweep.tracking.mlflow_tracker import MlflowTracker
 from bnsweep.tracking.no_tracker import NoTracker
 
-__all__ = ["MlflowTracker", "NoTracker"]
+Tracker = NoTracker  # of which both are
+
+__all__ = ["MlflowTracker", "NoTracker", "Tracker"]

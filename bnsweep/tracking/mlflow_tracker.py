@@ -3,13 +3,13 @@
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnsweep.errors import TrackingError
+from bnsweep.records import RunSpec
 from bnsweep.redact import first_line, has_secret, without_secret
-from bnsweep.run.config import named_leaves, parameters
 from bnsweep.tracking import processes, run_facts, sqlite_store, ui_view
 from bnsweep.tracking.no_tracker import ChildRun, NoLog, NoTracker, StoredRun
 
@@ -88,7 +88,7 @@ class MlflowTracker(NoTracker):
             if database := sqlite_store.path_of(self.uri):
                 sqlite_store.create(database)
             else:
-                _knock(self.uri)
+                check_reachable(self.uri)
             found = self.client.get_experiment_by_name(self.experiment)
             if found is None:
                 self._experiment_id = self._create_experiment()
@@ -148,12 +148,8 @@ class MlflowTracker(NoTracker):
 
     def start_run(
         self,
-        name: str,
+        spec: RunSpec,
         *,
-        config: Mapping[str, Any],
-        options: Mapping[str, str],
-        fingerprint: str,
-        swept: Sequence[str],
         parent: str | None,
         dataset: "Dataset | None",
         folder: Path,
@@ -168,23 +164,21 @@ class MlflowTracker(NoTracker):
         try:
             tags = {
                 "bnsweep.role": "run",
-                "bnsweep.fingerprint": fingerprint,
+                "bnsweep.fingerprint": spec.fingerprint,
                 "bnsweep.folder": str(folder),
             }
             if parent is not None:
                 tags |= self._inherited_tags(parent) | {"mlflow.parentRunId": parent}
             else:
                 tags |= run_facts.source_tags() | processes.here()
-            leaves = named_leaves(config, options)
-            if swept:
-                tags["mlflow.note.content"] = run_facts.note_of(leaves, swept)
-            run = self.client.create_run(self.experiment_id, run_name=name, tags=tags)
-            told = parameters(config, options)
-            params = [Param(key, str(value)) for key, value in told.items()]
+            if spec.swept:
+                tags["mlflow.note.content"] = run_facts.note_of(spec)
+            run = self.client.create_run(self.experiment_id, run_name=spec.name, tags=tags)
+            params = [Param(key, str(value)) for key, value in spec.parameters.items()]
             self.client.log_batch(run.info.run_id, params=params)
             if dataset is not None:
                 self._log_data(run.info.run_id, dataset)
-            metrics = run_facts.swept_metrics(leaves, swept)
+            metrics = run_facts.swept_metrics(spec)
             return RunLog(self.client, self.uri, run.info.run_id, metrics=metrics)
         except Exception as error:
             Outage.begin(self.uri, error)
@@ -296,7 +290,7 @@ class MlflowTracker(NoTracker):
 _parent_tags: dict[str, dict[str, str]] = {}
 
 
-def _knock(uri: str) -> None:
+def check_reachable(uri: str) -> None:
     """Ask a server for its health once, so that an absent one is noticed within seconds."""
     if not uri.startswith(("http://", "https://")):
         return

@@ -1,11 +1,11 @@
 """No tracking store: the face of every tracker, and nothing behind it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnsweep.records import EpochRecord, RunResult
+from bnsweep.records import Measurements, RunResult, RunSpec
 
 if TYPE_CHECKING:
     from bnsweep.data.datasets import Dataset
@@ -48,8 +48,8 @@ class NoLog:
         self.run_id = run_id
         self.complete = complete
 
-    def epoch(self, record: EpochRecord) -> None:
-        """Log the finite metrics of an epoch."""
+    def epoch(self, epoch: int, measured: Measurements) -> None:
+        """Log the finite measurements of an epoch."""
 
     def end(self, result: RunResult, folder: Path) -> None:
         """Log the outcome and the artifacts in `folder`, and close the run."""
@@ -93,12 +93,8 @@ class NoTracker:
 
     def start_run(
         self,
-        name: str,
+        spec: RunSpec,
         *,
-        config: Mapping[str, Any],
-        options: Mapping[str, str],
-        fingerprint: str,
-        swept: Sequence[str],
         parent: str | None,
         dataset: "Dataset | None",
         folder: Path,

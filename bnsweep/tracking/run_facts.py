@@ -2,17 +2,19 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bnsweep.keys import is_number, shown
+from bnsweep.records import RunSpec
 from bnsweep.redact import without_secrets
-from bnsweep.run.config import short
 
 if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Metric
+
     from bnsweep.data.datasets import Dataset
 
 
-def dataset_input(dataset: "Dataset") -> Any:
+def dataset_input(dataset: "Dataset") -> "DatasetInput":
     """Return the data set's name and digest as an MLflow dataset input."""
     from mlflow.entities import Dataset as MlflowDataset
     from mlflow.entities import DatasetInput, InputTag
@@ -34,9 +36,9 @@ def dataset_input(dataset: "Dataset") -> Any:
     return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "train and test")])
 
 
-def note_of(flat: Mapping[str, Any], swept: Sequence[str]) -> str:
+def note_of(spec: RunSpec) -> str:
     """Return a run's note: what sets it apart in its sweep."""
-    return ", ".join(f"{key} = {short(flat.get(key))}" for key in swept)
+    return ", ".join(f"{key} = {shown(value, 3)}" for key, value in spec.swept.items())
 
 
 def source_tags() -> dict[str, str]:
@@ -47,14 +49,10 @@ def source_tags() -> dict[str, str]:
     return {str(key): without_secrets(str(value)) for key, value in resolve_tags().items()}
 
 
-def swept_metrics(flat: Mapping[str, Any], swept: Sequence[str]) -> list[Any]:
+def swept_metrics(spec: RunSpec) -> "list[Metric]":
     """Return the swept numbers as metrics: the UI compares parameters as text."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    numbers = {
-        key: flat[key]
-        for key in swept
-        if isinstance(flat.get(key), int | float) and not isinstance(flat[key], bool)
-    }
+    numbers = {key: value for key, value in spec.swept.items() if is_number(value)}
     return [Metric(key, float(value), now, 0) for key, value in numbers.items()]

@@ -1,6 +1,7 @@
 """What one run writes to the tracking store, and what happens when the store is away."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, RunTag
 
 from bnsweep import records
-from bnsweep.records import EpochRecord, RunResult
+from bnsweep.records import Measurements, RunResult
 from bnsweep.redact import first_line, without_secret
 from bnsweep.tracking.no_tracker import NoLog
 
@@ -22,7 +23,12 @@ FLUSH_SECONDS = 1.0
 BATCH_METRICS = 900
 # A store that failed is asked again after this many seconds.
 RETRY_SECONDS = 60.0
-ARTIFACTS = ("config.yaml", records.HISTORY_FILE, records.WEIGHTS_FILE, records.ERROR_FILE)
+ARTIFACTS = (
+    records.CONFIG_FILE,
+    records.HISTORY_FILE,
+    records.WEIGHTS_FILE,
+    records.ERROR_FILE,
+)
 MLFLOW_STATUS = {
     "finished": "FINISHED",
     "diverged": "FINISHED",
@@ -64,14 +70,16 @@ class RunLog(NoLog):
         self._sender = threading.Thread(target=self._send, daemon=True)
         self._sender.start()
 
-    def epoch(self, record: EpochRecord) -> None:
-        """Let the finite metrics of an epoch be logged, soon."""
+    def epoch(self, epoch: int, measured: Measurements) -> None:
+        """Let the finite measurements of an epoch be logged soon."""
         if self._lost:
             return
         stamp = int(time.time() * 1000)
         with self._lock:
             self._waiting += [
-                Metric(key, value, stamp, record.epoch) for key, value in record.metrics().items()
+                Metric(key, value, stamp, epoch)
+                for key, value in measured.items()
+                if math.isfinite(value)
             ]
 
     def end(self, result: RunResult, folder: Path) -> None:

@@ -259,5 +259,7 @@ def test_a_whole_training_run_batch_by_batch(ours, theirs, options, monkeypatch)
                 w *= (M - 1) / M
         logits = model.eval()(torch.from_numpy(x))
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels))
-    assert last.train_loss == pytest.approx(float(loss), rel=1e-6)
-    assert last.train_accuracy == pytest.approx(float((logits.argmax(1).numpy() == labels).mean()))
+    assert last["train_loss"] == pytest.approx(float(loss), rel=1e-6)
+    assert last["train_accuracy"] == pytest.approx(
+        float((logits.argmax(1).numpy() == labels).mean())
+    )

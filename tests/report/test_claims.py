@@ -239,7 +239,11 @@ def test_seeds_that_learn_at_no_rate_are_told_and_not_left_out():
         model=MODELS,
         seed=range(10),
     )
-    runs = [run for run in runs if run.swept["optimizer.lr"] < 1 or run.swept["model"] != "plain"]
+    runs = [
+        run
+        for run in runs
+        if run.spec.swept["optimizer.lr"] < 1 or run.spec.swept["model"] != "plain"
+    ]
     (larger, _) = learning_rate(runs)
     assert "plain learns at no rate tried with 5 of 10 seeds" in larger.text
 
@@ -262,7 +266,7 @@ def test_means_beside_a_difference_are_of_the_same_seeds():
     runs = [
         run
         for run in gaps((0.1, 0.3), seeds=10)
-        if run.swept["model"] == "batchnorm" or run.swept["seed"] < 5
+        if run.spec.swept["model"] == "batchnorm" or run.spec.swept["seed"] < 5
     ]
     (claim,) = overfitting(compare(runs, overlay="all"))
     normed, plain, difference = (
@@ -288,7 +292,7 @@ def test_dropout_without_a_result_to_hold_it_against_is_not_judged():
     runs = [
         run
         for run in gaps((0.2, 0.2), seeds=10, rates_of_dropout=(0, 0.1))
-        if run.swept["model"] == "batchnorm" or run.swept["model.dropout"]
+        if run.spec.swept["model"] == "batchnorm" or run.spec.swept["model.dropout"]
     ]
     (claim,) = dropout(runs)
     assert "Not judged: plain, dropout at its best rate has no result without it" in claim.text

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from made_up import result, sweep
+from made_up import result, sweep, with_result
 
 from bnsweep.report.comparison import choose, compare
 from bnsweep.report.figures.thinning import spread_lines, thinned
@@ -50,7 +50,7 @@ def test_seeds_share_a_place():
     runs = sweep(weight_std=[1, 0.1], seed=[0, 1, 2])
     comparison = compare(runs)
     (line,) = comparison.lines
-    assert [r.config["seed"] for r in comparison.results(0.1, line)] == [0, 1, 2]
+    assert [r.spec.seed for r in comparison.results(0.1, line)] == [0, 1, 2]
 
 
 def test_a_few_names_are_lines_of_one_panel_but_numbers_are_panels():
@@ -63,12 +63,12 @@ def test_lists_can_be_swept():
     assert texts(compare(runs)) == ["3 x 100", "50-20"]
 
 
-def test_dashes_tell_normalisation_and_hues_all_else():
+def test_lines_of_one_kin_differ_in_the_model_alone():
     runs = sweep(weight_std=[1, 0.1], model=["plain", "batchnorm"], optimizer=["sgd", "adam"])
     lines = {line.label: line for line in compare(runs).lines}
-    assert lines["batchnorm, sgd"].dash == lines["batchnorm, adam"].dash == 0
-    assert lines["plain, sgd"].dash == lines["plain, adam"].dash == 1
-    assert lines["plain, sgd"].hue == lines["batchnorm, sgd"].hue != lines["plain, adam"].hue
+    assert lines["batchnorm, sgd"].variant == lines["batchnorm, adam"].variant == 0
+    assert lines["plain, sgd"].variant == lines["plain, adam"].variant == 1
+    assert lines["plain, sgd"].kin == lines["batchnorm, sgd"].kin != lines["plain, adam"].kin
 
 
 def labels(pairs):
@@ -99,9 +99,11 @@ def test_networks_that_differ_in_more_or_in_something_else_are_no_pair(grid):
 def test_what_counts_is_what_was_run_and_not_what_it_is_called():
     runs = sweep(model=["batchnorm", "dropout"], weight_std=[1, 0.1, 0.01])
     for number, run in enumerate(runs):
-        if run.swept["model"] == "dropout":  # with `model.dropout=0`
-            undropped = result(model="plain", weight_std=run.swept["weight_std"])
-            runs[number] = replace(run, result=undropped)
+        if run.spec.swept["model"] == "dropout":  # with `model.dropout=0`
+            undropped = result(model="plain", weight_std=run.spec.swept["weight_std"])
+            runs[number] = replace(
+                run, result=replace(undropped, spec=replace(undropped.spec, swept=run.spec.swept))
+            )
     assert labels(compare(runs).with_and_without) == [("batchnorm", "dropout")]
 
 
@@ -135,8 +137,8 @@ def chosen_rates(best):
     )
     kept = choose(runs, ["optimizer.lr"])
     assert len(kept) == 4
-    assert all("optimizer.lr" not in run.swept for run in kept)
-    return {run.swept["model"]: run.chosen["optimizer.lr"] for run in kept}
+    assert all("optimizer.lr" not in run.spec.swept for run in kept)
+    return {run.spec.swept["model"]: run.chosen["optimizer.lr"] for run in kept}
 
 
 def test_values_are_chosen_on_the_validation_samples_for_each_combination_of_the_others():
@@ -163,7 +165,9 @@ def test_a_choice_is_made_on_the_seeds_that_all_have():
         optimizer__lr=[0.1, 0.5],
         seed=range(3),
     )
-    runs = [run for run in runs if (run.swept["optimizer.lr"], run.swept["seed"]) != (0.5, 2)]
+    runs = [
+        run for run in runs if (run.spec.swept["optimizer.lr"], run.spec.swept["seed"]) != (0.5, 2)
+    ]
     assert {run.chosen["optimizer.lr"] for run in choose(runs, ["optimizer.lr"])} == {0.5}
 
 
@@ -184,7 +188,7 @@ def test_without_validation_samples_nothing_is_chosen():
 @pytest.mark.parametrize("status", ["failed", "killed"])
 def test_runs_that_did_not_end_are_not_compared(status):
     runs = sweep(weight_std=[1, 0.1], seed=[0, 1])
-    runs[0] = replace(runs[0], result=result(status=status))
+    runs[0] = with_result(runs[0], result(status=status))
     comparison = compare(runs)
     assert len(comparison.results(1, comparison.lines[0])) == 1
 
@@ -201,7 +205,7 @@ def test_too_many_lines_are_thinned_but_never_parted_from_their_pair():
     comparison = compare(runs)
     few, notes = thinned(comparison, panels=64)
     assert notes == ["16 of 40 lines are shown"]
-    assert {line.hue for line in few.lines} == {*range(8)}
+    assert {line.kin for line in few.lines} == {*range(8)}
     four = spread_lines(comparison.lines, 4)
     assert [line.label for line in four] == [
         "learning rate 0, batchnorm",

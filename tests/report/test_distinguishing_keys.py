@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 from made_up import result
 
-from bnsweep.report.comparison import SweepRun, compare, distinguishing_keys, swept_axes
+from bnsweep.records import SweepRun
+from bnsweep.report.comparison import compare, distinguishing_keys, swept_axes
 
 OWN = {"_target_": "bnsweep.nn.network.mlp", "batch_norm": False, "eps": 1e-7}
 
 
 def run(number, swept, mark="", **config):
-    outcome = replace(result(**config), fingerprint=mark)
-    return SweepRun(number, f"run {number}", swept, outcome, None)
+    return replace(result(**config).spec, fingerprint=mark, number=number, swept=swept)
 
 
 def runs(*configs, swept=lambda config: {}):
@@ -62,7 +62,7 @@ def test_lists_part_runs():
 def test_a_key_that_does_nothing_does_not_count(normalised, expected):
     found = [run(0, {}), run(1, {})]
     for one, eps in zip(found, (1e-7, 1e-3), strict=True):
-        one.result.config["model"] = OWN | {"batch_norm": normalised, "eps": eps}
+        one.config["model"] = OWN | {"batch_norm": normalised, "eps": eps}
     assert distinguishing_keys(found, []) == expected
 
 
@@ -82,6 +82,6 @@ def test_a_comparison_has_a_line_for_each_configuration():
         swept=lambda config: {"optimizer": "sgd", "seed": config["seed"]},
     )
     assert [*swept_axes(found)] == ["seed", "optimizer.lr"]
-    comparison = compare(found)
+    comparison = compare([SweepRun(spec, replace(result(), spec=spec)) for spec in found])
     assert comparison.across.key == "optimizer.lr"
     assert [len(comparison.results(value, comparison.lines[0])) for value in (0.1, 1)] == [2, 2]

@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up import result, sweep
+from made_up import result, sweep, with_result
 
+from bnsweep.errors import UserError
 from bnsweep.report import write
 from bnsweep.report.figures import activation_grid
 from bnsweep.report.figures import curves as sweep_figures
 from bnsweep.report.figures import run as figures
 from bnsweep.report.figures import values as value_figures
-from bnsweep.report.figures.curves import SWEEP_FIGURES
 from bnsweep.report.figures.sheet import DASHES
+from bnsweep.report.sections import FIGURES, draw
 
 NORMAL = np.random.default_rng(0).standard_normal(2000)
 SCALES = [10.0 ** (-4 * k / 15) for k in range(16)]
@@ -26,7 +27,7 @@ def sheet(monkeypatch):
     """Return what draws a figure up to its sheet, of which texts and lines can be read."""
     for module in (figures, sweep_figures, value_figures, activation_grid):
         monkeypatch.setattr(module, "draw", lambda sheet: sheet)
-    return lambda name, runs: SWEEP_FIGURES[name](runs)
+    return draw
 
 
 def texts(sheet):
@@ -68,7 +69,7 @@ def test_batch_normalization_is_solid_and_its_absence_dashed(sheet):
 def test_a_diverged_run_is_drawn_to_where_it_ended_with_a_mark(sheet):
     runs = sweep(weight_std=[1, 0.1, 0.01])
     assert marks(sheet("curves", runs)) == 0
-    runs[0] = replace(runs[0], result=result([0.1, 0.2], status="diverged"))
+    runs[0] = with_result(runs[0], result([0.1, 0.2], status="diverged"))
     page = sheet("curves", runs)
     assert marks(page) == 1
     assert any("x: diverged" in text for text in texts(page))
@@ -114,7 +115,7 @@ def test_seeds_become_a_band(sheet):
 
 def test_a_panel_without_a_result_says_so(sheet):
     runs = sweep(weight_std=[1, 0.1])
-    runs[0] = replace(runs[0], result=result((), status="failed"))
+    runs[0] = with_result(runs[0], result((), status="failed"))
     page = sheet("curves", runs)
     assert texts(page).count("no result") == 1
     assert any("1 of 2 runs did not end" in text for text in texts(page))
@@ -199,8 +200,8 @@ def test_every_figure_holds_for_every_sweep(grid, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         runs = sweep(fields=outputs, **grid)
-        for name, draw in SWEEP_FIGURES.items():
-            figure = draw(runs)
+        for name in FIGURES:
+            figure = draw(name, runs)
             if figure is None:
                 assert not grid.keys() - {"seed"}, name
                 continue
@@ -221,8 +222,8 @@ def test_the_figures_of_a_run_hold_for_every_outcome(status, accuracies, tmp_pat
     run = result(accuracies, status=status, outputs=[NORMAL, [np.nan]] if accuracies else [])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for draw in (figures.learning_curves, figures.activation_distributions):
-            figures.save(draw(run), tmp_path / "figures" / "figure.png")
+        for drawn in (figures.learning_curves(run), figures.activation_distributions(run)):
+            figures.save(drawn, tmp_path / "figures" / "figure.png")
 
 
 @pytest.mark.usefixtures("sheet")
@@ -235,8 +236,8 @@ def test_learning_curves_say_where_a_run_diverged():
 @pytest.mark.usefixtures("sheet")
 def test_the_untrained_network_does_not_squeeze_all_other_losses():
     run = result([0.1, 0.5, 0.9])
-    first = replace(run.epochs[0], train_loss=1e18)
-    page = figures.learning_curves(replace(run, epochs=(first, *run.epochs[1:])))
+    curves = {**run.curves, "train_loss": np.array([1e18, 1.0, 1.0])}
+    page = figures.learning_curves(replace(run, curves=curves))
     assert "epoch 0 lies above, at 1e18" in texts(page)
 
 
@@ -253,8 +254,32 @@ def test_a_saved_figure_is_a_whole_png_and_nothing_else_is_left(tmp_path):
     assert written.read_bytes().rstrip().endswith(b"IEND\xaeB`\x82")
 
 
-def test_the_names_that_a_config_may_use_are_those_of_the_figures():
-    assert set(write.FIGURES) == set(SWEEP_FIGURES)
+OWN_FIGURE = """
+from matplotlib.figure import Figure
+
+from bnsweep.report.sections import SweepFigure
+
+
+def dots(runs):
+    figure = Figure()
+    figure.subplots().plot([run.result.last("test_accuracy") for run in runs], "o")
+    return figure
+
+
+counted = SweepFigure("How many", draw=dots, section=lambda runs: [f"They are {len(runs)}."])
+"""
+
+
+def test_a_figure_of_ones_own_is_drawn_by_its_dotted_path(tmp_path, monkeypatch):
+    (tmp_path / "own_figures.py").write_text(OWN_FIGURE)
+    monkeypatch.syspath_prepend(tmp_path)
+    names = ["own_figures.dots", "own_figures.counted"]
+    report = write.write_report(sweep(weight_std=[1, 0.1]), tmp_path, names)
+    assert [path.name for path in report.figures] == ["dots.png", "counted.png"]
+    assert "## How many (figures/counted.png)\n\nThey are 2." in report.summary
+    for name in ("own_figures.lines", "no_such_module.dots", "own_figures.Figure.__doc__"):
+        with pytest.raises(UserError, match=f"report.figures: {name}"):
+            write.check_figures([name])
 
 
 def test_drawing_leaves_pyplot_alone():

@@ -14,7 +14,7 @@ def histogram(outputs):
 
 def test_a_run_that_diverged_keeps_its_last_accuracy_in_the_mean():
     stopped = result([0.1, 0.2], status="diverged")
-    course = measures.course(measures.accuracy_on_train, [stopped, result([0.1, 0.4, 0.8])])
+    course = measures.course(measures.TRAIN, [stopped, result([0.1, 0.4, 0.8])])
     np.testing.assert_allclose(course.mean, [0.1, 0.3, 0.5])
     np.testing.assert_allclose(course.low, [0.1, 0.2, 0.2])
     np.testing.assert_allclose(course.high, [0.1, 0.4, 0.8])
@@ -31,24 +31,15 @@ def test_the_median_seed_never_gets_there_if_half_of_them_do_not():
     assert measures.median_epochs_to_target([fast, never]) == math.inf
 
 
-def test_a_long_history_is_condensed_and_measures_the_same():
-    accuracies = [*np.linspace(0.1, 0.8997, 4001), 0.9, 0.97, 0.96, *np.linspace(0.91, 0.95, 1000)]
-    long = result(accuracies)
-    short = measures.condensed(long)
-    assert len(short.epochs) <= measures.MAX_EPOCHS + 3
-    assert short.final_metrics() == long.final_metrics()
-    assert measures.epochs_to_target(short) == measures.epochs_to_target(long) == 4001
-    course, full = (measures.course(measures.gap, [one]) for one in (short, long))
-    np.testing.assert_array_equal(course.mean, full.mean[course.epochs.astype(int)])
-    assert measures.condensed(result()) == result()
-
-
-def test_condensed_histories_meet_at_their_epochs_not_at_their_places():
-    long = measures.condensed(result(np.arange(1000) / 1000))
+def test_a_course_is_as_long_as_its_longest_run():
     stopped = result(np.arange(40) / 1000, status="diverged")
-    course = measures.course(measures.accuracy_on_train, [stopped, long])
-    expected = (course.epochs + np.minimum(course.epochs, 39)) / 2000
-    np.testing.assert_allclose(course.mean, expected)
+    course = measures.course(measures.TRAIN, [stopped, result(np.arange(1000) / 1000)])
+    np.testing.assert_array_equal(course.epochs, np.arange(1000))
+    np.testing.assert_allclose(course.mean, (course.epochs + np.minimum(course.epochs, 39)) / 2000)
+
+
+def test_the_gap_is_training_less_test_accuracy_at_each_epoch():
+    np.testing.assert_allclose(measures.curve(measures.GAP, result([0.1, 0.9], gap=0.25)), 0.25)
 
 
 NORMAL = np.random.default_rng(0).standard_normal(5000)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_up import result, sweep
+from made_up import result, sweep, with_result
 
 from bnsweep.report import terminal
 from bnsweep.report.terminal import Progress, print_outcome, print_where
@@ -96,9 +96,9 @@ def table(runs, stream=None):
 
 def outcomes():
     runs = sweep(weight_std=[1, 10**-1.3333], model=["batchnorm", "plain"])
-    runs[1] = replace(runs[1], result=result([0.1, 0.2], status="diverged"))
+    runs[1] = with_result(runs[1], result([0.1, 0.2], status="diverged"))
     broken = result((), status="failed", error="Traceback\nMemoryError: too large")
-    runs[2] = replace(runs[2], result=broken)
+    runs[2] = with_result(runs[2], broken)
     runs[3] = replace(runs[3], reused=True)
     return runs
 
@@ -126,7 +126,7 @@ def test_the_table_has_a_row_for_each_scale_and_columns_for_each_model():
     assert found == [
         ["1", "1.000", "0.900", "0.200", "(diverged)", "0.100"],
         ["0.0464", "-", "-", "1.000", "0.900"],
-        ["run", "2:", "failed:", "MemoryError:", "too", "large"],
+        ["batchnorm", "weight_std=0.0464", "seed=0:", "failed:", "MemoryError:", "too", "large"],
     ]
 
 
@@ -139,7 +139,7 @@ def test_seeds_are_one_row_with_their_interval_and_how_many_diverged():
     )
     runs = [
         replace(run, result=replace(run.result, status="diverged"))
-        if run.swept["model"] == "plain" and run.swept["seed"] == 2
+        if run.spec.swept["model"] == "plain" and run.spec.swept["seed"] == 2
         else run
         for run in runs
     ]
@@ -209,10 +209,10 @@ def test_values_are_shown_as_they_are_and_not_taken_for_markup():
 
 def test_of_many_rows_the_first_are_shown_and_the_runs_without_a_result():
     runs = sweep(weight_std=[0.9**k for k in range(80)], model=["batchnorm", "plain"])
-    runs[7] = replace(runs[7], result=result((), status="killed"))
+    runs[7] = with_result(runs[7], result((), status="killed"))
     lines = table(runs).splitlines()
     assert "and 16 more rows, in summary.md and results.csv" in lines
-    assert lines[-1] == "run 7: killed"
+    assert lines[-1] == f"{runs[7].spec.name}: killed"
 
 
 def test_one_configuration_has_its_row():

@@ -1,9 +1,8 @@
 import csv
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
-from made_up import result, sweep
+from made_up import result, sweep, with_result
 
 from bnsweep.errors import UserError
 from bnsweep.report.write import MAX_NOTE, check_choice, counts, write_report
@@ -19,10 +18,11 @@ def rows(path):
 def test_results_csv_has_a_row_for_each_run_and_a_column_for_each_swept_key(tmp_path):
     runs = sweep(weight_std=[0.1, "he"], model=MODELS)
     runs[1] = replace(runs[1], reused=True)
-    runs[2] = replace(runs[2], result=result(status="failed", accuracies=()), run_id=None)
+    failed = with_result(runs[2], result(status="failed", accuracies=()))
+    runs[2] = replace(failed, run_id=None)
     table = rows(write_report(runs, tmp_path, []).csv)
     assert list(table[0]) == [
-        *("run_id", "name", "status", "weight_std", "model"),
+        *("number", "fingerprint", "run_id", "name", "status", "weight_std", "model"),
         *("final_train_accuracy", "final_test_accuracy"),
         *("final_validation_accuracy", "best_test_accuracy"),
         *("train_seconds", "diverged", "epochs_run"),
@@ -30,6 +30,7 @@ def test_results_csv_has_a_row_for_each_run_and_a_column_for_each_swept_key(tmp_
     assert [row["weight_std"] for row in table] == ["0.1", "0.1", "he", "he"]
     assert [row["model"] for row in table] == MODELS * 2
     assert [row["status"] for row in table] == ["finished", "reused", "failed", "finished"]
+    assert [row["number"] for row in table] == ["0", "1", "2", "3"]
     assert [row["run_id"] for row in table] == ["id0", "id1", "", "id3"]
     assert float(table[0]["final_test_accuracy"]) == pytest.approx(0.9)
     assert table[2]["final_test_accuracy"] == ""
@@ -38,7 +39,7 @@ def test_results_csv_has_a_row_for_each_run_and_a_column_for_each_swept_key(tmp_
 def test_a_reused_run_counts_as_nothing_else():
     outcomes = ["finished", "diverged", "failed", "killed", "finished"]
     runs = sweep(seed=[*range(5)])
-    runs = [replace(r, result=result(status=s)) for r, s in zip(runs, outcomes, strict=True)]
+    runs = [with_result(r, result(status=s)) for r, s in zip(runs, outcomes, strict=True)]
     runs[4] = replace(runs[4], reused=True)
     found = counts(runs)
     assert found.pop("runs_total") == sum(found.values()) == 5
@@ -57,22 +58,22 @@ def test_the_report_lies_in_the_folder(tmp_path):
 
 def test_a_sweep_in_which_all_failed_still_has_its_report(tmp_path):
     broken = result((), status="failed", error="Traceback...\nMemoryError: too large")
-    runs = [replace(run, result=broken) for run in sweep(weight_std=[1, 0.1])]
+    runs = [with_result(run, broken) for run in sweep(weight_std=[1, 0.1])]
     report = write_report(runs, tmp_path, ["curves", "final_accuracy"])
     assert report.figures == ()
     assert "2 runs: 2 failed." in report.summary
-    assert "- `run 1`: failed, MemoryError: too large" in report.summary
+    assert f"- `{runs[1].spec.name}`: failed, MemoryError: too large" in report.summary
     assert len(rows(report.csv)) == 2
 
 
 def test_an_unknown_figure_is_named_with_those_there_are(tmp_path):
-    with pytest.raises(UserError, match=r"report\.figures=.*pie.*curves, final_accuracy"):
+    with pytest.raises(UserError, match=r"report\.figures: .*pie.*curves, final_accuracy"):
         write_report(sweep(weight_std=[1, 0.1]), tmp_path, ["pie"])
 
 
 def test_the_note_is_never_longer_than_the_store_takes(tmp_path):
     runs = sweep(weight_std=[0.9**k for k in range(32)], model=MODELS, optimizer__lr=[*range(1, 5)])
-    runs = [replace(run, result=result((0.1, 0.1 * run.number % 1))) for run in runs]
+    runs = [with_result(run, result((0.1, 0.1 * run.spec.number % 1))) for run in runs]
     names = ["curves", "final_accuracy", "epochs_to_target", "generalization_gap"]
     report = write_report(runs, tmp_path, names)
     assert len((tmp_path / "summary.md").read_text()) > MAX_NOTE >= len(report.summary)
@@ -132,11 +133,11 @@ def test_a_diverged_run_counts_in_the_mean_and_is_counted(tmp_path):
     runs = sweep(weight_std=[1, "he"], model=MODELS, seed=[0, 1, 2])
     ends = {0: 0.1, 1: 0.9, 2: 0.95}
     for number, run in enumerate(runs):
-        if run.swept["model"] == "plain":
-            seed = run.swept["seed"]
+        if run.spec.swept["model"] == "plain":
+            seed = run.spec.swept["seed"]
             status = "diverged" if seed == 0 else "finished"
             outcome = result((0.1, ends[seed]), status=status, model="plain", seed=seed)
-            runs[number] = replace(run, result=outcome)
+            runs[number] = with_result(run, outcome)
     text = write_report(runs, tmp_path, ["final_accuracy"]).summary
     assert "0.650 ± 1.185 (1 of 3 diverged)" in text
 
@@ -155,18 +156,16 @@ def test_what_is_chosen_is_said_and_what_is_left_is_compared(tmp_path):
 
 
 def test_what_cannot_be_chosen_is_refused():
-    whole = SimpleNamespace(x_validation=None)
-    known = {"optimizer.lr", "seed"}
-    check_choice([], known, [whole])
-    check_choice(["optimizer.lr"], known, [SimpleNamespace(x_validation=1)])
+    specs = [run.spec for run in sweep(optimizer__lr=[0.1, 1])]
+    check_choice([], specs, can_choose=False)
+    check_choice(["optimizer.lr"], specs, can_choose=True)
     for keys, message in (
         (["optimizer.lr"], r"report\.choose=\['optimizer.lr'\].*validation_size"),
-        ("optimizer.lr", r"report\.choose=optimizer.lr: must be a list"),
         (["optimizer.rate"], "there is no key optimizer.rate"),
         (["seed"], "a seed is not chosen"),
     ):
         with pytest.raises(UserError, match=message):
-            check_choice(keys, known, [whole])
+            check_choice(keys, specs, can_choose=False)
 
 
 def test_the_speed_section_gives_the_largest_rates_over_the_seeds(tmp_path):

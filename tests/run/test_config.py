@@ -1,9 +1,12 @@
 import copy
+from dataclasses import replace
 
 import pytest
 
+from bnsweep import keys
 from bnsweep.errors import ConfigError
-from bnsweep.run.config import check, fingerprint, flatten, parameters, run_name
+from bnsweep.records import RunSpec, fingerprint
+from bnsweep.run.config import check
 
 CONFIG = {
     "data": {
@@ -28,6 +31,11 @@ CONFIG = {
     "weight_std": 0.01,
     "seed": 0,
     "dtype": "float32",
+    "output_dir": "outputs",
+    "resume": False,
+    "on_failure": "continue",
+    "tracking": {"uri": None, "experiment": "bnsweep", "figures": True, "weights": True},
+    "report": {"figures": ["curves"], "choose": []},
 }
 OPTIONS = {"model": "batchnorm", "optimizer": "sgd", "data": "digits"}
 
@@ -43,8 +51,13 @@ def changed(**values):
     return config
 
 
+def spec_of(config=CONFIG, swept=()):
+    sweep = {"options": OPTIONS, "number": 3, "keys": list(swept)}
+    return RunSpec.of(config | {"sweep": sweep}, data_digest="digest")
+
+
 def mark(**values):
-    return fingerprint(changed(**values), "digest")
+    return spec_of(changed(**values)).fingerprint
 
 
 def test_the_defaults_pass():
@@ -90,6 +103,17 @@ def test_the_defaults_pass():
         ("model__dropout", 1),
         ("model__dropout_position", "first"),
         ("model__dropout", -0.5),
+        ("output_dir", 5),
+        ("output_dir", ""),
+        ("resume", "no"),
+        ("on_failure", "no"),
+        ("tracking__uri", 5),
+        ("tracking__experiment", None),
+        ("tracking__figures", "no"),
+        ("tracking__weights", 1),
+        ("report__figures", "curves"),
+        ("report__choose", "optimizer.lr"),
+        ("data__root", 5),
     ],
 )
 def test_a_value_that_cannot_be_run_is_named(key, value):
@@ -141,7 +165,7 @@ def test_what_changes_the_result_changes_the_fingerprint(values):
 
 
 def test_other_data_change_the_fingerprint_and_their_place_does_not():
-    assert fingerprint(CONFIG, "other") != mark()
+    assert fingerprint(CONFIG, "other") != fingerprint(CONFIG, "digest") == mark()
     assert mark(data__root="/somewhere") == mark()
 
 
@@ -156,20 +180,39 @@ def test_keys_that_do_nothing_do_not_count():
 
 
 def test_what_is_not_part_of_the_result_does_not_count():
-    assert fingerprint(CONFIG | {"tracking": {"uri": "x"}, "resume": True}, "digest") == mark()
+    assert mark(tracking__uri="x", resume=True) == mark()
+
+
+def test_a_key_that_is_added_later_retrains_nothing(monkeypatch):
+    """Its default is the value at which it does nothing, and then fingerprints do not change."""
+    row = replace(keys.KEYS["model.dropout"], neutral=None, needs=None)
+    monkeypatch.setitem(keys.KEYS, "model.output_std", row)
+    later = copy.deepcopy(CONFIG)
+    later["model"]["output_std"] = None
+    assert spec_of(later).fingerprint == mark()
+    later["model"]["output_std"] = 0.5
+    assert spec_of(later).fingerprint != mark()
+
+
+def test_a_users_own_optimizer_gives_a_value_of_0_a_meaning_of_its_own():
+    own = CONFIG["optimizer"] | {"_target_": "mine.SGD"}
+    without = {key: value for key, value in own.items() if key != "weight_decay"}
+    assert mark(optimizer=own) != mark(optimizer=without)
+    assert mark(optimizer=CONFIG["optimizer"]) == mark()
 
 
 def test_parameters_are_flat_and_name_the_options():
-    flat = parameters(CONFIG | {"tracking": {"uri": "secret"}}, OPTIONS)
+    flat = spec_of().parameters
     assert flat["model"] == "batchnorm"
     assert flat["model.hidden_sizes"] == [100, 100]
     assert flat["optimizer.lr"] == 0.01
     assert not any("tracking" in key or "_target_" in key for key in flat)
-    assert flatten({"a": {"b": {"c": 1}}}) == {"a.b.c": 1}
+    assert keys.flatten({"a": {"b": {"c": 1}}}) == {"a.b.c": 1}
 
 
 def test_run_names_tell_runs_apart():
     config = changed(weight_std=0.046415888336127774, optimizer__lr=0.1)
-    swept = ["weight_std", "model", "optimizer.lr", "seed"]
-    assert run_name(config, OPTIONS, swept) == "batchnorm weight_std=0.0464 optimizer.lr=0.1 seed=0"
-    assert run_name(CONFIG, OPTIONS, []) == "batchnorm weight_std=0.01 seed=0"
+    spec = spec_of(config, swept=["weight_std", "model", "optimizer.lr", "seed"])
+    assert spec.name == "batchnorm weight_std=0.0464 optimizer.lr=0.1 seed=0"
+    assert spec_of().name == "batchnorm weight_std=0.01 seed=0"
+    assert (spec.number, spec.seed, spec.swept["model"]) == (3, 0, "batchnorm")

@@ -6,9 +6,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from bnsweep.cli.app import config_folder, prepare_hydra
-from bnsweep.report.write import FIGURES
+from bnsweep.report.sections import FIGURES
 from bnsweep.run import config
-from bnsweep.run.build import plain
 
 NAMES = ("activations", "figure_6_18", "learning_rate", "overfitting")
 
@@ -35,7 +34,7 @@ def test_an_experiment_composes_and_sweeps_without_being_asked_to(name):
     assert cfg.hydra.mode.name == "MULTIRUN"
     assert set(cfg.report.figures) <= set(FIGURES)
     assert values(cfg, "model") == ["batchnorm", "plain"]
-    config.check(plain(cfg))
+    config.check(config.to_plain(cfg))
 
 
 @pytest.mark.parametrize("name", ["figure_6_18", "learning_rate", "overfitting"])

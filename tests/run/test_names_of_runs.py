@@ -8,9 +8,9 @@ from hydra.types import RunMode
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.records import RunResult
 from bnsweep.report.labels import setting
-from bnsweep.run.config import parameters
+from bnsweep.run.config import option_files, specify
 from bnsweep.sweep.composing import Composer
-from bnsweep.sweep.plan import plan, single
+from bnsweep.sweep.plan import plan
 
 FILES = {
     "optimizer/mine.yaml": "_target_: mine.SignSGD\nlr: 0.001\n",
@@ -41,9 +41,14 @@ def planned(tmp_path_factory):
         )
 
         def make(overrides):
-            return plan(config, ["weight_std=0.01", *overrides], Composer(loader))
+            planned = plan(config, ["weight_std=0.01", *overrides], Composer(loader))
+            return planned.specs, planned.swept
 
-        make.single = lambda overrides: single(loader.load_sweep_config(config, overrides))
+        def single(overrides):
+            cfg = loader.load_sweep_config(config, overrides)
+            return specify(cfg, option_files(cfg.hydra.runtime))[0]
+
+        make.single = single
         yield make
 
 
@@ -89,8 +94,8 @@ CASES = [
         ["batchnorm/sgd/digits", "batchnorm without Batch Normalization/sgd/digits"],
         swept={"model.batch_norm": [True, False]},
         runs=[
-            "batchnorm weight_std=0.01 model.batch_norm=True seed=0",
-            "batchnorm without Batch Normalization weight_std=0.01 model.batch_norm=False seed=0",
+            "batchnorm weight_std=0.01 model.batch_norm=true seed=0",
+            "batchnorm without Batch Normalization weight_std=0.01 model.batch_norm=false seed=0",
         ],
     ),
     case(["model=dropout"], "dropout/sgd/digits", told={"model.dropout": 0.5}),
@@ -164,7 +169,7 @@ def no_data_are_read(monkeypatch):
     class Data:
         digest = ""
 
-    monkeypatch.setattr("bnsweep.sweep.plan.load_dataset", lambda cfg: Data())
+    monkeypatch.setattr("bnsweep.run.config.load_dataset", lambda cfg: Data())
 
 
 @pytest.mark.parametrize(
@@ -179,14 +184,14 @@ def test_every_name_says_what_is_trained(
     ]
     for job, expected in zip(jobs, groups * (len(jobs) // len(groups)), strict=True):
         assert {group: job.options[group] for group in expected} == expected
-        assert parameters(job.config, job.options).items() >= expected.items()
+        assert job.parameters.items() >= expected.items()
     assert {key: [job.swept[key] for job in jobs] for key in keys} == swept
     if runs is not None:
         assert [job.name for job in jobs] == runs
-    first = parameters(jobs[0].config, jobs[0].options)
+    first = jobs[0].parameters
     assert first.items() >= told.items()
     assert not first.keys() & set(keeps_from)
-    results = [RunResult("finished", job.fingerprint, job.config, job.options) for job in jobs]
+    results = [RunResult(job, "finished") for job in jobs]
     assert says in setting(results)
     assert len({job.fingerprint for job in jobs}) == len({tuple(j.swept.items()) for j in jobs})
 

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from bnsweep.records import EpochRecord, RunResult
-from bnsweep.report.comparison import SweepRun
+from bnsweep.records import RunResult, RunSpec, SweepRun, curves_of
 from bnsweep.run.execute import histograms
 
 MODELS = {
@@ -16,6 +15,19 @@ MODELS = {
     "plain": {"batch_norm": False, "dropout": 0},
     "dropout": {"batch_norm": False, "dropout": 0.5},
 }
+
+
+def measured(train, test, validation=None):
+    """Return the measurements of one epoch."""
+    found = {
+        "train_loss": 1.0,
+        "train_accuracy": train,
+        "test_loss": 1.5,
+        "test_accuracy": test,
+    }
+    if validation is not None:
+        found |= {"validation_loss": 1.5, "validation_accuracy": validation}
+    return found | {"activations/std_1": 0.5, "activations/std_2": 0.5}
 
 
 def result(
@@ -37,16 +49,10 @@ def result(
     `validation` is the final accuracy on the validation samples; further arguments are leaves
     or parts of the configuration, a dot in a key written `__`.
     """
-    epochs = [
-        EpochRecord(epoch, 1.0, accuracy, 1.5, accuracy - gap, (0.5, 0.5), 1.5, validation)
-        if validation is not None
-        else EpochRecord(epoch, 1.0, accuracy, 1.5, accuracy - gap, (0.5, 0.5))
-        for epoch, accuracy in enumerate(accuracies)
-    ]
+    epochs = [measured(accuracy, accuracy - gap, validation) for accuracy in accuracies]
     if status == "diverged":
-        epochs[-1] = replace(
-            epochs[-1], train_loss=math.nan, test_loss=math.inf, activation_std=(math.nan,) * 2
-        )
+        epochs[-1] |= {"train_loss": math.nan, "test_loss": math.inf}
+        epochs[-1] |= {"activations/std_1": math.nan, "activations/std_2": math.nan}
     layers = histograms([np.asarray(values, float) for values in outputs])
     kind = MODELS.get(model, {"_target_": f"mine.{model}"})
     full = {
@@ -60,11 +66,13 @@ def result(
             node = node.setdefault(name, {})
         node[last] = value
     return RunResult(
+        spec=RunSpec(
+            config=full,
+            options={"model": model, "optimizer": "sgd", "data": "digits", **(options or {})},
+            fingerprint="",
+        ),
         status=status,
-        fingerprint="",
-        config=full,
-        options={"model": model, "optimizer": "sgd", "data": "digits", **(options or {})},
-        epochs=tuple(epochs),
+        curves=curves_of(epochs),
         initial_activations=layers,
         final_activations=layers,
         error=error,
@@ -92,5 +100,11 @@ def sweep(accuracies=lambda _: (0.1, 0.5, 1.0), *, fields=lambda _: {}, **grid):
             **fields(SimpleNamespace(**swept)),
         )
         keys = {key.replace("__", "."): value for key, value in swept.items()}
-        runs.append(SweepRun(number, f"run {number}", keys, outcome, f"id{number}"))
+        spec = replace(outcome.spec, number=number, swept=keys)
+        runs.append(SweepRun(spec, replace(outcome, spec=spec), f"id{number}"))
     return runs
+
+
+def with_result(run, outcome):
+    """Return a run of a sweep with another result, as it would be in that run's place."""
+    return replace(run, result=replace(outcome, spec=run.spec))

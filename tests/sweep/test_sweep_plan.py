@@ -7,10 +7,10 @@ from hydra.types import RunMode
 
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.errors import ConfigError
-from bnsweep.run.build import plain
-from bnsweep.run.config import result_part
+from bnsweep.keys import RESULT_KEYS
+from bnsweep.run.config import to_plain
 from bnsweep.sweep.composing import Composer
-from bnsweep.sweep.launching import _own_pins
+from bnsweep.sweep.launching import _overrides_of
 from bnsweep.sweep.plan import plan
 
 
@@ -38,11 +38,15 @@ def make_plan():
 
         def make(*overrides):
             loader.composed = 0
-            return (*plan(config, overrides, Composer(loader)), loader.composed)
+            planned = plan(config, overrides, Composer(loader))
+            assert len(planned.datasets) == len(planned.specs)
+            return planned.specs, planned.swept, loader.composed
 
-        make.composed_by_hydra = lambda overrides: result_part(
-            plain(loader.loader.load_sweep_config(config, list(overrides)))
-        )
+        def composed_by_hydra(overrides):
+            composed = to_plain(loader.loader.load_sweep_config(config, list(overrides)))
+            return {key: composed[key] for key in RESULT_KEYS}
+
+        make.composed_by_hydra = composed_by_hydra
         yield make
 
 
@@ -125,8 +129,8 @@ def test_each_job_has_its_data_where_its_own_configuration_says(make_plan, monke
     places = [f"{tmp_path}/A", f"{tmp_path}/B", "/home/me/C", None]
     assert [job.config["data"]["root"] for job in jobs] == places
     assert [job.swept["data.root"] for job in jobs] == places
-    pins = [[pin for pin in _own_pins(job) if pin.startswith("data.root")] for job in jobs]
-    assert pins == [*([f"data.root='{place}'"] for place in places[:3]), []]
+    roots = [[o for o in _overrides_of(job, []) if o.startswith("data.root")] for job in jobs]
+    assert roots == [*([f"data.root='{place}'"] for place in places[:3]), ["data.root=null"]]
 
 
 def test_a_plus_before_a_key_makes_no_other_key(make_plan):
@@ -154,7 +158,7 @@ def test_a_shuffled_list_says_the_same_to_the_job_and_of_it(make_plan):
 
 
 def test_more_choices_than_a_sweep_holds_are_refused_at_once(make_plan):
-    with pytest.raises(ConfigError, match="seed: has more than"):
+    with pytest.raises(ConfigError, match="seed: more than 100000 choices"):
         make_plan("seed=range(1000000000)")
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bnsweep.data.datasets import digits
-from bnsweep.records import EpochRecord, RunResult
+from bnsweep.records import RunResult, RunSpec, curves_of
 from bnsweep.redact import has_secret, without_secret, without_secrets
 from bnsweep.tracking import processes, run_log
 from bnsweep.tracking.mlflow_tracker import MlflowTracker
@@ -46,23 +46,26 @@ def wait_until(true, what):
 
 
 def start(tracker, folder, *, fingerprint, parent=None, swept=("weight_std", "model")):
-    return tracker.start_run(
-        "a run",
-        config=CONFIG,
-        options=OPTIONS,
-        fingerprint=fingerprint,
-        swept=swept,
-        parent=parent,
-        dataset=None,
-        folder=folder,
-    )
+    leaves = {"weight_std": 0.01, "model": "plain"}
+    spec = RunSpec(CONFIG, OPTIONS, fingerprint, swept={key: leaves[key] for key in swept})
+    return tracker.start_run(spec, parent=parent, dataset=None, folder=folder)
+
+
+def measured(loss):
+    return {
+        "train_loss": loss,
+        "train_accuracy": 0.5,
+        "test_loss": loss,
+        "test_accuracy": 0.25,
+    }
 
 
 def finish(log, folder, status="finished", losses=(2.0, 1.0)):
-    epochs = tuple(EpochRecord(k, loss, 0.5, loss, 0.25) for k, loss in enumerate(losses))
-    for record in epochs:
-        log.epoch(record)
-    log.end(RunResult(status, "", CONFIG, OPTIONS, epochs=epochs, train_seconds=3.0), folder)
+    epochs = [measured(loss) for loss in losses]
+    for epoch, measurements in enumerate(epochs):
+        log.epoch(epoch, measurements)
+    spec = RunSpec(CONFIG, OPTIONS, "")
+    log.end(RunResult(spec, status, curves_of(epochs), train_seconds=3.0), folder)
     return tracker_run(log)
 
 
@@ -208,7 +211,7 @@ def test_runs_that_a_closed_sweep_left_open_are_closed(tracker, tmp_path):
 
 def test_a_run_can_be_watched_while_it_goes_on(tracker, tmp_path):
     log = start(tracker, tmp_path, fingerprint="watched")
-    log.epoch(EpochRecord(0, 2.0, 0.5, 2.0, 0.25))
+    log.epoch(0, measured(2.0))
 
     def seen():
         metrics = tracker_run(log).data.metrics
@@ -240,9 +243,9 @@ def test_a_store_that_failed_is_left_alone_for_a_while(tmp_path, monkeypatch, ca
     monkeypatch.setattr(run_log, "FLUSH_SECONDS", 0.01)
     client = Broken()
     log = run_log.RunLog(client, "http://user:password@host", "id")
-    finish_quietly = RunResult("finished", "", CONFIG, OPTIONS)
+    finish_quietly = RunResult(RunSpec(CONFIG, OPTIONS, ""), "finished")
     for epoch in range(3):
-        log.epoch(EpochRecord(epoch, 1.0, 0.5, 1.0, 0.5))
+        log.epoch(epoch, measured(1.0))
         wait_until(lambda: client.calls, "the store has failed")
     log.end(finish_quietly, tmp_path)
     assert client.calls == 1
@@ -278,16 +281,8 @@ def test_runs_that_bring_new_data_at_the_same_moment_all_name_them(tracker, tmp_
 
         def begin(number, turn=turn, data=data, gate=gate):
             gate.wait()
-            return tracker.start_run(
-                f"run {number}",
-                config=CONFIG,
-                options=OPTIONS,
-                fingerprint=f"data {turn} {number}",
-                swept=(),
-                parent=None,
-                dataset=data,
-                folder=tmp_path,
-            )
+            spec = RunSpec(CONFIG, OPTIONS, f"data {turn} {number}")
+            return tracker.start_run(spec, parent=None, dataset=data, folder=tmp_path)
 
         with ThreadPoolExecutor(6) as pool:
             logs = list(pool.map(begin, range(6)))

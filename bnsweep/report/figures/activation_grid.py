@@ -5,16 +5,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from bnsweep.records import Histogram, RunResult
+from bnsweep.keys import rounded
+from bnsweep.records import Histogram, RunResult, SweepRun, with_results
 from bnsweep.report import measures
-from bnsweep.report.comparison import Comparison, Line, SweepRun, compare
-from bnsweep.report.figures import scales
+from bnsweep.report.comparison import Comparison, Line, compare
 from bnsweep.report.figures.panel import Panel
 from bnsweep.report.figures.run import HEALTH_COLORS, Figure, draw
 from bnsweep.report.figures.scales import Floats, Scale
 from bnsweep.report.figures.sheet import COLORS, SOFT, Sheet, Stroke, Text
 from bnsweep.report.figures.thinning import spread_lines, spread_out, thinned
-from bnsweep.report.labels import look_up, setting
+from bnsweep.report.labels import setting
 
 MAX_VALUES, MAX_LINES, MAX_LAYERS = 8, 6, 8
 PANEL_WIDTH, PANEL_HEIGHT = 1.22, 0.5
@@ -39,7 +39,7 @@ def activations(runs: Sequence[SweepRun]) -> Figure | None:
     """
     comparison, notes = thinned(compare(runs), panels=MAX_VALUES)
     lines = spread_lines(comparison.lines, MAX_LINES)
-    measured = [run.result for run in runs if run.ended and run.result.final_activations]
+    measured = [result for result in with_results(runs) if result.final_activations]
     if not measured:
         return None
     if len(lines) < len(comparison.lines):
@@ -48,7 +48,7 @@ def activations(runs: Sequence[SweepRun]) -> Figure | None:
         notes.append("Of several seeds, the first is shown")
 
     block = BLOCK_MARGIN + len(comparison.values) * PANEL_WIDTH
-    together = len({line.dash for line in lines}) if comparison.model_axis is not None else 4
+    together = len({line.variant for line in lines}) if comparison.model_axis is not None else 4
     across = max(1, min(len(lines), together, int(PAGE_WIDTH / block)))
     sheet = Sheet(max(7.6, across * block + 0.2))
     top = sheet.header("Outputs of the hidden layers", [setting(measured), *notes, *HEALTH_NOTES])
@@ -79,11 +79,9 @@ def _block(
         if not results:
             continue
         result = results[0]
-        activation = str(look_up(result.config, "model.activation"))
-        low, high = measures.BOUNDS.get(
-            activation, (0.0 if activation == "relu" else -reach, reach)
-        )
-        ticks = tuple((end, scales.short(end)) for end in (low, high))
+        activation = str(result.spec.value("model.activation"))
+        low, high = measures.bounds(activation, within=(-reach, reach))
+        ticks = tuple((end, rounded(end, 2)) for end in (low, high))
         x, y = Scale(low, high, ticks), Scale(0, TALLEST)
         layers = list(zip(result.initial_activations, result.final_activations, strict=False))
         shown = spread_out(list(enumerate(layers, 1)), MAX_LAYERS)
@@ -119,7 +117,7 @@ def _reach(results: Iterable[RunResult]) -> float:
     ends = [
         _quantile(histogram, 0.99)
         for result in results
-        if look_up(result.config, "model.activation") not in measures.BOUNDS
+        if math.isinf(measures.bounds(str(result.spec.value("model.activation")))[1])
         for histogram in (*result.initial_activations, *result.final_activations)
         if measures.health(histogram, "") == "healthy"
     ]

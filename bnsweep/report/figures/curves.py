@@ -1,11 +1,11 @@
-"""The figures of a whole sweep, by the names under which `report.figures` asks for them."""
+"""Figures of a sweep over the epochs: training accuracy, and the generalisation gap."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from bnsweep.records import SweepRun
 from bnsweep.report import measures
-from bnsweep.report.comparison import SweepRun, compare
+from bnsweep.report.comparison import compare
 from bnsweep.report.figures import scales
-from bnsweep.report.figures.activation_grid import activations
 from bnsweep.report.figures.drawing import (
     draw_course,
     grid,
@@ -19,7 +19,6 @@ from bnsweep.report.figures.panel import Panel
 from bnsweep.report.figures.run import Figure, draw
 from bnsweep.report.figures.sheet import COLORS, DASHES, MARKERS, Stroke
 from bnsweep.report.figures.thinning import spread_lines, thinned
-from bnsweep.report.figures.values import epochs_to_target, final_accuracy
 
 MAX_PANELS = 64
 MAX_COMBINATIONS = 8
@@ -65,7 +64,7 @@ def generalization_gap(runs: Sequence[SweepRun]) -> Figure:
     )
     x = scales.linear(0, last_epoch(runs), whole=True)
     strokes = [
-        Stroke(COLORS[i], DASHES[line.dash % len(DASHES)], marker=MARKERS[i])
+        Stroke(COLORS[i], DASHES[line.variant % len(DASHES)], marker=MARKERS[i])
         for i, line in enumerate(lines)
     ]
     columns = len({left for left, *_ in boxes})
@@ -76,13 +75,13 @@ def generalization_gap(runs: Sequence[SweepRun]) -> Figure:
         lowest = i + columns >= len(lines)
         panel.frame(line.label, x_ticks=lowest, y_ticks=i % columns == 0, inward=True)
         draw_course(panel, results, Stroke(stroke.color))
-        draw_course(panel, results, Stroke(stroke.color, DASHES[1]), measures.accuracy_on_test)
+        draw_course(panel, results, Stroke(stroke.color, DASHES[1]), measures.TEST)
         note_diverged(panel, comparison, None, [line])
     top -= max(below for _, below, *_ in boxes) + 0.45
     top = sheet.legend(
         [(line.label, stroke) for line, stroke in zip(lines, strokes, strict=True)], top
     )
-    gaps = [measures.course(measures.gap, comparison.results(None, line)) for line in lines]
+    gaps = [measures.course(measures.GAP, comparison.results(None, line)) for line in lines]
     y = scales.linear(
         min(0, *(g.low.min() for g in gaps)), max(0.05, *(g.high.max() for g in gaps))
     )
@@ -90,14 +89,5 @@ def generalization_gap(runs: Sequence[SweepRun]) -> Figure:
     panel.frame("gap: training accuracy minus test accuracy")
     panel.x_name("epoch")
     for line, stroke in zip(lines, strokes, strict=True):
-        draw_course(panel, comparison.results(None, line), stroke, measures.gap)
+        draw_course(panel, comparison.results(None, line), stroke, measures.GAP)
     return draw(sheet)
-
-
-SWEEP_FIGURES: dict[str, Callable[[Sequence[SweepRun]], Figure | None]] = {
-    "curves": curves,
-    "final_accuracy": final_accuracy,
-    "epochs_to_target": epochs_to_target,
-    "generalization_gap": generalization_gap,
-    "activations": activations,
-}

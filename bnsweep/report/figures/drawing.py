@@ -1,15 +1,16 @@
 """What the figures of a sweep have in common: how a comparison's lines are drawn and explained."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from bnsweep.records import EpochRecord, RunResult
+from bnsweep.keys import Value
+from bnsweep.records import RunResult, SweepRun, with_results
 from bnsweep.report import measures
-from bnsweep.report.comparison import Comparison, Line, SweepRun
+from bnsweep.report.comparison import Comparison, Line
 from bnsweep.report.figures.panel import Panel
 from bnsweep.report.figures.sheet import COLORS, DASHES, MARKERS, Sheet, Stroke
 from bnsweep.report.figures.thinning import spread_out
-from bnsweep.report.labels import Value, setting
+from bnsweep.report.labels import setting
 
 WIDTH = 12.6  # inches that a sheet is wide at most
 
@@ -33,10 +34,10 @@ def remarks_on(
     diverged: str = "x: diverged",
 ) -> list[str]:
     """Return what a reader must know to read the figure."""
-    ended = [run.result for run in runs if run.ended]
+    ended = with_results(runs)
     remarks = [setting(ended)]
     if dashes and comparison.model_axis is not None and comparison.normalisation_differs:
-        more = max(line.dash for line in comparison.lines) > 1
+        more = max(line.variant for line in comparison.lines) > 1
         with_it, without = ("or dash-dotted", "or dotted") if more else ("", "")
         remarks.append(f"Solid {with_it}: with Batch Normalization, dashed {without}: without")
     if comparison.repeats > 1:
@@ -50,8 +51,16 @@ def remarks_on(
 
 def stroke_of(comparison: Comparison, line: Line, *, marked: bool = False) -> Stroke:
     """Return the stroke of a line; markers tell hues apart where dashes do not."""
-    marked |= len(comparison.lines) > len({other.dash for other in comparison.lines})
-    return Stroke(COLORS[line.hue], DASHES[line.dash], marker=MARKERS[line.hue] if marked else "")
+    dashes = {other: _dash(comparison, other) for other in comparison.lines}
+    marked |= len(comparison.lines) > len(set(dashes.values()))
+    models_alone = comparison.model_axis is not None and len(comparison.line_axes) == 1
+    hue = line.variant if models_alone else line.kin
+    return Stroke(COLORS[hue], DASHES[dashes[line]], marker=MARKERS[hue] if marked else "")
+
+
+def _dash(comparison: Comparison, line: Line) -> int:
+    """Return which dash a line has: each model its own, or else the lines in turn."""
+    return line.variant if comparison.model_axis is not None else line.kin % len(DASHES)
 
 
 def legend_of(comparison: Comparison, *, marked: bool = False) -> list[tuple[str, Stroke]]:
@@ -62,7 +71,7 @@ def legend_of(comparison: Comparison, *, marked: bool = False) -> list[tuple[str
 
 def last_epoch(runs: Sequence[SweepRun]) -> int:
     """Return the last epoch that any run recorded, at least 1."""
-    return max([1, *(run.result.epochs_run for run in runs if run.ended)])
+    return max([1, *(result.epochs_run for result in with_results(runs))])
 
 
 def note_diverged(
@@ -83,7 +92,7 @@ def draw_course(
     panel: Panel,
     results: Sequence[RunResult],
     stroke: Stroke,
-    quantity: Callable[[EpochRecord], float] = measures.accuracy_on_train,
+    quantity: measures.Quantity = measures.TRAIN,
 ) -> None:
     """Draw a quantity over the epochs: mean and range of `results`, and where they diverged."""
     if not results:
@@ -98,5 +107,5 @@ def draw_course(
             panel.mark(course.epochs[i], course.mean[i], stroke, size=0.04)
     for result in results:
         if result.status == "diverged":
-            last = result.epochs[-1]
-            panel.mark(last.epoch, quantity(last), Stroke(stroke.color, marker="x"))
+            end = measures.last(quantity, result)
+            panel.mark(result.epochs_run, end, Stroke(stroke.color, marker="x"))

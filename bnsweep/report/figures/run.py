@@ -25,13 +25,14 @@ from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
 from bnsweep import records
+from bnsweep.keys import rounded
 from bnsweep.records import Histogram, RunResult
 from bnsweep.report import measures
 from bnsweep.report.figures import scales
 from bnsweep.report.figures.panel import Panel
 from bnsweep.report.figures.scales import Floats, Scale
 from bnsweep.report.figures.sheet import COLORS, DASHES, Sheet, Stroke, Text
-from bnsweep.report.labels import look_up, setting
+from bnsweep.report.labels import setting
 
 DPI = 110
 FONTS = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf")
@@ -90,13 +91,13 @@ def learning_curves(result: RunResult) -> Figure:
     """Draw accuracy and loss over the epochs, on training and test set."""
     sheet = Sheet(8.0)
     top = sheet.header("Learning curves", _description(result))
-    if not result.epochs:
+    if not result.curves:
         sheet.texts.append(Text(0.15, top - 0.3, "No epoch was recorded.", size=10))
         return draw(sheet)
     kinds = {"train": Stroke(COLORS[0]), "test": Stroke(COLORS[1], DASHES[1])}
     bottom = sheet.legend([*kinds.items()], top) - 2.0
-    epochs = np.array([record.epoch for record in result.epochs])
-    losses = {k: np.array([getattr(r, f"{k}_loss") for r in result.epochs]) for k in kinds}
+    epochs = np.arange(result.epochs_run + 1)
+    losses = {kind: result.curves[f"{kind}_loss"] for kind in kinds}
     x = scales.linear(0, max(1, epochs[-1]), whole=True)
     accuracy = Panel(sheet, 0.55, bottom, 3.2, 1.75, x, scales.linear(0, 1))
     loss = Panel(sheet, 4.6, bottom, 3.2, 1.75, x, _loss_scale([*losses.values()]))
@@ -104,7 +105,7 @@ def learning_curves(result: RunResult) -> Figure:
         panel.frame(name)
         panel.x_name("epoch")
     for kind, stroke in kinds.items():
-        accuracies = [getattr(record, f"{kind}_accuracy") for record in result.epochs]
+        accuracies = result.curves[f"{kind}_accuracy"]
         accuracy.line(epochs, accuracies, stroke)
         finite = np.isfinite(losses[kind])
         loss.line(epochs[finite], losses[kind][finite], stroke)
@@ -112,7 +113,7 @@ def learning_curves(result: RunResult) -> Figure:
             accuracy.mark(epochs[-1], accuracies[-1], Stroke(stroke.color, marker="x"), size=0.06)
     highest = max((v for loss in losses.values() for v in loss if math.isfinite(v)), default=0)
     if highest > loss.y.high:
-        loss.note(f"epoch 0 lies above, at {scales.short(highest, 1)}")
+        loss.note(f"epoch 0 lies above, at {rounded(highest, 1)}")
     return draw(sheet)
 
 
@@ -130,13 +131,13 @@ def activation_distributions(result: RunResult) -> Figure:
     before, after = "#BBBBBB", COLORS[0]
     entries = [("before training", Stroke(before, width=5)), ("after", Stroke(after))]
     top = sheet.legend(entries, top)
-    activation = str(look_up(result.config, "model.activation"))
+    activation = str(result.spec.value("model.activation"))
     width = (sheet.width - 0.3) / columns
     for i, pair in enumerate(shown):
         edges = _edges(pair, activation)
         heights = [measures.shares(histogram, edges) for histogram in pair]
         ends = (edges[0], edges[-1])
-        x = Scale(*ends, ticks=tuple((end, scales.short(end)) for end in ends))
+        x = Scale(*ends, ticks=tuple((end, rounded(end, 2)) for end in ends))
         y = Scale(0, 1.25 * max(_tallest(h) for h in heights) or 1.0)
         left, bottom = 0.15 + width * (i % columns), top - 1.5 - 2.0 * (i // columns)
         panel = Panel(sheet, left + 0.05, bottom, width - 0.15, 1.25, x, y)
@@ -185,7 +186,7 @@ def _glyph(char: str, bold: bool) -> tuple[Floats, Any, float]:
 
 
 def _description(result: RunResult) -> list[str]:
-    seed = look_up(result.config, "seed")
+    seed = result.spec.seed
     described = setting([result]) + ("" if seed is None else f", seed {seed}")
     ended = f"{result.status.capitalize()} at epoch {result.epochs_run}"
     return [described, "" if result.status == "finished" else ended]
@@ -208,9 +209,10 @@ def _loss_scale(losses: Sequence[Floats]) -> Scale:
 
 def _edges(pair: Sequence[Histogram], activation: str) -> Floats:
     """Return a panel's bins: between the activation's bounds, or where all but a tail lies."""
-    if activation in measures.BOUNDS:
-        return np.linspace(*measures.BOUNDS[activation], 51)
-    ends = [0.0] if activation == "relu" else []
+    low, high = measures.bounds(activation)
+    if math.isfinite(high - low):
+        return np.linspace(low, high, 51)
+    ends = [low] if math.isfinite(low) else []
     for histogram in pair:
         if total := sum(histogram.counts):
             below = np.concatenate([[0], np.cumsum(histogram.counts)]) / total
@@ -225,7 +227,8 @@ def _tallest(heights: Floats) -> float:
 
 
 def _facts(pair: Sequence[Histogram], activation: str) -> list[str]:
-    stds = [scales.short(measures.histogram_std(histogram)) for histogram in pair]
+    stds = [rounded(measures.histogram_std(histogram), 2) for histogram in pair]
     zeros = [f"{measures.share_at_zero(h):.0%}" if sum(h.counts) else "-" for h in pair]
     facts = [f"std {stds[0]} to {stds[1]}"]
-    return [*facts, f"at zero {zeros[0]} to {zeros[1]}"] if activation == "relu" else facts
+    at_zero = measures.is_rectifier(activation)
+    return [*facts, f"at zero {zeros[0]} to {zeros[1]}"] if at_zero else facts

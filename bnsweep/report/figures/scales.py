@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bnsweep.report.labels import is_number
+from bnsweep.keys import is_number, rounded
 
 Floats = NDArray[np.floating[Any]]
 
@@ -53,7 +53,7 @@ def logarithmic(low: float, high: float, *, ticks: int = 6) -> Scale:
         candidates = (factor * 10.0**k for k in decades for factor in (1, 2, 5))
         values = [value for value in candidates if low <= value <= high]
     values = values[:: math.ceil(len(values) / ticks)] if values else []
-    return Scale(low, high, tuple((value, short(value)) for value in values), log=True)
+    return Scale(low, high, tuple((value, rounded(value, 2)) for value in values), log=True)
 
 
 def named(labels: Sequence[str], *, ticks: int = 24) -> Scale:
@@ -61,16 +61,6 @@ def named(labels: Sequence[str], *, ticks: int = 24) -> Scale:
     step = math.ceil(len(labels) / ticks)
     shown = [(float(i), text) for i, text in enumerate(labels)][::step]
     return Scale(-0.5, len(labels) - 0.5, tuple(shown))
-
-
-def short(value: float, digits: int = 2) -> str:
-    """Return a number in few characters: 0.0001, 1, 10000, but 1e-5 and 2e5."""
-    if value == 0 or 1e-4 <= abs(value) < 1e5:
-        return f"{float(f'{value:.{digits}g}'):.15g}"
-    if not math.isfinite(value):
-        return "-"
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def fitting(values: Sequence[Any], labels: Sequence[str]) -> Scale:

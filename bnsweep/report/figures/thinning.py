@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bnsweep.report.comparison import MAX_DASHES, MAX_HUES, Axis, Comparison, Line
+from bnsweep.report.comparison import Axis, Comparison, Line
+from bnsweep.report.figures.sheet import COLORS, DASHES
 
 
 def thinned(comparison: Comparison, *, panels: int) -> tuple[Comparison, list[str]]:
@@ -16,19 +17,19 @@ def thinned(comparison: Comparison, *, panels: int) -> tuple[Comparison, list[st
     if across and len(across.values) > panels:
         notes.append(f"{panels} of {len(across.values)} values of {across.label} are shown")
         across = Axis(across.key, spread_out(across.values, panels))
-    hues = spread_out(sorted({line.hue for line in lines}), MAX_HUES)
-    kept = [line for line in lines if line.hue in hues and line.dash < MAX_DASHES]
+    kins = spread_out(sorted({line.kin for line in lines}), len(COLORS))
+    kept = [line for line in lines if line.kin in kins and line.variant < len(DASHES)]
     if len(kept) < len(lines):
         notes.append(f"{len(kept)} of {len(lines)} lines are shown")
-        kept = [replace(line, hue=hues.index(line.hue)) for line in kept]
+        kept = [replace(line, kin=kins.index(line.kin)) for line in kept]
     return replace(comparison, across=across, lines=tuple(kept)), notes
 
 
 def spread_lines(lines: Sequence[Line], count: int) -> tuple[Line, ...]:
-    """Return at most `count` of `lines`, at even distances, but lines of one hue together."""
-    together = max((sum(line.hue == other.hue for other in lines) for line in lines), default=1)
-    hues = spread_out(sorted({line.hue for line in lines}), max(1, count // together))
-    return tuple(line for line in lines if line.hue in hues)[:count]
+    """Return at most `count` of `lines`, at even distances, but kin together."""
+    together = max((sum(line.kin == other.kin for other in lines) for line in lines), default=1)
+    kins = spread_out(sorted({line.kin for line in lines}), max(1, count // together))
+    return tuple(line for line in lines if line.kin in kins)[:count]
 
 
 def spread_out(items: Sequence[Any], count: int) -> tuple[Any, ...]:

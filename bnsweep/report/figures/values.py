@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from bnsweep.records import RunResult
+from bnsweep.records import RunResult, SweepRun
 from bnsweep.report import measures
-from bnsweep.report.comparison import Comparison, SweepRun, compare
+from bnsweep.report.comparison import Comparison, compare
 from bnsweep.report.figures import scales
 from bnsweep.report.figures.drawing import WIDTH, last_epoch, legend_of, remarks_on, stroke_of
 from bnsweep.report.figures.panel import Panel
@@ -40,7 +40,7 @@ def final_accuracy(runs: Sequence[SweepRun]) -> Figure | None:
         _remarks(runs, comparison, "mean", "95 % interval of the mean") + notes,
     )
     top = sheet.legend(legend_of(comparison, marked=True), top) - 0.3
-    sets = {"training set": measures.accuracy_on_train, "test set": measures.accuracy_on_test}
+    sets = {"training set": measures.TRAIN, "test set": measures.TEST}
     for i, (name, accuracy) in enumerate(sets.items()):
         y = scales.linear(0, 1)
         panel = Panel(sheet, 0.5 + i * 6.15, top - 3.4, 5.75, 3.4, _x_scale(comparison), y)

@@ -1,0 +1,332 @@
+"""Results back into a notebook or a script: a sweep as data frames, a trained network."""
+
+import csv
+import io
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bnsweep import records
+from bnsweep.errors import ReadingError
+from bnsweep.keys import Value, hashable
+from bnsweep.nn.network import Network
+from bnsweep.records import RunResult
+from bnsweep.redact import first_line
+from bnsweep.tracking import sqlite_store
+from bnsweep.tracking.mlflow_tracker import MlflowTracker
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Rows = Literal["runs", "epochs"]
+TABLE = "results.csv"
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def load_sweep(
+    where: str | Path, *, rows: Rows = "runs", tracking_uri: str | None = None
+) -> "DataFrame":
+    """Return a sweep as a data frame with a row a run, or a row an epoch of each run.
+
+    Args:
+        where: the sweep's folder, or the id of its parent run in the tracking store.
+        rows: `runs`: number, fingerprint, run id, name, status, whether it was reused,
+            parameters and final metrics; `epochs`: the number of the run, run id, name,
+            the parameters that differ between runs, epoch and metrics. Names are those of the
+            store; what was not finite, or is missing, is NaN.
+        tracking_uri: of the store; by default `MLFLOW_TRACKING_URI`, else the SQLite file in
+            `outputs`.
+
+    Raises:
+        ReadingError: there is no such sweep, or it cannot be read.
+        ValueError: `rows` is something else.
+    """
+    if rows not in ("runs", "epochs"):
+        raise ValueError(f"rows: got {rows!r}; it must be 'runs' or 'epochs'")
+    from pandas import DataFrame
+
+    folder = _folder(where, tracking_uri)
+    found = (
+        _runs_of_store(_Store(tracking_uri), str(where))
+        if folder is None
+        else _runs_of_folder(folder)
+    )
+    if not found:
+        raise ReadingError(f"{where}: holds no run of a sweep; give the sweep's own folder")
+    return DataFrame(list(_run_rows(found) if rows == "runs" else _epoch_rows(found)))
+
+
+def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network:
+    """Return the trained network of a run; `predict` gives the classes of samples.
+
+    It is built as it was for the run, by the model's `_target_`: load only what you trust.
+
+    Args:
+        run: the run's folder, or its id in the tracking store.
+        tracking_uri: of the store; by default `MLFLOW_TRACKING_URI`, else the SQLite file in
+            `outputs`.
+
+    Raises:
+        ReadingError: there is no such run, or it has no weights.
+    """
+    from bnsweep.run.build import build_network
+    from bnsweep.run.execute import Draws
+
+    folder = _folder(run, tracking_uri)
+    store = _Store(tracking_uri) if folder is None else None
+    if store is not None and store.tags(str(run)).get("bnsweep.role") == "sweep":
+        raise ReadingError(f"run {run}: is a sweep; give the id of one of its runs")
+
+    def content(name: str) -> bytes:
+        if store is not None:
+            data = store.file(str(run), name)
+        else:
+            path = Path(run) / name
+            data = path.read_bytes() if path.is_file() else None
+        if data is None:
+            raise ReadingError(
+                f"{run}: has no {name}; give a run that ended with tracking.weights=true"
+            )
+        return data
+
+    try:
+        config = records.decode(content(records.HISTORY_FILE).decode()).spec.config
+        with np.load(io.BytesIO(content(records.WEIGHTS_FILE)), allow_pickle=False) as arrays:
+            state = dict(arrays)
+        weights = [array for array in state.values() if array.ndim == 2]
+        network = build_network(
+            config,
+            Draws.of(config["seed"]),
+            inputs=len(weights[0]),
+            classes=weights[-1].shape[1],
+        )
+        network.load_state(state)
+    except (ValueError, IndexError, EOFError) as error:
+        raise ReadingError(f"{run}: is not a run that bnsweep has written ({error})") from error
+    return network
+
+
+def _folder(where: str | Path, tracking_uri: str | None) -> Path | None:
+    """Return the folder that is meant; None for a run in the store."""
+    path = Path(where)
+    if tracking_uri is None and path.is_dir():
+        return path
+    if isinstance(where, str) and _RUN_ID.fullmatch(where):
+        return None
+    problem = "is no run id" if tracking_uri else "is no folder, and no run id"
+    raise ReadingError(
+        f"{where}: {problem}; give a folder such as outputs/sweeps/<time>, or the 32 letters and "
+        "digits by which the tracking store names a run"
+    )
+
+
+@dataclass(frozen=True)
+class _PastRun:
+    """A run of a sweep: what its table and its history say of it."""
+
+    number: int
+    fingerprint: str
+    run_id: str
+    name: str
+    status: str
+    reused: bool
+    result: RunResult | None
+
+    def parameters(self) -> dict[str, Value]:
+        """Return the run's parameters by the names under which they are published."""
+        found = {} if self.result is None else self.result.spec.parameters
+        return {key: hashable(value) for key, value in found.items()}
+
+
+def _run_rows(runs: Sequence[_PastRun]) -> Iterator[dict[str, Value]]:
+    for run in runs:
+        yield {
+            "number": run.number,
+            "fingerprint": run.fingerprint,
+            "run_id": run.run_id,
+            "name": run.name,
+            "status": run.status,
+            "reused": run.reused,
+            **run.parameters(),
+            **(run.result.final_metrics() if run.result is not None else {}),
+        }
+
+
+def _epoch_rows(runs: Sequence[_PastRun]) -> Iterator[dict[str, Value]]:
+    of_runs = [run.parameters() for run in runs]
+    known = [values for values in of_runs if values]
+    keys = dict.fromkeys(key for values in known for key in values)
+    differing = [key for key in keys if len({values.get(key) for values in known}) > 1]
+    for run, values in zip(runs, of_runs, strict=True):
+        for epoch, measured in enumerate(run.result.epochs() if run.result is not None else ()):
+            yield {
+                "run": run.number,
+                "run_id": run.run_id,
+                "name": run.name,
+                **{key: values.get(key) for key in differing},
+                "epoch": epoch,
+                **measured,
+            }
+
+
+def _runs_of_folder(folder: Path) -> list[_PastRun]:
+    """Return the runs of a sweep's folder; reused ones lie in the folders beside it."""
+    results = [_read(path) for path in folder.glob(f"*/{records.HISTORY_FILE}")]
+    own = {result.spec.number: result for result in results}
+    if not (folder / TABLE).is_file():
+        return [
+            _PastRun(n, r.spec.fingerprint, "", r.spec.name, r.status, reused=False, result=r)
+            for n, r in sorted(own.items())
+        ]
+    rows = _table((folder / TABLE).read_text())
+    earlier: dict[str, RunResult] = {}
+    if any(row["status"] == "reused" for row in rows):
+        output_dir = folder.resolve().parents[1]
+        for pattern in ("sweeps/*/*", "runs/*"):
+            for path in output_dir.glob(f"{pattern}/{records.HISTORY_FILE}"):
+                try:
+                    result = records.read(path.parent)
+                except (OSError, ValueError):
+                    continue  # a run that has nothing to do with this sweep, perhaps
+                if result.status in records.ENDED:
+                    earlier[result.spec.fingerprint] = result
+    return [
+        _of_row(
+            row,
+            earlier.get(row["fingerprint"])
+            if row["status"] == "reused"
+            else own.get(int(row["number"])),
+        )
+        for row in rows
+    ]
+
+
+def _runs_of_store(store: "_Store", parent: str) -> list[_PastRun]:
+    """Return the runs of a sweep in the store; before its end, those that it has so far."""
+    if store.tags(parent).get("bnsweep.role") != "sweep":
+        raise ReadingError(f"run {parent}: is no sweep; give the id of a parent run")
+    table = store.file(parent, TABLE)
+    if table is not None:
+        return [_of_row(row, store.result(row["run_id"])) for row in _table(table.decode())]
+    return [
+        _PastRun(
+            number=number,
+            fingerprint=tags.get("bnsweep.fingerprint", ""),
+            run_id=run_id,
+            name=tags.get("mlflow.runName", ""),
+            status=tags.get("bnsweep.status", "running"),
+            reused=False,
+            result=store.result(run_id),
+        )
+        for number, (run_id, tags) in enumerate(store.children(parent).items())
+    ]
+
+
+def _table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _of_row(row: dict[str, str], result: RunResult | None) -> _PastRun:
+    reused = row["status"] == "reused"
+    status = result.status if result is not None and reused else row["status"]
+    return _PastRun(
+        number=int(row["number"]),
+        fingerprint=row["fingerprint"],
+        run_id=row["run_id"],
+        name=row["name"],
+        status=status,
+        reused=reused,
+        result=result,
+    )
+
+
+def _read(path: Path) -> RunResult:
+    try:
+        return records.read(path.parent)
+    except ValueError as error:
+        raise ReadingError(str(error)) from error
+
+
+class _Store:
+    """A tracking store to read from.
+
+    Args:
+        uri: of the store; None for `MLFLOW_TRACKING_URI`, and where that is not set the
+            SQLite file in `outputs` of the working directory.
+    """
+
+    def __init__(self, uri: str | None) -> None:
+        # Reading sends nothing unasked either, and a bar for each file would be a wall of bars.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        self._tracker = MlflowTracker(
+            uri=uri, experiment="", output_dir=str(Path("outputs").absolute())
+        )
+        database = sqlite_store.path_of(self._tracker.uri)
+        if database is not None and not database.exists():
+            # MLflow would make a new one there.
+            raise ReadingError(
+                f"tracking_uri={self._tracker.shown}: there is no such database; give the path "
+                "of one, or the folder of the run or sweep instead of its id"
+            )
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        """Return the tags of a run.
+
+        Raises:
+            ReadingError: the store holds no such run, or does not answer.
+        """
+        try:
+            return dict(self._tracker.client.get_run(run_id).data.tags)
+        except Exception as error:
+            raise ReadingError(
+                f"run {run_id}: cannot be read from tracking_uri={self._tracker.shown} "
+                f"({first_line(error)})"
+            ) from error
+
+    def children(self, parent: str) -> dict[str, dict[str, str]]:
+        """Return the tags of a sweep's runs by their ids, the first one first."""
+        from bnsweep.tracking import stored_runs
+
+        client = self._tracker.client
+        experiment = client.get_run(parent).info.experiment_id
+        runs = stored_runs.of_sweep(client, experiment, parent)
+        return {run.info.run_id: dict(run.data.tags) for run in runs}
+
+    def result(self, run_id: str) -> RunResult | None:
+        """Return the result of a run; None if it has none.
+
+        Raises:
+            ReadingError: it has one that cannot be read.
+        """
+        text = self.file(run_id, records.HISTORY_FILE) if run_id else None
+        if text is None:
+            return None
+        try:
+            return records.decode(text.decode())
+        except ValueError as error:
+            raise ReadingError(f"run {run_id}: {error}") from error
+
+    def file(self, run_id: str, name: str) -> bytes | None:
+        """Return the content of a run's artifact; None if the run has none of that name.
+
+        Raises:
+            ReadingError: it is there, and cannot be had.
+        """
+        client = self._tracker.client
+        try:
+            if name not in {artifact.path for artifact in client.list_artifacts(run_id)}:
+                return None
+            with tempfile.TemporaryDirectory() as folder:
+                return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+        except Exception as error:
+            raise ReadingError(
+                f"run {run_id}: its {name} cannot be had ({first_line(error)}); "
+                "give the folder of the run or sweep on disk"
+            ) from error
