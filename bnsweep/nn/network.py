@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bnsweep.nn import initializers
+from bnsweep.nn.batchnorm import BatchNorm
 from bnsweep.nn.initializers import WeightStd
-from bnsweep.nn.layers import Affine, BatchNorm, Dropout, Layer, ReLU, Sigmoid, Tanh
+from bnsweep.nn.layers import Affine, Dropout, Layer, ReLU, Sigmoid, Tanh
 from bnsweep.nn.losses import cross_entropy_gradient
 
 Array = NDArray[np.floating[Any]]

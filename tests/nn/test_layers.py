@@ -3,7 +3,8 @@ import pytest
 from gradients import assert_same_gradient, numerical_gradient
 from watching import watched
 
-from bnsweep.nn.layers import Affine, BatchNorm, Dropout, ReLU, Sigmoid, Tanh
+from bnsweep.nn.batchnorm import BatchNorm
+from bnsweep.nn.layers import Affine, Dropout, ReLU, Sigmoid, Tanh
 
 M, N = 6, 4  # batch, features
 

@@ -3,7 +3,8 @@ import pytest
 from gradients import assert_same_gradient, numerical_gradient
 
 from bnsweep.nn import network as network_module
-from bnsweep.nn.layers import Affine, BatchNorm, Dropout
+from bnsweep.nn.batchnorm import BatchNorm
+from bnsweep.nn.layers import Affine, Dropout
 from bnsweep.nn.losses import cross_entropy
 from bnsweep.nn.network import mlp
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bnsweep.data.datasets import Dataset
-from bnsweep.nn.layers import Affine, BatchNorm, ReLU, Sigmoid, Tanh
+from bnsweep.nn.batchnorm import BatchNorm
+from bnsweep.nn.layers import Affine, ReLU, Sigmoid, Tanh
 from bnsweep.nn.losses import cross_entropy, cross_entropy_gradient
 from bnsweep.nn.network import mlp
 from bnsweep.nn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSProp

@@ -9,7 +9,8 @@ import pytest
 
 import bnsweep
 from bnsweep.data.datasets import Dataset
-from bnsweep.nn.layers import BatchNorm, Dropout
+from bnsweep.nn.batchnorm import BatchNorm
+from bnsweep.nn.layers import Dropout
 from bnsweep.nn.losses import cross_entropy
 from bnsweep.nn.network import mlp
 from bnsweep.nn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
