@@ -18,8 +18,8 @@ class BatchNorm(Layer):
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
 
-    learned = ("gamma", "beta")
-    moving = ("running_mean", "running_var")
+    params = ("gamma", "beta")
+    buffers = ("running_mean", "running_var")
 
     def __init__(
         self, features: int, *, eps: float = 1e-7, momentum: float = 0.9, dtype: DTypeLike

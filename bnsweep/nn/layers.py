@@ -25,13 +25,13 @@ Backward = Callable[[Array], tuple[Array, Arrays]]
 class Layer:
     """A differentiable function of (batch, features) arrays.
 
-    `learned` names the attributes that an optimizer moves, `moving` those that training moves
+    `params` names the attributes that an optimizer moves, `buffers` those that training moves
     otherwise; both together are what a saved layer consists of. `out` says, by name, where
     backward is to write the gradient of a learned attribute; by default into a new array.
     """
 
-    learned: tuple[str, ...] = ()
-    moving: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    buffers: tuple[str, ...] = ()
     out: Mapping[str, Array] = {}
 
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:
@@ -48,7 +48,7 @@ class Affine(Layer):
     def __init__(self, W: Array, b: Array | None = None, *, input_gradient: bool = True) -> None:
         self.W = W
         self.b = b
-        self.learned = ("W",) if b is None else ("W", "b")
+        self.params = ("W",) if b is None else ("W", "b")
         self.input_gradient = input_gradient
 
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:  # noqa: ARG002

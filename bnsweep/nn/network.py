@@ -23,7 +23,7 @@ EVALUATION_ROWS = 500
 class Network:
     """Blocks of layers in sequence: hidden ones, and a last one that gives the logits.
 
-    `params` holds every learned number, the weight matrices first (`matrices` numbers), then
+    `params` holds every learned number, the weight matrices first (`n_weights` numbers), then
     all the rest; `grads` holds the gradient in the same order. Each layer's own arrays are
     views into the two, so an optimizer is an equation between two vectors.
     """
@@ -31,15 +31,15 @@ class Network:
     def __init__(self, blocks: Sequence[Sequence[Layer]]) -> None:
         self.blocks = [list(block) for block in blocks]
         self.layers = [layer for block in self.blocks for layer in block]
-        learned = [(layer, name) for layer in self.layers for name in layer.learned]
-        learned.sort(key=lambda item: getattr(*item).ndim, reverse=True)
-        arrays: list[Array] = [getattr(*item) for item in learned]
+        named = [(layer, name) for layer in self.layers for name in layer.params]
+        named.sort(key=lambda item: getattr(*item).ndim, reverse=True)
+        arrays: list[Array] = [getattr(*item) for item in named]
         self.params: Array = np.concatenate([array.ravel() for array in arrays])
         self.grads: Array = np.zeros_like(self.params)
-        self.matrices = sum(array.size for array in arrays if array.ndim == 2)
+        self.n_weights = sum(array.size for array in arrays if array.ndim == 2)
         out: dict[Layer, dict[str, Array]] = {layer: {} for layer in self.layers}
         stop = 0
-        for (layer, name), array in zip(learned, arrays, strict=True):
+        for (layer, name), array in zip(named, arrays, strict=True):
             start, stop = stop, stop + array.size
             setattr(layer, name, self.params[start:stop].reshape(array.shape))
             out[layer][name] = self.grads[start:stop].reshape(array.shape)
@@ -99,8 +99,8 @@ class Network:
         The running statistics start at zero and say nothing before the first steps: an untrained
         network is evaluated with those of its training set.
         """
-        moving = [getattr(layer, name) for layer in self.layers for name in layer.moving]
-        saved = [array.copy() for array in moving]
+        buffers = [getattr(layer, name) for layer in self.layers for name in layer.buffers]
+        saved = [array.copy() for array in buffers]
         try:
             y = x
             for layer in self.layers:
@@ -108,7 +108,7 @@ class Network:
                 y, _ = layer.forward(y, train=False)
             yield
         finally:
-            for array, before in zip(moving, saved, strict=True):
+            for array, before in zip(buffers, saved, strict=True):
                 array[...] = before
 
     def predict(self, x: Array) -> NDArray[np.intp]:
@@ -145,7 +145,7 @@ class Network:
         for layer in self.layers:
             kind = type(layer).__name__.lower()
             counts[kind] = counts.get(kind, 0) + 1
-            for name in (*layer.learned, *layer.moving):
+            for name in (*layer.params, *layer.buffers):
                 arrays[f"{kind}{counts[kind]}.{name}"] = getattr(layer, name)
         return arrays
 

@@ -41,10 +41,10 @@ class Optimizer:
         """Move w, in place, by its gradient g."""
         raise NotImplementedError
 
-    def update(self, w: Array, g: Array, *, matrices: int) -> None:
-        """Add the weight decay of the first `matrices` parameters to g, then take a step."""
+    def update(self, w: Array, g: Array, *, n_weights: int) -> None:
+        """Add the weight decay of the first `n_weights` parameters to g, then take a step."""
         if self.weight_decay:
-            g[:matrices] += self.weight_decay * w[:matrices]
+            g[:n_weights] += self.weight_decay * w[:n_weights]
         self.step(w, g)
 
 

@@ -81,7 +81,7 @@ def _records(
                     # No index is out of range; "clip" only spares NumPy a copy of its own.
                     np.take(x, batch, axis=0, out=x_batch, mode="clip")
                     g = network.gradient(x_batch, labels[batch])
-                    optimizer.update(network.params, g, matrices=network.matrices)
+                    optimizer.update(network.params, g, n_weights=network.n_weights)
             record = _measure(network, dataset, epoch)
         yield record
         if epoch > 0 and not math.isfinite(record.train_loss):

@@ -62,12 +62,12 @@ def test_gradients_agree_with_central_differences(make, train):
 
     def loss():
         fresh = make("float64")  # the same draws, running statistics and ...
-        for name in layer.learned:  # ... the parameters as they are perturbed
+        for name in layer.params:  # ... the parameters as they are perturbed
             setattr(fresh, name, getattr(layer, name))
         return float(np.sum(dy * fresh.forward(x, train=train)[0]))
 
     assert_same_gradient(dx, numerical_gradient(loss, x))
-    assert grads.keys() == set(layer.learned)
+    assert grads.keys() == set(layer.params)
     for name, gradient in grads.items():
         assert_same_gradient(gradient, numerical_gradient(loss, getattr(layer, name)))
 
@@ -79,15 +79,15 @@ def test_no_layer_writes_into_what_it_was_given_and_each_keeps_the_dtype(make, d
     x, seen = watched(normal(M, N, dtype=dtype))
     x.setflags(write=False)
     layer = make(dtype)
-    for name in layer.moving:
+    for name in layer.buffers:
         setattr(layer, name, watched(getattr(layer, name))[0])
     y, backward = layer.forward(x, train=train)
     dy, seen_of_dy = watched(normal(*y.shape, seed=7, dtype=dtype))
     dy.setflags(write=False)
     dx, grads = backward(dy)
-    moving = [getattr(layer, name) for name in layer.moving]
-    results = {array.dtype.name for array in [y, dx, *grads.values(), *moving]}
-    assert seen.union(seen_of_dy, results, *(array.seen for array in moving)) == {dtype}
+    buffers = [getattr(layer, name) for name in layer.buffers]
+    results = {array.dtype.name for array in [y, dx, *grads.values(), *buffers]}
+    assert seen.union(seen_of_dy, results, *(array.seen for array in buffers)) == {dtype}
 
 
 @each_layer

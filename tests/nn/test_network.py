@@ -56,7 +56,7 @@ each_model = pytest.mark.parametrize("options", MODELS.values(), ids=MODELS.keys
 def test_gradient_of_the_whole_network_agrees_with_central_differences(options):
     x, labels = sample()
     network = make(**options)
-    network.params[network.matrices :] += 0.1  # off the values that gradients may hide at
+    network.params[network.n_weights :] += 0.1  # off the values that gradients may hide at
     gradient = network.gradient(x, labels).copy()
 
     def loss():
@@ -93,9 +93,9 @@ def test_parameters_are_views_into_one_vector_the_matrices_first():
     network = make()
     network.params[:] = np.arange(network.params.size)
     flat = np.concatenate([W.ravel() for W in matrices(network)])
-    np.testing.assert_array_equal(flat, np.arange(network.matrices))
+    np.testing.assert_array_equal(flat, np.arange(network.n_weights))
     assert all(getattr(layer, name).base is not None for layer in network.layers
-               for name in layer.learned)  # fmt: skip
+               for name in layer.params)  # fmt: skip
 
 
 def test_a_bias_is_left_out_where_batch_norm_would_cancel_it():

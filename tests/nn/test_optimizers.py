@@ -10,13 +10,13 @@ ALL = [SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam]
 each_optimizer = pytest.mark.parametrize("optimizer", ALL)
 
 
-def walk(optimizer, gradients, *, start=1.0, matrices=0):
+def walk(optimizer, gradients, *, start=1.0, n_weights=0):
     """Return where w is after each of `gradients`."""
     w = np.array([start])
     optimizer.start(w)
     path = []
     for g in gradients:
-        optimizer.update(w, np.array([g]), matrices=matrices)
+        optimizer.update(w, np.array([g]), n_weights=n_weights)
         path.append(float(w[0]))
     return path
 
@@ -47,8 +47,8 @@ def test_the_first_steps_are_those_of_the_equation(optimizer, first, second):
 @each_optimizer
 def test_weight_decay_is_the_l2_term_of_the_matrices_alone(optimizer):
     decay, g = 0.3, 0.5
-    decayed = walk(optimizer(lr=0.1, weight_decay=decay), [g], matrices=1)
-    left_alone = walk(optimizer(lr=0.1, weight_decay=decay), [g], matrices=0)
+    decayed = walk(optimizer(lr=0.1, weight_decay=decay), [g], n_weights=1)
+    left_alone = walk(optimizer(lr=0.1, weight_decay=decay), [g], n_weights=0)
     assert decayed == walk(optimizer(lr=0.1), [g + decay * 1.0])
     assert left_alone == walk(optimizer(lr=0.1), [g])
 
@@ -67,7 +67,7 @@ def test_float32_is_kept(optimizer):
     g, seen_of_g = watched(np.full(4, 0.5, "float32"))
     optimizer.start(w)
     for _ in range(2):
-        optimizer.update(w, g.copy(), matrices=2)
+        optimizer.update(w, g.copy(), n_weights=2)
     remembered = [value for value in vars(optimizer).values() if isinstance(value, np.ndarray)]
     assert seen | seen_of_g | {array.dtype.name for array in [w, *remembered]} == {"float32"}
 
@@ -78,7 +78,7 @@ def test_a_long_walk_down_a_slope_arrives(optimizer):
     optimizer = optimizer(lr=0.05)
     optimizer.start(w)
     for _ in range(1500):
-        optimizer.update(w, 2 * w, matrices=0)  # of w^2
+        optimizer.update(w, 2 * w, n_weights=0)  # of w^2
     np.testing.assert_allclose(w, 0, atol=0.06)
 
 
