@@ -17,7 +17,7 @@ WALLS = {
     "keys": ("errors", ""),
     "redact": ("", ""),
     "records": ("", ""),
-    "nn": ("records data", ""),
+    "nn": ("keys records data", ""),
     "data": ("errors", "sklearn pooch requests platformdirs"),
     "run": ("errors records redact nn data report", "hydra omegaconf"),
     "report": ("errors records run", "matplotlib rich scipy"),

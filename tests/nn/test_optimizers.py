@@ -88,24 +88,24 @@ def test_an_optimizer_of_ones_own_is_its_step():
             w -= self.lr * np.sign(g)
 
     assert walk(Sign(lr=0.25), [3.0, -7.0, 3.0]) == [0.75, 1.0, 0.75]
-    with pytest.raises(ValueError, match="lr: got 0; it must be"):
+    with pytest.raises(ValueError, match=r"optimizer\.lr=0: must be"):
         Sign(lr=0)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SGD(lr=-1), "lr: got -1"),
-        (lambda: SGD(lr=math.nan), "lr: got nan"),
-        (lambda: SGD(lr=math.inf), "lr: got inf"),
-        (lambda: SGD(lr=1, weight_decay=-0.1), "weight_decay: got -0.1"),
-        (lambda: Momentum(lr=1, momentum=1), "momentum: got 1"),
-        (lambda: AdaGrad(lr=1, eps=0), "eps: got 0"),
-        (lambda: RMSProp(lr=1, decay=1.5), "decay: got 1.5"),
-        (lambda: Adam(lr=1, beta1=-0.1), "beta1: got -0.1"),
-        (lambda: Adam(lr=1, beta2=math.nan), "beta2: got nan"),
+        (lambda: SGD(lr=-1), "lr=-1"),
+        (lambda: SGD(lr=math.nan), "lr=nan"),
+        (lambda: SGD(lr=math.inf), "lr=inf"),
+        (lambda: SGD(lr=1, weight_decay=-0.1), "weight_decay=-0.1"),
+        (lambda: Momentum(lr=1, momentum=1), "momentum=1"),
+        (lambda: AdaGrad(lr=1, eps=0), "eps=0"),
+        (lambda: RMSProp(lr=1, decay=1.5), "decay=1.5"),
+        (lambda: Adam(lr=1, beta1=-0.1), "beta1=-0.1"),
+        (lambda: Adam(lr=1, beta2=math.nan), "beta2=nan"),
     ],
 )
 def test_what_no_step_can_be_taken_with_is_refused(make, message):
-    with pytest.raises(ValueError, match=f"{message}; it must be"):
+    with pytest.raises(ValueError, match=f"optimizer.{message}: must be a finite number"):
         make()

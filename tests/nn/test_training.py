@@ -353,10 +353,10 @@ def test_no_array_of_another_dtype_turns_up_anywhere(dtype, optimizer, options):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, r"training\.epochs: got 0; it must be at least 1"),
+        ({"epochs": 0}, r"training\.epochs=0: must be a whole number of at least 1"),
         ({"batch_size": 0}, r"training\.batch_size: got 0; .* 50 training samples"),
         ({"batch_size": 51}, r"training\.batch_size: got 51; .* 50 training samples"),
-        ({"sampling": "all"}, r"training\.sampling: got 'all'; .*'replacement' or 'shuffle'"),
+        ({"sampling": "all"}, r"training\.sampling=all: must be one of replacement, shuffle"),
     ],
 )
 def test_what_cannot_be_trained_with_is_refused_before_the_first_record(options, message):
