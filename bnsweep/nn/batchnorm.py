@@ -1,33 +1,36 @@
-"""Batch Normalization, its gradient, and its place in evaluation."""
+"""Batch Normalization: its equation, its gradient, and its evaluation as one affine layer."""
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from bnsweep import keys
 from bnsweep.nn.columns import column_mean, column_sum
 from bnsweep.nn.layers import Affine, Array, Arrays, Backward, Layer
 
 
 class BatchNorm(Layer):
-    """y = gamma xhat + beta, xhat = (x - mu) / sqrt(var + eps), column by column.
+    """y = gamma xhat + beta, with xhat = (x - mu) / sqrt(var + eps), column by column.
 
-    In training mu and var are the batch's mean and biased variance; in evaluation they are
-    the running ones, which start at zero, both, and move in each training pass by
-    running = momentum running + (1 - momentum) batch. gamma (from 1) and beta (from 0) are
-    learned. All are (features,).
+    In training, mu and var are the batch's mean and biased variance. In evaluation they are
+    the running ones: both start at zero, and each training pass updates them by
+    running = momentum running + (1 - momentum) batch. gamma starts at 1, beta at 0.
+    All are (features,).
+
+    Raises:
+        ConfigError: `eps` is not above 0, or `momentum` not in [0, 1).
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
 
     params = ("gamma", "beta")
     buffers = ("running_mean", "running_var")
+    cancels_bias = True
 
     def __init__(
         self, features: int, *, eps: float = 1e-7, momentum: float = 0.9, dtype: DTypeLike
     ) -> None:
-        if not eps > 0:
-            raise ValueError(f"eps: got {eps!r}; it must be above 0")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum: got {momentum!r}; it must be at least 0 and below 1")
+        keys.check("model.eps", eps)
+        keys.check("model.momentum", momentum)
         self.eps = float(eps)
         self.momentum = float(momentum)
         self.gamma: Array = np.ones(features, dtype)
@@ -36,7 +39,11 @@ class BatchNorm(Layer):
         self.running_var: Array = np.zeros(features, dtype)
 
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:
-        """Normalise, scale and shift x, by the batch's statistics or the running ones."""
+        """Normalise, scale and shift x: with its own statistics in training, else the running ones.
+
+        Backward in training: dx = gamma inv_sigma (dy - dbeta / m - xhat dgamma / m),
+        in evaluation: dx = gamma inv_sigma dy; dbeta = sum_i dy_i, dgamma = sum_i dy_i xhat_i.
+        """
         return self._by_batch(x) if train else self._by_running(x)
 
     def adopt_statistics(self, x: Array) -> None:
@@ -44,14 +51,14 @@ class BatchNorm(Layer):
         self.running_mean[:], _, self.running_var[:] = self._statistics(x)
 
     def scale_and_shift(self) -> tuple[Array, Array]:
-        """Return a and c, (features,) each, such that evaluation is y = a x + c."""
+        """Return a and c, each (features,), such that y = a x + c in evaluation."""
         scale = self.gamma / np.sqrt(self.running_var + self.eps)
         return scale, self.beta - self.running_mean * scale
 
     def folded_into(self, affine: Affine) -> Affine:
-        """Return the one layer that evaluates to this one after `affine`.
+        """Return the affine layer that evaluates as `affine` and then this layer.
 
-        (x W + b) a + c = x (W a) + (b a + c): two passes over the data less.
+        (x W + b) a + c = x (W a) + (b a + c) saves two passes over the data.
         """
         scale, shift = self.scale_and_shift()
         return Affine(affine.W * scale, shift if affine.b is None else affine.b * scale + shift)
@@ -59,7 +66,7 @@ class BatchNorm(Layer):
     @staticmethod
     def _statistics(x: Array) -> tuple[Array, Array, Array]:
         """Return mu, x - mu and var of each column."""
-        # Less its first row, a constant column is exactly zero, whatever the sum's rounding.
+        # Subtract the first row, so that a constant column is exactly 0 despite rounding.
         xc = x - x[0]
         offset = column_mean(xc)
         xc -= offset
@@ -70,7 +77,7 @@ class BatchNorm(Layer):
         mu, xc, var = self._statistics(x)
         inv_sigma = 1 / np.sqrt(var + self.eps)
         scale = self.gamma * inv_sigma
-        y = xc * scale  # = gamma xhat, with xhat = xc inv_sigma never formed
+        y = xc * scale  # gamma xhat, without an array for xhat = xc inv_sigma
         y += self.beta
         self._move(self.running_mean, mu)
         self._move(self.running_var, var)

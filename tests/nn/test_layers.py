@@ -3,6 +3,7 @@ import pytest
 from gradients import assert_same_gradient, numerical_gradient
 from watching import watched
 
+from bnsweep.keys import ACTIVATIONS
 from bnsweep.nn.batchnorm import BatchNorm
 from bnsweep.nn.layers import Affine, Dropout, ReLU, Sigmoid, Tanh
 
@@ -37,10 +38,8 @@ LAYERS = {
     "affine": affine,
     "affine without bias": affine_without_bias,
     "batch norm": batch_norm,
-    "relu": lambda dtype: ReLU(),
-    "sigmoid": lambda dtype: Sigmoid(),
-    "tanh": lambda dtype: Tanh(),
     "dropout": dropout,
+    **{name: lambda dtype, make=make: make() for name, make in ACTIVATIONS.items()},
 }
 each_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
 each_mode = pytest.mark.parametrize("train", [True, False], ids=["train", "evaluation"])
@@ -255,13 +254,20 @@ def test_dropout_does_nothing_in_evaluation_and_draws_nothing():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Dropout(1.0, rng=np.random.default_rng()), "dropout: got 1.0"),
-        (lambda: Dropout(-0.1, rng=np.random.default_rng()), "dropout: got -0.1"),
-        (lambda: BatchNorm(3, eps=0, dtype="float32"), "eps: got 0"),
-        (lambda: BatchNorm(3, momentum=1, dtype="float32"), "momentum: got 1"),
-        (lambda: BatchNorm(3, momentum=float("nan"), dtype="float32"), "momentum: got nan"),
+        (lambda: Dropout(1.0, rng=np.random.default_rng()), "model.dropout=1.0"),
+        (lambda: Dropout(-1e-9, rng=np.random.default_rng()), "model.dropout=-1e-09"),
+        (lambda: BatchNorm(3, eps=0, dtype="float32"), "model.eps=0"),
+        (lambda: BatchNorm(3, momentum=1, dtype="float32"), "model.momentum=1"),
+        (lambda: BatchNorm(3, momentum=-1e-9, dtype="float32"), "model.momentum=-1e-09"),
+        (lambda: BatchNorm(3, momentum=float("nan"), dtype="float32"), "model.momentum=nan"),
     ],
 )
-def test_what_no_layer_can_use_is_refused(make, message):
-    with pytest.raises(ValueError, match=f"{message}; it must be"):
+def test_an_argument_out_of_bounds_is_refused(make, message):
+    with pytest.raises(ValueError, match=f"{message}: must be a finite number"):
         make()
+
+
+@pytest.mark.parametrize("share", [0, np.nextafter(1, 0)])
+def test_momentum_and_dropout_go_from_0_to_just_below_1(share):
+    assert BatchNorm(3, momentum=share, dtype="float32").momentum == share
+    assert Dropout(share, rng=np.random.default_rng()).rate == share
