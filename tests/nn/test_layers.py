@@ -3,9 +3,10 @@ import pytest
 from gradients import assert_same_gradient, numerical_gradient
 from watching import watched
 
+from bnsweep import keys
 from bnsweep.keys import ACTIVATIONS
 from bnsweep.nn.batchnorm import BatchNorm
-from bnsweep.nn.layers import Affine, Dropout, ReLU, Sigmoid, Tanh
+from bnsweep.nn.layers import Activation, Affine, Dropout, ReLU, Sigmoid, Tanh
 
 M, N = 6, 4  # batch, features
 
@@ -190,6 +191,20 @@ def test_evaluation_uses_the_running_statistics_and_leaves_them_alone():
     np.testing.assert_array_equal([layer.running_mean, layer.running_var], [mean, var])
 
 
+@each_dtype
+@pytest.mark.parametrize("make_affine", [affine, affine_without_bias])
+def test_an_affine_layer_and_batch_norm_fold_into_one_affine_layer(make_affine, dtype):
+    rng = np.random.default_rng(6)
+    first, norm = make_affine(dtype), BatchNorm(3, eps=1e-3, dtype=dtype)
+    norm.gamma[:], norm.beta[:], norm.running_mean[:] = rng.standard_normal((3, 3))
+    norm.running_var[:] = rng.uniform(0.5, 2, 3)
+    x = normal(M, N, dtype=dtype)
+    expected, _ = norm.forward(first.forward(x, train=False)[0], train=False)
+    y, _ = norm.folded_into(first).forward(x, train=False)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+    assert y.dtype == dtype
+
+
 def test_a_uniform_upstream_gradient_does_not_pass_batch_norm():
     # Raising all outputs alike is what beta does; the input has no part in it.
     dx, grads = batch_norm("float64").forward(normal(M, N), train=True)[1](np.ones((M, N)))
@@ -212,7 +227,25 @@ def test_activations_known_values():
     np.testing.assert_array_equal(ReLU().forward(x, train=True)[1](x + 9)[0], [[0, 0, 12]])
 
 
-def test_relu_tells_of_a_network_that_has_diverged():
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_reaches_its_bounds_and_stays_within_them(name):
+    layer = ACTIVATIONS[name]()
+    y, _ = layer.forward(np.array([[-1e6, -1.0, 0.0, 1.0, 1e6]]), train=True)
+    low, high = layer.bounds
+    assert (y.min(), y.max()) == (max(low, -1e6), min(high, 1e6))
+
+
+def test_a_subclass_of_activation_is_chosen_by_its_name(monkeypatch):
+    monkeypatch.setattr("bnsweep.keys.ACTIVATIONS", {})
+
+    class Square(Activation):
+        pass
+
+    assert dict(keys.ACTIVATIONS) == {"square": Square}
+    assert Square.bounds == (-np.inf, np.inf)
+
+
+def test_relu_shows_that_a_network_has_diverged():
     y, _ = ReLU().forward(np.array([[np.nan, np.inf, -np.inf]]), train=True)
     np.testing.assert_array_equal(y, [[np.nan, np.inf, 0]])
 

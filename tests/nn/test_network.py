@@ -153,6 +153,21 @@ def test_hidden_outputs_are_the_blocks_outputs_row_for_row(monkeypatch):
         np.testing.assert_allclose(output, block_output, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("options", [{}, {"norm_position": "after"}])
+def test_hidden_outputs_with_the_statistics_of_x_are_those_of_training_on_x(options):
+    x, _ = sample(m=11)
+    network = make(**options)
+    y, expected = x, []
+    for block in make(**options).blocks:
+        for layer in block:
+            y, _ = layer.forward(y, train=True)
+        expected.append(y)
+    with network.statistics_of(x):
+        outputs = [*network.hidden_outputs(x), network.logits(x)]
+    for output, of_training in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(output, of_training, rtol=1e-9, atol=1e-9)
+
+
 def test_dropout_draws_from_a_generator_of_its_own():
     rng, dropout_rng = np.random.default_rng(0), np.random.default_rng(1)
     net = mlp([6], dropout=0.5, inputs=INPUTS, classes=CLASSES, weight_std=1, rng=rng,

@@ -53,6 +53,12 @@ def test_weight_decay_is_the_l2_term_of_the_matrices_alone(optimizer):
     assert left_alone == walk(optimizer(lr=0.1), [g])
 
 
+def test_weight_decay_is_added_to_the_gradient_of_the_first_n_weights():
+    w, g = np.array([1.0, 2.0, 3.0, 4.0]), np.zeros(4)
+    SGD(lr=0.5, weight_decay=0.1).update(w, g, n_weights=2)
+    np.testing.assert_allclose(w, [0.95, 1.9, 3, 4], rtol=1e-15)
+
+
 @each_optimizer
 def test_start_forgets_what_went_before(optimizer):
     used = optimizer(lr=0.1)

@@ -364,6 +364,13 @@ def test_what_cannot_be_trained_with_is_refused_before_the_first_record(options,
         training(network(), **options)
 
 
+@pytest.mark.parametrize("options", [{"epochs": 1}, {"batch_size": 1}, {"batch_size": 50}])
+def test_the_ends_of_the_bounds_are_trained_with(options):
+    net, before = network(batch_norm=False), network(batch_norm=False).params
+    assert len(list(training(net, **{"epochs": 2, **options}))) == options.get("epochs", 2) + 1
+    assert not np.array_equal(net.params, before)
+
+
 def test_a_network_of_another_dtype_than_the_data_is_refused():
     with pytest.raises(ValueError, match="dtype: the network is float64, the data are float32"):
         training(network(dtype="float64"))
