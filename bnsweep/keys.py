@@ -7,7 +7,7 @@ runs and the constructors in `nn` all ask `check`.
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from bnsweep.errors import ConfigError
 
@@ -18,7 +18,15 @@ Value = Any  # of a key: one of those, or a tuple of them
 RESULT_KEYS = ("data", "model", "optimizer", "training", "weight_std", "seed", "dtype")
 GROUPS = ("model", "optimizer", "data")
 
-ACTIVATIONS: dict[str, Any] = {}  # by name; `nn.layers.Activation` enters its subclasses here
+
+class Bounded(Protocol):
+    """What an activation tells the rooms above `nn`: the range of its outputs."""
+
+    bounds: ClassVar[tuple[float, float]]
+
+
+# By name. `nn.layers.Activation` enters its subclasses here, so import that module before `check`.
+ACTIVATIONS: dict[str, type[Bounded]] = {}
 
 _NO_VALUE = object()
 

@@ -14,7 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from bnsweep.cli.arguments import logspace
 from bnsweep.data.datasets import Dataset, mnist
-from bnsweep.nn.layers import Affine, BatchNorm
+from bnsweep.nn.batchnorm import BatchNorm
+from bnsweep.nn.layers import Affine
 from bnsweep.nn.network import Network, mlp
 from bnsweep.nn.optimizers import SGD
 from bnsweep.nn.training import train

@@ -1,7 +1,7 @@
-"""Sums down the columns of (batch, features) arrays, and the constants they are made with.
+"""Sums over the columns of (batch, features) arrays, and the constant arrays they use.
 
-A sum over the batch is the product of a row of ones with the array: BLAS does it in a third
-of the time that NumPy's own sum takes.
+A sum over the batch is the product of a row of ones and the array: BLAS computes it in a third
+of the time of NumPy's sum.
 """
 
 from functools import lru_cache
@@ -21,7 +21,7 @@ def column_sum(x: Array, out: Array | None = None) -> Array:
 
 def column_mean(x: Array) -> Array:
     """Return (1/m) sum_i x_i over m rows, of shape (features,)."""
-    # One division by m is rounded less than m products with a rounded 1/m.
+    # Dividing the sum by m rounds once; multiplying by 1/m would round twice.
     mean = column_sum(x)
     mean /= len(x)
     return mean
@@ -29,7 +29,7 @@ def column_mean(x: Array) -> Array:
 
 @lru_cache(maxsize=64)
 def constant(shape: int | tuple[int, ...], value: float, dtype: np.dtype[Any]) -> Array:
-    """Return a read-only array of one value, the same one at each call."""
+    """Return a read-only array filled with `value`; equal arguments share one array."""
     array: Array = np.full(shape, value, dtype)
     array.setflags(write=False)
     return array

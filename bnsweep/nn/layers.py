@@ -1,21 +1,23 @@
 """The layers of a network, each an equation and its gradient.
 
-A layer's forward pass returns its output and the function that carries a gradient back:
+A layer's forward pass returns its output and a function that takes a gradient back:
 
     y, backward = layer.forward(x, train=True)      # x: (batch, features)
     dx, grads = backward(dy)                        # grads: {"W": ..., "b": ...}
 
-What backward needs lives in that function, not on the layer, so other passes in between
-change nothing. No layer writes into an array it was given; each keeps the dtype of x.
+`backward` holds what it needs itself, so other passes in between do not affect it. No layer
+writes into an array it was given, and each keeps the dtype of x.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from bnsweep.nn.columns import column_mean, column_sum, constant
+from bnsweep import keys
+from bnsweep.nn.columns import column_sum, constant
 
 Array = NDArray[np.floating[Any]]
 Arrays = dict[str, Array]
@@ -25,21 +27,30 @@ Backward = Callable[[Array], tuple[Array, Arrays]]
 class Layer:
     """A differentiable function of (batch, features) arrays.
 
-    `learned` names the attributes that an optimizer moves, `moving` those that training moves
-    otherwise; both together are what a saved layer consists of. `out` says, by name, where
-    backward is to write the gradient of a learned attribute; by default into a new array.
+    Attributes:
+        params: names of the attributes that an optimizer moves. (`Network.params` is the vector
+            of their values.)
+        buffers: names of the attributes that forward moves in training, such as running
+            statistics. Params and buffers together are what a saved layer consists of.
+        cancels_bias: whether adding a constant to a column of x leaves y as it is in training.
+        out: where backward writes the gradient of each param; a new array if it is not listed.
     """
 
-    learned: tuple[str, ...] = ()
-    moving: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    buffers: tuple[str, ...] = ()
+    cancels_bias: bool = False
     out: Mapping[str, Array] = {}
 
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:
-        """Compute y from x; `train` tells training mode from evaluation mode."""
+        """Compute y from x, in training mode or in evaluation mode."""
         raise NotImplementedError
 
     def adopt_statistics(self, x: Array) -> None:
-        """Set what evaluation uses in place of a batch's statistics to those of x, if anything."""
+        """Set the statistics that evaluation uses, if there are any, to those of x."""
+
+    def folded_into(self, affine: "Affine") -> "Affine | None":  # noqa: ARG002
+        """Return one affine layer that evaluates as `affine` and then this layer, if any does."""
+        return None
 
 
 class Affine(Layer):
@@ -48,14 +59,14 @@ class Affine(Layer):
     def __init__(self, W: Array, b: Array | None = None, *, input_gradient: bool = True) -> None:
         self.W = W
         self.b = b
-        self.learned = ("W",) if b is None else ("W", "b")
+        self.params = ("W",) if b is None else ("W", "b")
         self.input_gradient = input_gradient
 
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:  # noqa: ARG002
         """Compute y = x W + b.
 
-        Backward: dW = x^T dy, db = sum_i dy_i, dx = dy W^T; with `input_gradient=False` dx,
-        which nobody asks a first layer for, is left out (0 rows).
+        Backward: dW = x^T dy, db = sum_i dy_i, dx = dy W^T. With `input_gradient=False`, for a
+        network's first layer, dx is not computed and has 0 rows.
         """
         W = self.W
         y: Array = x @ W
@@ -66,114 +77,33 @@ class Affine(Layer):
             grads = {"W": np.matmul(x.T, dy, out=self.out.get("W"))}
             if self.b is not None:
                 grads["b"] = column_sum(dy, out=self.out.get("b"))
-            # A copy of W^T costs less than BLAS loses on one that lies the other way round.
+            # BLAS is slower on a transposed view, by more than the copy costs.
             return dy @ W.T.copy() if self.input_gradient else x[:0], grads
 
         return y, backward
 
 
-class BatchNorm(Layer):
-    """y = gamma xhat + beta, xhat = (x - mu) / sqrt(var + eps), column by column.
+class Activation(Layer):
+    """A layer that applies one function to each element.
 
-    In training mu and var are the batch's mean and biased variance; in evaluation they are
-    the running ones, which start at zero, both, and move in each training pass by
-    running = momentum running + (1 - momentum) batch. gamma (from 1) and beta (from 0) are
-    learned. All are (features,).
+    A subclass registers itself in `keys.ACTIVATIONS` under its name in lower case, and can be
+    chosen by that name.
 
-    Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
+    Attributes:
+        bounds: the ends of the range of y.
     """
 
-    learned = ("gamma", "beta")
-    moving = ("running_mean", "running_var")
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
-    def __init__(
-        self, features: int, *, eps: float = 1e-7, momentum: float = 0.9, dtype: DTypeLike
-    ) -> None:
-        if not eps > 0:
-            raise ValueError(f"eps: got {eps!r}; it must be above 0")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum: got {momentum!r}; it must be at least 0 and below 1")
-        self.eps = float(eps)
-        self.momentum = float(momentum)
-        self.gamma: Array = np.ones(features, dtype)
-        self.beta: Array = np.zeros(features, dtype)
-        self.running_mean: Array = np.zeros(features, dtype)
-        self.running_var: Array = np.zeros(features, dtype)
-
-    def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:
-        """Normalise, scale and shift x, by the batch's statistics or the running ones."""
-        return self._by_batch(x) if train else self._by_running(x)
-
-    def adopt_statistics(self, x: Array) -> None:
-        """Set the running statistics to the mean and the biased variance of x."""
-        self.running_mean[:], _, self.running_var[:] = self._statistics(x)
-
-    def scale_and_shift(self) -> tuple[Array, Array]:
-        """Return a and c, (features,) each, such that evaluation is y = a x + c."""
-        scale = self.gamma / np.sqrt(self.running_var + self.eps)
-        return scale, self.beta - self.running_mean * scale
-
-    def folded_into(self, affine: Affine) -> Affine:
-        """Return the one layer that evaluates to this one after `affine`.
-
-        (x W + b) a + c = x (W a) + (b a + c): two passes over the data less.
-        """
-        scale, shift = self.scale_and_shift()
-        return Affine(affine.W * scale, shift if affine.b is None else affine.b * scale + shift)
-
-    @staticmethod
-    def _statistics(x: Array) -> tuple[Array, Array, Array]:
-        """Return mu, x - mu and var of each column."""
-        # Less its first row, a constant column is exactly zero, whatever the sum's rounding.
-        xc = x - x[0]
-        offset = column_mean(xc)
-        xc -= offset
-        return x[0] + offset, xc, column_mean(xc * xc)
-
-    def _by_batch(self, x: Array) -> tuple[Array, Backward]:
-        m = len(x)
-        mu, xc, var = self._statistics(x)
-        inv_sigma = 1 / np.sqrt(var + self.eps)
-        scale = self.gamma * inv_sigma
-        y = xc * scale  # = gamma xhat, with xhat = xc inv_sigma never formed
-        y += self.beta
-        self._move(self.running_mean, mu)
-        self._move(self.running_var, var)
-
-        def backward(dy: Array) -> tuple[Array, Arrays]:
-            dbeta = column_sum(dy, out=self.out.get("beta"))
-            dgamma = column_sum(dy * xc, out=self.out.get("gamma"))
-            dgamma *= inv_sigma
-            # dx = scale (dy - dbeta / m - xhat dgamma / m)
-            dx = xc * (inv_sigma * dgamma / -m)
-            dx += dy
-            dx -= dbeta / m
-            dx *= scale
-            return dx, {"gamma": dgamma, "beta": dbeta}
-
-        return y, backward
-
-    def _by_running(self, x: Array) -> tuple[Array, Backward]:
-        scale, shift = self.scale_and_shift()
-        mu, inv_sigma = self.running_mean.copy(), 1 / np.sqrt(self.running_var + self.eps)
-        y = x * scale
-        y += shift
-
-        def backward(dy: Array) -> tuple[Array, Arrays]:
-            xhat = (x - mu) * inv_sigma
-            dbeta = column_sum(dy, out=self.out.get("beta"))
-            dgamma = column_sum(dy * xhat, out=self.out.get("gamma"))
-            return dy * scale, {"gamma": dgamma, "beta": dbeta}
-
-        return y, backward
-
-    def _move(self, running: Array, batch: Array) -> None:
-        running *= self.momentum
-        running += (1 - self.momentum) * batch
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        keys.ACTIVATIONS[cls.__name__.lower()] = cls
 
 
-class ReLU(Layer):
+class ReLU(Activation):
     """y = max(x, 0)."""
+
+    bounds = (0.0, math.inf)
 
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:  # noqa: ARG002
         """Compute y. Backward: dx = dy where x > 0, else 0."""
@@ -181,18 +111,22 @@ class ReLU(Layer):
         return y, lambda dy: (dy * (y > 0), {})
 
 
-class Sigmoid(Layer):
+class Sigmoid(Activation):
     """y = 1 / (1 + exp(-x))."""
+
+    bounds = (0.0, 1.0)
 
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:  # noqa: ARG002
         """Compute y. Backward: dx = dy y (1 - y)."""
-        e = np.exp(-np.abs(x))  # of -|x|, which cannot overflow
+        e = np.exp(-np.abs(x))  # exp(-|x|) cannot overflow
         y = np.where(x < 0, e, 1) / (1 + e)
         return y, lambda dy: (dy * y * (1 - y), {})
 
 
-class Tanh(Layer):
+class Tanh(Activation):
     """y = tanh(x)."""
+
+    bounds = (-1.0, 1.0)
 
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:  # noqa: ARG002
         """Compute y. Backward: dx = dy (1 - y^2)."""
@@ -201,24 +135,26 @@ class Tanh(Layer):
 
 
 class Dropout(Layer):
-    """In training y = x mask / (1 - rate), mask 0 with probability `rate`; else y = x.
+    """y = x mask / (1 - rate) in training, mask 0 with probability `rate`, else 1; y = x otherwise.
 
-    Kept units are scaled up in training, so that evaluation has nothing to do.
+    Scaling in training leaves evaluation nothing to do.
+
+    Raises:
+        ConfigError: `rate` is not in [0, 1).
 
     Source: Srivastava et al. 2014, JMLR 15.
     """
 
     def __init__(self, rate: float, *, rng: np.random.Generator) -> None:
-        if not 0 <= rate < 1:
-            raise ValueError(f"dropout: got {rate!r}; it must be at least 0 and below 1")
+        keys.check("model.dropout", rate)
         self.rate = float(rate)
         self.rng = rng
 
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:
-        """Drop units in training, pass x through in evaluation; backward does the same to dy."""
+        """Drop units in training, return x in evaluation. Backward: dx = dy mask / (1 - rate)."""
         if not train:
             return x, lambda dy: (dy, {})
-        # Drawn in float32 for every dtype, so that one seed drops the same units in each.
+        # Draw in float32 whatever the dtype, so that one seed drops the same units.
         kept = self.rng.random(x.shape, dtype=np.float32) >= self.rate
         mask = kept * x.dtype.type(1 / (1 - self.rate))
         return x * mask, lambda dy: (dy * mask, {})

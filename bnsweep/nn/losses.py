@@ -12,11 +12,11 @@ Labels = NDArray[np.integer[Any]]
 
 
 def cross_entropy(logits: Array, labels: Labels) -> float:
-    """Measure L = -(1/m) sum_i log p_i,labels[i], the mean cross-entropy, in nats.
+    """Return the mean cross-entropy L = -(1/m) sum_i log p_i,labels[i], in nats.
 
-    p_ij = exp(s_ij) / sum_k exp(s_ik) are the probabilities that the logits s stand for.
-    `logits`: (batch, classes); `labels`: (batch,) integers in 0 to classes - 1. Not finite
-    where a logit is NaN or inf.
+    p_ij = exp(s_ij) / sum_k exp(s_ik) are the probabilities of the classes, for logits s.
+    `logits`: (batch, classes); `labels`: (batch,) integers from 0 to classes - 1. L is not
+    finite if a logit is NaN or inf.
     """
     s = _shifted(logits)
     log_p = s[labels, np.arange(len(labels))] - np.log(column_sum(np.exp(s)))
@@ -35,10 +35,10 @@ def cross_entropy_gradient(logits: Array, labels: Labels) -> Array:
 
 
 def _shifted(logits: Array) -> Array:
-    """Return logits less the largest of each sample, (classes, batch), C-ordered.
+    """Return the logits minus each sample's largest one, as a C-ordered (classes, batch) array.
 
-    p stays the same, exp cannot overflow. Classes come first because NumPy is faster at
-    working down a few long rows than along many short ones.
+    This leaves p unchanged and keeps exp from overflowing. NumPy is faster with classes as
+    rows: a few long rows instead of many short ones.
     """
     s: Array = logits.T.copy()
     s -= s.max(axis=0)

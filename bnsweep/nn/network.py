@@ -1,60 +1,50 @@
-"""Layers in sequence, and all that they learn in one vector."""
+"""A network: layers in sequence, inputs -> hidden blocks -> logits."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from bnsweep import keys
 from bnsweep.nn import initializers
+from bnsweep.nn.batchnorm import BatchNorm
 from bnsweep.nn.initializers import WeightStd
-from bnsweep.nn.layers import Affine, BatchNorm, Dropout, Layer, ReLU, Sigmoid, Tanh
+from bnsweep.nn.layers import Affine, Dropout, Layer
 from bnsweep.nn.losses import cross_entropy_gradient
 
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 
-ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
 EVALUATION_ROWS = 500
 
 
 class Network:
-    """Blocks of layers in sequence: hidden ones, and a last one that gives the logits.
+    """Layers in sequence: hidden blocks, then a last block that returns the logits.
 
-    `params` holds every learned number, the weight matrices first (`matrices` numbers), then
-    all the rest; `grads` holds the gradient in the same order. Each layer's own arrays are
-    views into the two, so an optimizer is an equation between two vectors.
+    Attributes:
+        blocks: the layers of each block.
+        layers: all layers, in order.
+        params: all that an optimizer moves, as one vector: the weights of the weight matrices
+            first, then biases, gamma and beta. Each layer's own arrays, which `Layer.params`
+            names, are views into it.
+        grads: the gradient with respect to `params`, in the same order.
+        n_weights: how many of the params are weights.
     """
 
     def __init__(self, blocks: Sequence[Sequence[Layer]]) -> None:
         self.blocks = [list(block) for block in blocks]
         self.layers = [layer for block in self.blocks for layer in block]
-        learned = [(layer, name) for layer in self.layers for name in layer.learned]
-        learned.sort(key=lambda item: getattr(*item).ndim, reverse=True)
-        arrays: list[Array] = [getattr(*item) for item in learned]
-        self.params: Array = np.concatenate([array.ravel() for array in arrays])
-        self.grads: Array = np.zeros_like(self.params)
-        self.matrices = sum(array.size for array in arrays if array.ndim == 2)
-        out: dict[Layer, dict[str, Array]] = {layer: {} for layer in self.layers}
-        stop = 0
-        for (layer, name), array in zip(learned, arrays, strict=True):
-            start, stop = stop, stop + array.size
-            setattr(layer, name, self.params[start:stop].reshape(array.shape))
-            out[layer][name] = self.grads[start:stop].reshape(array.shape)
-        for layer in self.layers:
-            layer.out = out[layer]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The floating-point type that the network computes in."""
-        return self.params.dtype
+        self.params, self.grads, self.n_weights = _packed(self.layers)
 
     def gradient(self, x: Array, labels: Labels) -> Array:
-        """Return `grads`, filled with the gradient of the mean cross-entropy of a minibatch.
+        """Compute the gradient of a minibatch's mean cross-entropy, in training mode.
 
-        x: (batch, features), labels: (batch,). A pass in training mode: running statistics
-        move, units are dropped. The next call writes over what this one returned.
+        x: (batch, features), labels: (batch,). Updates running statistics and drops units.
+        Returns `grads`, which the next call overwrites.
         """
         backwards = []
         y = x
@@ -66,13 +56,28 @@ class Network:
             dy, _ = backward(dy)
         return self.grads
 
-    def block_outputs(self, x: Array) -> Iterator[list[Array]]:
-        """Yield the outputs of all blocks in evaluation mode, some rows of x after others.
+    def logits(self, x: Array) -> Array:
+        """Return the logits of x in evaluation mode, (samples, classes)."""
+        return np.concatenate([logits for *_, logits in self.block_outputs(x)])
 
-        The last output of each list is the logits of those rows, the others are the hidden
-        layers'. A few hundred rows at a time stay in the processor's cache.
+    def predict(self, x: Array) -> NDArray[np.intp]:
+        """Return the class with the largest logit for each row of x, (samples,)."""
+        with np.errstate(all="ignore"):
+            classes: NDArray[np.intp] = np.argmax(self.logits(x), axis=1)
+        return classes
+
+    def hidden_outputs(self, x: Array) -> list[Array]:
+        """Return each hidden block's output in evaluation mode, (samples, features) each."""
+        by_block = zip(*(hidden for *hidden, _ in self.block_outputs(x)), strict=True)
+        return [np.concatenate(parts) for parts in by_block]
+
+    def block_outputs(self, x: Array) -> Iterator[list[Array]]:
+        """Yield the outputs of all blocks in evaluation mode, for successive rows of x.
+
+        The last output in each list is the logits. A few hundred rows at a time stay in the
+        processor's cache.
         """
-        blocks = [_in_evaluation(block) for block in self.blocks]
+        blocks = [_folded(block) for block in self.blocks]
         for start in range(0, len(x), EVALUATION_ROWS):
             y = x[start : start + EVALUATION_ROWS]
             outputs = []
@@ -82,24 +87,14 @@ class Network:
                 outputs.append(y)
             yield outputs
 
-    def logits(self, x: Array) -> Array:
-        """Return the logits of x in evaluation mode, (samples, classes)."""
-        return np.concatenate([logits for *_, logits in self.block_outputs(x)])
-
-    def hidden_outputs(self, x: Array) -> list[Array]:
-        """Return each hidden layer's output in evaluation mode, (samples, features) each."""
-        by_layer = zip(*(hidden for *hidden, _ in self.block_outputs(x)), strict=True)
-        return [np.concatenate(parts) for parts in by_layer]
-
     @contextlib.contextmanager
     def statistics_of(self, x: Array) -> Iterator[None]:
-        """While it lasts, evaluate with the statistics of x in place of the running ones.
+        """Within the context, evaluate with the statistics of x instead of the running ones.
 
-        The running statistics start at zero and say nothing before the first steps: an untrained
-        network is evaluated with those of its training set.
+        The running statistics start at zero, so they do not describe an untrained network.
         """
-        moving = [getattr(layer, name) for layer in self.layers for name in layer.moving]
-        saved = [array.copy() for array in moving]
+        buffers = [getattr(layer, name) for layer in self.layers for name in layer.buffers]
+        saved = [array.copy() for array in buffers]
         try:
             y = x
             for layer in self.layers:
@@ -107,24 +102,18 @@ class Network:
                 y, _ = layer.forward(y, train=False)
             yield
         finally:
-            for array, before in zip(moving, saved, strict=True):
+            for array, before in zip(buffers, saved, strict=True):
                 array[...] = before
 
-    def predict(self, x: Array) -> NDArray[np.intp]:
-        """Return the class of largest logit for each row of x, (samples,)."""
-        with np.errstate(all="ignore"):
-            classes: NDArray[np.intp] = np.argmax(self.logits(x), axis=1)
-        return classes
-
     def state(self) -> dict[str, Array]:
-        """Return copies of all that makes up the network, by names such as `affine1.W`."""
+        """Return copies of all params and buffers, by names such as `affine1.W`."""
         return {name: array.copy() for name, array in self._arrays().items()}
 
     def load_state(self, state: Mapping[str, Array]) -> None:
-        """Take over what `state()` of a network of the same shape returned.
+        """Copy in what `state()` of a network of the same shape returned.
 
         Raises:
-            ValueError: a name is missing, unknown, or of another shape.
+            ValueError: a name is missing or unknown, or an array has another shape.
         """
         own = self._arrays()
         if own.keys() != state.keys():
@@ -144,17 +133,14 @@ class Network:
         for layer in self.layers:
             kind = type(layer).__name__.lower()
             counts[kind] = counts.get(kind, 0) + 1
-            for name in (*layer.learned, *layer.moving):
+            for name in (*layer.params, *layer.buffers):
                 arrays[f"{kind}{counts[kind]}.{name}"] = getattr(layer, name)
         return arrays
 
-
-def _in_evaluation(block: Sequence[Layer]) -> list[Layer]:
-    """Return layers that compute in evaluation mode what those of `block` do."""
-    match block:
-        case [Affine() as affine, BatchNorm() as norm, *others]:
-            return [norm.folded_into(affine), *others]
-    return [*block]
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The floating-point type that the network computes in."""
+        return self.params.dtype
 
 
 def mlp(
@@ -173,43 +159,66 @@ def mlp(
     rng: np.random.Generator,
     dropout_rng: np.random.Generator,
     dtype: DTypeLike = "float32",
+    norm_layer: Callable[..., Layer] = BatchNorm,
 ) -> Network:
-    """Build a multilayer perceptron: hidden blocks of affine, norm, activation, dropout.
+    """Build a multilayer perceptron, with hidden blocks of affine, norm, activation, dropout.
 
-    `norm_position` puts Batch Normalization before or after the activation, `dropout_position`
-    Dropout behind every hidden block or behind the last alone: there no Batch Normalization
-    follows whose input would have another variance in evaluation than in training (Li et al.
-    2018, arXiv:1801.05134). Only the weight matrices draw from `rng`, first layer first: one
-    state of it gives the same draws whatever else is chosen.
+    `batch_norm` puts a `norm_layer` into each hidden block, before or after the activation.
+    Dropout goes into every hidden block or, with `dropout_position="last"`, only into the last:
+    then no Batch Normalization sees its output, whose variance in evaluation differs from that
+    in training (Li et al. 2018, arXiv:1801.05134).
+
+    Only the weight matrices draw from `rng`, first layer first: one state of it gives the same
+    draws whatever else is chosen.
 
     Raises:
-        ValueError: an argument that no network can be built from.
+        ConfigError: an argument is out of bounds.
     """
-    sizes = [*hidden_sizes]
-    if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise ValueError(f"hidden_sizes: got {sizes}; it must hold one or more widths above 0")
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation: got {activation!r}; it must be one of {[*ACTIVATIONS]}")
-    if norm_position not in ("before", "after"):
-        raise ValueError(f"norm_position: got {norm_position!r}; it must be 'before' or 'after'")
-    if dropout_position not in ("every", "last"):
-        raise ValueError(
-            f"dropout_position: got {dropout_position!r}; it must be 'every' or 'last'"
-        )
+    keys.check("model.hidden_sizes", [*hidden_sizes])
+    keys.check("model.activation", activation)
+    keys.check("model.batch_norm", batch_norm)
+    keys.check("model.norm_position", norm_position)
+    keys.check("model.dropout", dropout)
+    keys.check("model.dropout_position", dropout_position)
+    act = cast("type[Layer]", keys.ACTIVATIONS[activation])
+    draw = functools.partial(initializers.normal, weight_std=weight_std, rng=rng, dtype=dtype)
 
     blocks: list[list[Layer]] = []
-    for fan_in, size in zip([inputs, *sizes], sizes, strict=False):
-        W = initializers.normal(fan_in, size, weight_std=weight_std, rng=rng, dtype=dtype)
-        centred = batch_norm and norm_position == "before"  # which would cancel a bias
-        b = None if centred else np.zeros(size, dtype)
-        block: list[Layer] = [ACTIVATIONS[activation]()]
-        if batch_norm:
-            norm = BatchNorm(size, eps=eps, momentum=momentum, dtype=dtype)
-            block.insert(0 if norm_position == "before" else 1, norm)
-        block.insert(0, Affine(W, b, input_gradient=bool(blocks)))
-        if dropout and (dropout_position == "every" or len(blocks) == len(sizes) - 1):
+    for fan_in, size in pairwise([inputs, *hidden_sizes]):
+        norm = [norm_layer(size, eps=eps, momentum=momentum, dtype=dtype)] if batch_norm else []
+        block = [*norm, act()] if norm_position == "before" else [act(), *norm]
+        b = None if block[0].cancels_bias else np.zeros(size, dtype)
+        block.insert(0, Affine(draw(fan_in, size), b, input_gradient=bool(blocks)))
+        if dropout and (dropout_position == "every" or len(blocks) == len(hidden_sizes) - 1):
             block.append(Dropout(dropout, rng=dropout_rng))
         blocks.append(block)
-    W = initializers.normal(sizes[-1], classes, weight_std=weight_std, rng=rng, dtype=dtype)
-    blocks.append([Affine(W, np.zeros(classes, dtype))])
+    blocks.append([Affine(draw(hidden_sizes[-1], classes), np.zeros(classes, dtype))])
     return Network(blocks)
+
+
+def _folded(block: Sequence[Layer]) -> list[Layer]:
+    """Return layers that evaluate as `block`, with a norm folded into the affine layer before."""
+    match block:
+        case [Affine() as affine, layer, *others] if folded := layer.folded_into(affine):
+            return [folded, *others]
+    return [*block]
+
+
+def _packed(layers: Sequence[Layer]) -> tuple[Array, Array, int]:
+    """Move the params of all layers into one vector; return it, its gradient and n_weights.
+
+    In one vector an optimizer is an equation between two vectors, and a step is one update
+    instead of one per array. The weight matrices come first, so weight decay is one update, too.
+    """
+    named = [(layer, name) for layer in layers for name in layer.params]
+    named.sort(key=lambda item: getattr(*item).ndim, reverse=True)
+    params: Array = np.concatenate([getattr(*item).ravel() for item in named])
+    grads: Array = np.zeros_like(params)
+    n_weights = stop = 0
+    for layer, name in named:
+        array: Array = getattr(layer, name)
+        start, stop = stop, stop + array.size
+        n_weights = stop if array.ndim == 2 else n_weights
+        setattr(layer, name, params[start:stop].reshape(array.shape))
+        layer.out = {**layer.out, name: grads[start:stop].reshape(array.shape)}
+    return params, grads, n_weights

@@ -1,10 +1,11 @@
-"""Optimizers, each the bare equation on one vector of parameters."""
+"""Optimizers, each an equation between a vector of parameters and its gradient."""
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bnsweep import keys
 
 Array = NDArray[np.floating[Any]]
 
@@ -12,39 +13,42 @@ Array = NDArray[np.floating[Any]]
 class Optimizer:
     """A rule that moves a network's parameters along their gradient.
 
-    An optimizer of your own is a subclass with a `step`, and a `start` if it remembers
-    anything from step to step; name it as `_target_` of an optimizer config:
+    To add one, write a subclass with `step`, and with `start` if it keeps anything between
+    steps, and name it as `_target_` in an optimizer config:
 
         class Sign(Optimizer):
             def step(self, w, g):
                 w -= self.lr * np.sign(g)
 
-    w and g are the parameters and their gradient, flat vectors of one shape and dtype. Change
-    w in place; g is yours to overwrite. `weight_decay` has been added to g by then.
+    w and g are the parameters and their gradient, flat vectors of the same shape and dtype.
+    Change w in place; overwriting g is fine. g already contains the weight decay.
 
     Args:
         lr: learning rate, above 0.
-        weight_decay: lambda of the L2 term: g + lambda w is the gradient of a weight matrix;
-            biases, gamma and beta are left alone.
+        weight_decay: lambda of the L2 term, which adds lambda w to the gradient of the weight
+            matrices; biases, gamma and beta do not decay.
+
+    Raises:
+        ConfigError: an argument is out of bounds.
     """
 
     def __init__(self, *, lr: float, weight_decay: float = 0.0) -> None:
-        self.lr = _positive("lr", lr)
-        if not (math.isfinite(weight_decay) and weight_decay >= 0):
-            raise ValueError(f"weight_decay: got {weight_decay!r}; it must be at least 0")
+        keys.check("optimizer.lr", lr)
+        keys.check("optimizer.weight_decay", weight_decay)
+        self.lr = float(lr)
         self.weight_decay = float(weight_decay)
 
     def start(self, w: Array) -> None:
-        """Forget all earlier steps; called once, before the first step on w."""
+        """Forget all earlier steps. Training calls it once, before the first step on w."""
 
     def step(self, w: Array, g: Array) -> None:
-        """Move w, in place, by its gradient g."""
+        """Move w in place, given its gradient g."""
         raise NotImplementedError
 
-    def update(self, w: Array, g: Array, *, matrices: int) -> None:
-        """Add the weight decay of the first `matrices` parameters to g, then take a step."""
+    def update(self, w: Array, g: Array, *, n_weights: int) -> None:
+        """Add the weight decay of the first `n_weights` parameters to g, then step."""
         if self.weight_decay:
-            g[:matrices] += self.weight_decay * w[:matrices]
+            g[:n_weights] += self.weight_decay * w[:n_weights]
         self.step(w, g)
 
 
@@ -52,7 +56,7 @@ class SGD(Optimizer):
     """w <- w - lr g."""
 
     def step(self, w: Array, g: Array) -> None:
-        """Move w by the gradient alone."""
+        """Move w along its gradient g."""
         g *= self.lr
         w -= g
 
@@ -62,14 +66,15 @@ class Momentum(Optimizer):
 
     def __init__(self, *, lr: float, weight_decay: float = 0.0, momentum: float = 0.9) -> None:
         super().__init__(lr=lr, weight_decay=weight_decay)
-        self.momentum = _fraction("momentum", momentum)
+        keys.check("optimizer.momentum", momentum)
+        self.momentum = float(momentum)
 
     def start(self, w: Array) -> None:
-        """Start at rest."""
+        """Start from v = 0."""
         self.v = np.zeros_like(w)
 
     def step(self, w: Array, g: Array) -> None:
-        """Move w by its velocity v."""
+        """Move w along its velocity v."""
         self.v *= self.momentum
         self.v += g
         w -= np.multiply(self.v, self.lr, out=g)
@@ -78,11 +83,11 @@ class Momentum(Optimizer):
 class Nesterov(Momentum):
     """v <- momentum v + g;  w <- w - lr (g + momentum v).
 
-    Source: Sutskever et al. 2013, in the form that takes the gradient where w is.
+    Source: Sutskever et al. 2013, in the form that takes the gradient at w.
     """
 
     def step(self, w: Array, g: Array) -> None:
-        """Move w by where its velocity v will carry it."""
+        """Move w along g plus its next velocity."""
         self.v *= self.momentum
         self.v += g
         g += self.momentum * self.v
@@ -98,14 +103,15 @@ class AdaGrad(Optimizer):
 
     def __init__(self, *, lr: float, weight_decay: float = 0.0, eps: float = 1e-8) -> None:
         super().__init__(lr=lr, weight_decay=weight_decay)
-        self.eps = _positive("eps", eps)
+        keys.check("optimizer.eps", eps)
+        self.eps = float(eps)
 
     def start(self, w: Array) -> None:
         """Start from h = 0."""
         self.h = np.zeros_like(w)
 
     def step(self, w: Array, g: Array) -> None:
-        """Move w by g, relative to all gradients so far."""
+        """Move w along g, scaled by the root of the summed squares h."""
         self.h += g * g
         w -= self.lr * g / (np.sqrt(self.h) + self.eps)
 
@@ -120,10 +126,11 @@ class RMSProp(AdaGrad):
         self, *, lr: float, weight_decay: float = 0.0, decay: float = 0.99, eps: float = 1e-8
     ) -> None:
         super().__init__(lr=lr, weight_decay=weight_decay, eps=eps)
-        self.decay = _fraction("decay", decay)
+        keys.check("optimizer.decay", decay)
+        self.decay = float(decay)
 
     def step(self, w: Array, g: Array) -> None:
-        """Move w by g, relative to the gradients of late."""
+        """Move w along g, scaled by the root mean square of recent gradients."""
         self.h *= self.decay
         self.h += (1 - self.decay) * g * g
         w -= self.lr * g / (np.sqrt(self.h) + self.eps)
@@ -148,9 +155,12 @@ class Adam(Optimizer):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(lr=lr, weight_decay=weight_decay)
-        self.beta1 = _fraction("beta1", beta1)
-        self.beta2 = _fraction("beta2", beta2)
-        self.eps = _positive("eps", eps)
+        keys.check("optimizer.beta1", beta1)
+        keys.check("optimizer.beta2", beta2)
+        keys.check("optimizer.eps", eps)
+        self.beta1 = float(beta1)
+        self.beta2 = float(beta2)
+        self.eps = float(eps)
 
     def start(self, w: Array) -> None:
         """Start from m = v = 0 and t = 0."""
@@ -159,22 +169,10 @@ class Adam(Optimizer):
         self.t = 0
 
     def step(self, w: Array, g: Array) -> None:
-        """Move w by the mean gradient, relative to its root mean square."""
+        """Move w along the mean gradient, scaled by its root mean square."""
         self.t += 1
         self.m += (1 - self.beta1) * (g - self.m)
         self.v += (1 - self.beta2) * (g * g - self.v)
         mhat = self.m / (1 - self.beta1**self.t)
         vhat = self.v / (1 - self.beta2**self.t)
         w -= self.lr * mhat / (np.sqrt(vhat) + self.eps)
-
-
-def _positive(name: str, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name}: got {value!r}; it must be a finite number above 0")
-    return float(value)
-
-
-def _fraction(name: str, value: float) -> float:
-    if not 0 <= value < 1:
-        raise ValueError(f"{name}: got {value!r}; it must be at least 0 and below 1")
-    return float(value)

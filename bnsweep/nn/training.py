@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnsweep import keys
 from bnsweep.nn.columns import constant
 from bnsweep.nn.losses import cross_entropy
 from bnsweep.nn.network import Network
@@ -32,24 +33,21 @@ def train(
     """Train `network` and yield its record before the first step and after each epoch.
 
     An epoch is max(1, train_size // batch_size) steps. `sampling` is how `rng` draws the
-    minibatches: `"replacement"`, each by itself out of all samples, or `"shuffle"`, in a new
-    order of all samples each epoch, of which a last partial minibatch is dropped. The record
-    whose training loss is not finite is the last one; the untrained network's never is.
+    minibatches: `"replacement"` draws each from all samples, `"shuffle"` deals out all samples
+    in a new order each epoch and drops a last partial minibatch. Training ends with the first
+    record after epoch 0 whose training loss is not finite.
 
     Raises:
-        ValueError: at once, not at the first record: there is nothing to train with these.
+        ValueError: on the call, not on first iteration, if an argument is out of bounds or
+            network and data differ in dtype.
     """
     train_size = len(dataset.x_train)
-    if epochs < 1:
-        raise ValueError(f"training.epochs: got {epochs}; it must be at least 1")
+    keys.check("training.epochs", epochs)
+    keys.check("training.sampling", sampling)
     if not 1 <= batch_size <= train_size:
         raise ValueError(
             f"training.batch_size: got {batch_size}; "
             f"it must be from 1 to the {train_size} training samples"
-        )
-    if sampling not in ("replacement", "shuffle"):
-        raise ValueError(
-            f"training.sampling: got {sampling!r}; it must be 'replacement' or 'shuffle'"
         )
     if network.dtype != dataset.x_train.dtype:
         raise ValueError(
@@ -72,15 +70,15 @@ def _epochs(
     x_batch = np.empty((batch_size, x.shape[1]), x.dtype)
     optimizer.start(network.params)
     for epoch in range(epochs + 1):
-        # A diverging network overflows, which its record says; but errstate is the caller's
-        # as well while a generator rests, so it never spans the yield.
+        # A diverging network overflows, and its record says so.
+        # Leave errstate before yielding, or it leaks into the caller.
         with np.errstate(all="ignore"):
             if epoch > 0:
                 for batch in _minibatches(len(x), batch_size, sampling, rng):
-                    # No index is out of range; "clip" only spares NumPy a copy of its own.
+                    # No index is out of range; mode="clip" saves NumPy an internal copy.
                     np.take(x, batch, axis=0, out=x_batch, mode="clip")
                     g = network.gradient(x_batch, labels[batch])
-                    optimizer.update(network.params, g, matrices=network.matrices)
+                    optimizer.update(network.params, g, n_weights=network.n_weights)
             measured = _measure(network, dataset, epoch)
         yield measured
         if epoch > 0 and not math.isfinite(measured["train_loss"]):
@@ -90,7 +88,7 @@ def _epochs(
 def _minibatches(
     train_size: int, batch_size: int, sampling: str, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw an epoch's minibatches, (steps, batch_size) indices of training samples."""
+    """Draw an epoch's minibatches: (steps, batch_size) indices of training samples."""
     steps = max(1, train_size // batch_size)
     if sampling == "replacement":
         return rng.integers(train_size, size=(steps, batch_size))
@@ -99,10 +97,10 @@ def _minibatches(
 
 @contextlib.contextmanager
 def evaluation(network: Network, dataset: "Dataset", epoch: int) -> Iterator[None]:
-    """While it lasts, `network` is evaluated as the record of `epoch` is measured.
+    """Within the context, evaluate `network` as the record of `epoch` does.
 
-    Before the first step the running statistics say nothing yet: with them a deep network
-    overflows float32, and its first loss is 1e22. Those of the training set stand in.
+    At epoch 0 this is with the statistics of the training set: the running ones are still zero,
+    and with them a deep network overflows float32 (its first loss is 1e22).
     """
     with network.statistics_of(dataset.x_train) if epoch == 0 else contextlib.nullcontext():
         yield
@@ -133,9 +131,9 @@ def _outputs(network: Network, x: Array) -> tuple[Array, tuple[float, ...]]:
 
 
 class _Spread:
-    """The standard deviation of numbers that come in parts.
+    """The standard deviation of numbers that arrive in parts.
 
-    Source: Chan, Golub and LeVeque 1983, for joining the squares of two parts.
+    Source: Chan, Golub and LeVeque 1983, for combining the squares of two parts.
     """
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ HISTOGRAM_BINS = 50
 
 @dataclass(frozen=True)
 class Draws:
-    """The generators of a run. What one of them serves never moves another.
+    """The generators of a run. Independent streams: drawing from one does not shift another.
 
     One seed gives one set of initial draws and one order of minibatches, whatever the
     model, scale or launcher.

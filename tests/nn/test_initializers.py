@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from bnsweep.nn.initializers import normal, parse_weight_std, standard_deviation
+from bnsweep.nn.initializers import normal, standard_deviation
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,7 @@ def test_one_generator_state_gives_the_same_draws_at_every_scale_and_dtype():
 
 
 @pytest.mark.parametrize("bad", [0, -1, 0.0, math.nan, math.inf, "hee", "0.1", True, None, [1]])
-def test_what_is_no_scale_is_refused_with_what_would_do(bad):
-    with pytest.raises(ValueError, match=r"weight_std: got .*above 0, 'he' or 'xavier'"):
-        parse_weight_std(bad)
+def test_an_invalid_scale_is_refused_with_the_valid_ones(bad):
+    message = r"weight_std=.*: must be a finite number greater than 0, or he, or xavier"
+    with pytest.raises(ValueError, match=message):
+        standard_deviation(bad, 50)

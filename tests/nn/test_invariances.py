@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnsweep.nn.layers import BatchNorm
+from bnsweep.nn.batchnorm import BatchNorm
 from bnsweep.nn.network import mlp
 
 FEATURES = 3

@@ -3,7 +3,10 @@ import pytest
 from gradients import assert_same_gradient, numerical_gradient
 from watching import watched
 
-from bnsweep.nn.layers import Affine, BatchNorm, Dropout, ReLU, Sigmoid, Tanh
+from bnsweep import keys
+from bnsweep.keys import ACTIVATIONS
+from bnsweep.nn.batchnorm import BatchNorm
+from bnsweep.nn.layers import Activation, Affine, Dropout, ReLU, Sigmoid, Tanh
 
 M, N = 6, 4  # batch, features
 
@@ -36,10 +39,8 @@ LAYERS = {
     "affine": affine,
     "affine without bias": affine_without_bias,
     "batch norm": batch_norm,
-    "relu": lambda dtype: ReLU(),
-    "sigmoid": lambda dtype: Sigmoid(),
-    "tanh": lambda dtype: Tanh(),
     "dropout": dropout,
+    **{name: lambda dtype, make=make: make() for name, make in ACTIVATIONS.items()},
 }
 each_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
 each_mode = pytest.mark.parametrize("train", [True, False], ids=["train", "evaluation"])
@@ -61,12 +62,12 @@ def test_gradients_agree_with_central_differences(make, train):
 
     def loss():
         fresh = make("float64")  # the same draws, running statistics and ...
-        for name in layer.learned:  # ... the parameters as they are perturbed
+        for name in layer.params:  # ... the parameters as they are perturbed
             setattr(fresh, name, getattr(layer, name))
         return float(np.sum(dy * fresh.forward(x, train=train)[0]))
 
     assert_same_gradient(dx, numerical_gradient(loss, x))
-    assert grads.keys() == set(layer.learned)
+    assert grads.keys() == set(layer.params)
     for name, gradient in grads.items():
         assert_same_gradient(gradient, numerical_gradient(loss, getattr(layer, name)))
 
@@ -78,15 +79,15 @@ def test_no_layer_writes_into_what_it_was_given_and_each_keeps_the_dtype(make, d
     x, seen = watched(normal(M, N, dtype=dtype))
     x.setflags(write=False)
     layer = make(dtype)
-    for name in layer.moving:
+    for name in layer.buffers:
         setattr(layer, name, watched(getattr(layer, name))[0])
     y, backward = layer.forward(x, train=train)
     dy, seen_of_dy = watched(normal(*y.shape, seed=7, dtype=dtype))
     dy.setflags(write=False)
     dx, grads = backward(dy)
-    moving = [getattr(layer, name) for name in layer.moving]
-    results = {array.dtype.name for array in [y, dx, *grads.values(), *moving]}
-    assert seen.union(seen_of_dy, results, *(array.seen for array in moving)) == {dtype}
+    buffers = [getattr(layer, name) for name in layer.buffers]
+    results = {array.dtype.name for array in [y, dx, *grads.values(), *buffers]}
+    assert seen.union(seen_of_dy, results, *(array.seen for array in buffers)) == {dtype}
 
 
 @each_layer
@@ -190,6 +191,20 @@ def test_evaluation_uses_the_running_statistics_and_leaves_them_alone():
     np.testing.assert_array_equal([layer.running_mean, layer.running_var], [mean, var])
 
 
+@each_dtype
+@pytest.mark.parametrize("make_affine", [affine, affine_without_bias])
+def test_an_affine_layer_and_batch_norm_fold_into_one_affine_layer(make_affine, dtype):
+    rng = np.random.default_rng(6)
+    first, norm = make_affine(dtype), BatchNorm(3, eps=1e-3, dtype=dtype)
+    norm.gamma[:], norm.beta[:], norm.running_mean[:] = rng.standard_normal((3, 3))
+    norm.running_var[:] = rng.uniform(0.5, 2, 3)
+    x = normal(M, N, dtype=dtype)
+    expected, _ = norm.forward(first.forward(x, train=False)[0], train=False)
+    y, _ = norm.folded_into(first).forward(x, train=False)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+    assert y.dtype == dtype
+
+
 def test_a_uniform_upstream_gradient_does_not_pass_batch_norm():
     # Raising all outputs alike is what beta does; the input has no part in it.
     dx, grads = batch_norm("float64").forward(normal(M, N), train=True)[1](np.ones((M, N)))
@@ -212,7 +227,25 @@ def test_activations_known_values():
     np.testing.assert_array_equal(ReLU().forward(x, train=True)[1](x + 9)[0], [[0, 0, 12]])
 
 
-def test_relu_tells_of_a_network_that_has_diverged():
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_reaches_its_bounds_and_stays_within_them(name):
+    layer = ACTIVATIONS[name]()
+    y, _ = layer.forward(np.array([[-1e6, -1.0, 0.0, 1.0, 1e6]]), train=True)
+    low, high = layer.bounds
+    assert (y.min(), y.max()) == (max(low, -1e6), min(high, 1e6))
+
+
+def test_a_subclass_of_activation_is_chosen_by_its_name(monkeypatch):
+    monkeypatch.setattr("bnsweep.keys.ACTIVATIONS", {})
+
+    class Square(Activation):
+        pass
+
+    assert dict(keys.ACTIVATIONS) == {"square": Square}
+    assert Square.bounds == (-np.inf, np.inf)
+
+
+def test_relu_shows_that_a_network_has_diverged():
     y, _ = ReLU().forward(np.array([[np.nan, np.inf, -np.inf]]), train=True)
     np.testing.assert_array_equal(y, [[np.nan, np.inf, 0]])
 
@@ -254,13 +287,20 @@ def test_dropout_does_nothing_in_evaluation_and_draws_nothing():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Dropout(1.0, rng=np.random.default_rng()), "dropout: got 1.0"),
-        (lambda: Dropout(-0.1, rng=np.random.default_rng()), "dropout: got -0.1"),
-        (lambda: BatchNorm(3, eps=0, dtype="float32"), "eps: got 0"),
-        (lambda: BatchNorm(3, momentum=1, dtype="float32"), "momentum: got 1"),
-        (lambda: BatchNorm(3, momentum=float("nan"), dtype="float32"), "momentum: got nan"),
+        (lambda: Dropout(1.0, rng=np.random.default_rng()), "model.dropout=1.0"),
+        (lambda: Dropout(-1e-9, rng=np.random.default_rng()), "model.dropout=-1e-09"),
+        (lambda: BatchNorm(3, eps=0, dtype="float32"), "model.eps=0"),
+        (lambda: BatchNorm(3, momentum=1, dtype="float32"), "model.momentum=1"),
+        (lambda: BatchNorm(3, momentum=-1e-9, dtype="float32"), "model.momentum=-1e-09"),
+        (lambda: BatchNorm(3, momentum=float("nan"), dtype="float32"), "model.momentum=nan"),
     ],
 )
-def test_what_no_layer_can_use_is_refused(make, message):
-    with pytest.raises(ValueError, match=f"{message}; it must be"):
+def test_an_argument_out_of_bounds_is_refused(make, message):
+    with pytest.raises(ValueError, match=f"{message}: must be a finite number"):
         make()
+
+
+@pytest.mark.parametrize("share", [0, np.nextafter(1, 0)])
+def test_momentum_and_dropout_go_from_0_to_just_below_1(share):
+    assert BatchNorm(3, momentum=share, dtype="float32").momentum == share
+    assert Dropout(share, rng=np.random.default_rng()).rate == share

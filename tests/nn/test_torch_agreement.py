@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bnsweep.data.datasets import Dataset
-from bnsweep.nn.layers import Affine, BatchNorm, ReLU, Sigmoid, Tanh
+from bnsweep.nn.batchnorm import BatchNorm
+from bnsweep.nn.layers import Affine, ReLU, Sigmoid, Tanh
 from bnsweep.nn.losses import cross_entropy, cross_entropy_gradient
 from bnsweep.nn.network import mlp
 from bnsweep.nn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSProp
@@ -155,7 +156,7 @@ def test_an_optimizers_path_over_50_steps(ours, theirs, weight_decay, monkeypatc
     )
     ours.start(w)
     for _ in range(50):
-        ours.update(w, A.T @ (A @ w - target) / 10, matrices=4)
+        ours.update(w, A.T @ (A @ w - target) / 10, n_weights=4)
         their_optimizer.zero_grad()
         residual = torch.from_numpy(A) @ torch.cat([decayed, free]) - torch.from_numpy(target)
         (residual @ residual / 20).backward()
@@ -198,9 +199,9 @@ class Recorder:
     def start(self, w):
         self.inner.start(w)
 
-    def update(self, w, g, *, matrices):
+    def update(self, w, g, *, n_weights):
         self.gradients.append(g.copy())
-        self.inner.update(w, g, matrices=matrices)
+        self.inner.update(w, g, n_weights=n_weights)
         self.states.append(self.network.state())
 
 

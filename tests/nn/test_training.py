@@ -9,7 +9,8 @@ import pytest
 
 import bnsweep
 from bnsweep.data.datasets import Dataset
-from bnsweep.nn.layers import BatchNorm, Dropout
+from bnsweep.nn.batchnorm import BatchNorm
+from bnsweep.nn.layers import Dropout
 from bnsweep.nn.losses import cross_entropy
 from bnsweep.nn.network import mlp
 from bnsweep.nn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
@@ -360,15 +361,22 @@ def test_no_array_of_another_dtype_turns_up_anywhere(dtype, optimizer, options):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, r"training\.epochs: got 0; it must be at least 1"),
+        ({"epochs": 0}, r"training\.epochs=0: must be a whole number of at least 1"),
         ({"batch_size": 0}, r"training\.batch_size: got 0; .* 50 training samples"),
         ({"batch_size": 51}, r"training\.batch_size: got 51; .* 50 training samples"),
-        ({"sampling": "all"}, r"training\.sampling: got 'all'; .*'replacement' or 'shuffle'"),
+        ({"sampling": "all"}, r"training\.sampling=all: must be one of replacement, shuffle"),
     ],
 )
 def test_what_cannot_be_trained_with_is_refused_before_the_first_record(options, message):
     with pytest.raises(ValueError, match=message):
         training(network(), **options)
+
+
+@pytest.mark.parametrize("options", [{"epochs": 1}, {"batch_size": 1}, {"batch_size": 50}])
+def test_the_ends_of_the_bounds_are_trained_with(options):
+    net, before = network(batch_norm=False), network(batch_norm=False).params
+    assert len(list(training(net, **{"epochs": 2, **options}))) == options.get("epochs", 2) + 1
+    assert not np.array_equal(net.params, before)
 
 
 def test_a_network_of_another_dtype_than_the_data_is_refused():
