@@ -27,7 +27,10 @@ WALLS = {
         "hydra omegaconf mlflow joblib ray",
     ),
     "hydra_plugins": ("sweep", "hydra omegaconf"),
-    "cli": ("errors keys redact records data run tracking sweep hydra_plugins", "hydra omegaconf"),
+    "cli": (
+        "errors keys redact records data report run tracking sweep hydra_plugins",
+        "hydra omegaconf",
+    ),
     "reading": ("errors keys redact records nn run tracking", "pandas"),
     "__init__": ("reading", ""),
     "__main__": ("cli", ""),
