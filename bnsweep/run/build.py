@@ -29,7 +29,7 @@ def _load(call: str) -> Dataset:
     try:
         return cast("Dataset", instantiate(json.loads(call)))
     except InstantiationException as error:
-        # Hydra reports the call; the user wants to know about the data.
+        # Hydra describes the call; the user wants to know about the data.
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
         raise

@@ -1,4 +1,8 @@
-"""From a composed configuration to a run: plain values, checked, with names for its parts."""
+"""From a composed configuration to a run: plain values, checked, and names for its parts.
+
+Relies on Hydra's config sources (`ConfigSource`, `hydra.runtime.config_sources`) to read the file
+of an option; remove when Hydra says what an option's own file holds.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,7 +23,7 @@ from bnsweep.run.build import load_dataset
 
 @dataclass(frozen=True)
 class OptionFile:
-    """The chosen option of a group, and what its own file makes of the group's node."""
+    """The chosen option of a group, and what its own file sets there."""
 
     option: str
     content: Config
@@ -38,8 +42,8 @@ def specify(
 
     Args:
         cfg: the composed configuration.
-        files: what `option_files` returned for it; None for a job, which has been told what its
-            parts are called, and its number.
+        files: what `option_files` returned for it; None for a job, whose configuration already
+            holds its number and the names of its parts.
         number: the run's number in its sweep.
         overrides: from which `cfg` was composed.
 
@@ -59,8 +63,8 @@ def specify(
 
 
 def to_plain(cfg: DictConfig) -> Config:
-    """Return all of `cfg` but Hydra's own part as plain nested values, resolved."""
-    # Each part on its own: a copy of all of it, the shorter way, takes five times as long.
+    """Return `cfg` without Hydra's own part as plain nested values, resolved."""
+    # Part by part: a copy of the whole is shorter to write and takes five times as long.
     parts = {str(key): cfg[key] for key in cfg if key != "hydra"}
     return {
         key: OmegaConf.to_container(part, resolve=True) if OmegaConf.is_config(part) else part
@@ -87,7 +91,7 @@ def check(config: Mapping[str, Any]) -> None:
     if samples < 1:
         raise ConfigError(
             f"data.validation_size={validation_size}: must be less than "
-            f"data.train_size={data['train_size']}, out of which it is held"
+            f"data.train_size={data['train_size']}, from which these samples are taken"
         )
     if batch_size > samples:
         held_out = f" less data.validation_size={validation_size}" if validation_size else ""
@@ -98,10 +102,10 @@ def check(config: Mapping[str, Any]) -> None:
 
 
 def chosen_options(config: Config, files: Mapping[str, OptionFile]) -> dict[str, str]:
-    """Return what the parts of a run are called: each by its option, or by what it is instead.
+    """Return the names of a run's parts: each its option's name, or what it is instead.
 
-    A name follows what is built. It is the option's as long as nothing, be it an override or an
-    experiment's file, makes another kind of thing of the part than the option's own file does.
+    A name says what is built. It is the option's unless an override or an experiment's file
+    turns the part into another kind of thing than the option's own file describes.
 
     Args:
         config: the run's configuration as plain values.
@@ -129,7 +133,7 @@ def chosen_options(config: Config, files: Mapping[str, OptionFile]) -> dict[str,
 def option_files(runtime: DictConfig) -> dict[str, OptionFile]:
     """Return the chosen option of each group that a run is named by, and what its file holds.
 
-    The files are read: to compose one alone takes Hydra as long as a whole configuration.
+    Reads the files: Hydra takes as long to compose one of them as a whole configuration.
 
     Args:
         runtime: Hydra's record of what was chosen and where files were found, `hydra.runtime`.
@@ -148,7 +152,7 @@ def option_files(runtime: DictConfig) -> dict[str, OptionFile]:
 
 
 def _content(group: str, option: str, sources: Sequence[ConfigSource]) -> Config:
-    """Return what an option's file puts into its group, with the files of the group below it."""
+    """Return what an option's file sets in its group, defaults of the same group included."""
     path = f"{group}/{option}"
     source = next((source for source in sources if source.is_config(path)), None)
     if source is None:
@@ -164,5 +168,5 @@ def _content(group: str, option: str, sources: Sequence[ConfigSource]) -> Config
             content |= own
         elif isinstance(name, str):
             content |= _content(group, name, sources)
-        # Any other entry makes a part within the group's.
+        # Other entries fill a part within the group.
     return content

@@ -40,7 +40,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a run trains, and with what."""
+    """A network to be trained, with all that its training needs."""
 
     spec: RunSpec
     dataset: Dataset
@@ -67,7 +67,7 @@ class Experiment:
         error: str | None = None
         status: Status = "finished"
         try:
-            # Threads do not help matrices this small, and would change the rounding.
+            # Threads do not speed up matrices this small, and they change the rounding.
             with threadpool_limits(limits=1, user_api="blas"):
                 initial = self._activations(0)
                 training = train(
@@ -89,7 +89,7 @@ class Experiment:
             if not np.isfinite(epochs[-1]["train_loss"]):
                 status = "diverged"
         except (Exception, SystemExit):
-            # A part that calls sys.exit has failed; it does not end the other runs.
+            # A part that calls sys.exit fails its own run, not the others.
             status, error = "failed", without_secrets(traceback.format_exc())
         except KeyboardInterrupt:
             status, error = "killed", "interrupted"
@@ -106,7 +106,7 @@ class Experiment:
         )
 
     def _activations(self, epoch: int) -> tuple[Histogram, ...]:
-        """Return a histogram of each hidden layer's outputs, measured as the epoch is."""
+        """Return a histogram of each hidden layer's outputs, measured like the epoch's curves."""
         with np.errstate(all="ignore"), evaluation(self.network, self.dataset, epoch):
             return histograms(self.network.hidden_outputs(self.dataset.x_train))
 
@@ -123,7 +123,7 @@ def _histogram(values: NDArray[np.floating[Any]]) -> Histogram:
     low, high = float(finite.min()), float(finite.max())
     if not low < high or not np.isfinite(high - low):
         high = low + max(abs(low), 1.0) * 1e-6 if low == high else high
-    # Equal bins over the values' own range: a bin is found by one product, not by a search.
+    # Equal bins over the values' own range: one product finds a bin, without a search.
     width = (high / HISTOGRAM_BINS) - (low / HISTOGRAM_BINS)
     if width == 0.0:
         return Histogram(edges=(low, high), counts=(int(finite.size),))

@@ -1,1 +1,1 @@
-"""A whole multirun: planned, launched, resumed, interrupted, accounted for."""
+"""Many runs: planned, launched, resumed, interrupted, reported."""

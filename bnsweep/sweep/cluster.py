@@ -1,4 +1,9 @@
-"""Workers on other machines: what they are told, what comes home, and how they are stopped."""
+"""Workers on other machines: their environment, their results, and how to stop them.
+
+Relies on attributes of other launchers: `ray_cfg` of hydra-ray-launcher, `params` and the folder
+`.submitit` of hydra-submitit-launcher. Remove what is here for one of them when that launcher can
+be asked.
+"""
 
 import contextlib
 import os
@@ -22,7 +27,7 @@ from bnsweep.records import RunSpec, has_history
 from bnsweep.redact import first_line
 from bnsweep.tracking import Tracker
 
-# What a worker needs of the driver's environment, and no more: there are secrets in the rest.
+# The part of the driver's environment that workers need; the rest may hold secrets.
 PREFIXES = ("MLFLOW_", "DO_NOT_TRACK")
 # Launchers whose workers share this machine's disk.
 LOCAL = ("hydra._internal.", "hydra_plugins.hydra_joblib_launcher.")
@@ -35,16 +40,16 @@ USUAL_ARRAY = 1001
 def worker_environment() -> dict[str, str]:
     """Return the variables that a worker takes over from the driver.
 
-    A cluster that runs already has the environment of whoever started it.
+    A running cluster has the environment of whoever started it.
     """
     return {key: value for key, value in os.environ.items() if key.startswith(PREFIXES)}
 
 
 def connect(launcher: Launcher) -> None:
-    """Connect to Ray, if that is the launcher's.
+    """Connect to Ray, if the launcher uses it.
 
     Raises:
-        UserError: there is no such cluster, or it does not let us in.
+        UserError: there is no such cluster, or it refuses the connection.
     """
     settings = getattr(launcher, "ray_cfg", None)
     if settings is None or threading.current_thread() is not threading.main_thread():
@@ -54,7 +59,7 @@ def connect(launcher: Launcher) -> None:
     if ray.is_initialized():
         return
     options: Any = OmegaConf.to_container(settings.init, resolve=True)
-    # Ray would replace the handlers.
+    # Ray replaces the handlers.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         check_reachable(options["address"])
@@ -62,8 +67,8 @@ def connect(launcher: Launcher) -> None:
     except Exception as error:
         raise UserError(
             f"hydra.launcher.ray.init.address={options['address']}: Ray cannot be used "
-            f"({first_line(error)}); see that it runs there, and if it wants a token that "
-            "RAY_AUTH_MODE=token is set here, or give another address"
+            f"({first_line(error)}); check that it runs there, set RAY_AUTH_MODE=token if it asks "
+            "for a token, or give another address"
         ) from error
     finally:
         for number, handler in handlers.items():
@@ -71,17 +76,17 @@ def connect(launcher: Launcher) -> None:
 
 
 def check_reachable(address: str) -> None:
-    """Open a connection to `host:port`, `ray://` before it or not: Ray would try for minutes."""
+    """Open a connection to `host:port`, where Ray itself would try for minutes."""
     host, _, port = address.rpartition("//")[2].rpartition(":")
     if port.isdecimal():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
 class Workers:
-    """What a sweep's launcher has set to work, as far as it may be on other machines.
+    """The workers of a sweep's launcher, which may be on other machines.
 
-    A run's records lie on the disk of its worker. Where that is not the driver's, the store has
-    them, too: they are fetched from there into the folder where they would lie.
+    A run's files lie on its worker's disk. Where the driver does not see that disk, it fetches
+    them from the store into the folder in which they would lie.
     """
 
     def __init__(
@@ -97,28 +102,28 @@ class Workers:
         self._lock = threading.Lock()
 
     def batches(self, specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
-        """Return the runs in portions that the launcher takes: all, or what one array holds."""
+        """Return the runs in batches that the launcher takes: all at once, or a job array each."""
         most = len(specs)
         if "submitit_folder" in getattr(self._launcher, "params", {}):
             most = min(most, _array_size())
         return [list(specs[n : n + most]) for n in range(0, len(specs), most or 1)]
 
     def look(self) -> None:
-        """Fetch what has ended since the last look, every few seconds."""
+        """Every few seconds, fetch the runs that have ended since the last look."""
         if self._distant and time.monotonic() >= self._next:
             self._fetch(self._since)
             self._next = time.monotonic() + POLL_SECONDS
 
     def fetch(self) -> None:
-        """Fetch the records of all runs that ended, and make the folders of those that began."""
+        """Return the runs in batches that the launcher takes: all at once, or a job array."""
         if self._distant:
             self._fetch(0)
 
     def stop(self) -> None:
-        """End what the workers still do, once the driver waits for none of them, and fetch.
+        """Stop the workers, once the driver no longer waits for them, and fetch.
 
-        A launcher that raises leaves its other runs to Ray, or in Slurm's queue: they would go
-        on beside those that the sweep starts in their place.
+        A launcher that raises leaves its other runs to Ray or in Slurm's queue, where they would
+        go on beside the runs that the sweep starts in their place.
         """
         ray = sys.modules.get("ray")
         if ray is not None and ray.is_initialized():
@@ -149,16 +154,16 @@ class Workers:
 def _array_size() -> int:
     """Return how many jobs this Slurm takes as one array."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        told = _slurm("scontrol", "show", "config").stdout.decode()
-        if size := re.search(r"MaxArraySize\s*=\s*(\d+)", told):
+        settings = _slurm("scontrol", "show", "config").stdout.decode()
+        if size := re.search(r"MaxArraySize\s*=\s*(\d+)", settings):
             return max(int(size[1]), 1)
     return USUAL_ARRAY
 
 
 def _cancel(arrays: list[str]) -> None:
-    """Take jobs out of Slurm's queue, and wait until none of them runs."""
+    """Cancel jobs, and wait until none of them runs."""
     _slurm("scancel", "--state=PENDING", *arrays)
-    # Ctrl-C lets a run close its records; SIGTERM, which submitit ignores, would let it go on.
+    # After Ctrl-C a run closes its records; submitit ignores SIGTERM.
     _slurm("scancel", "--signal=INT", *arrays)
     if not _gone(arrays, POLITE_SECONDS):
         _slurm("scancel", *arrays)
@@ -168,7 +173,7 @@ def _cancel(arrays: list[str]) -> None:
 def _gone(arrays: list[str], seconds: float) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        # It fails for a job that Slurm has forgotten.
+        # squeue fails for a job that Slurm has forgotten.
         queue = _slurm("squeue", "--noheader", f"--jobs={','.join(arrays)}")
         if queue.returncode or not queue.stdout.strip():
             return True

@@ -1,8 +1,11 @@
 """A sweep's configurations, composed once for each distinct choice of groups.
 
-Hydra reads and merges a dozen files for each job, which takes it longer than some jobs train.
-The jobs of a sweep that choose the same groups differ by a few values: those are put into a
-copy of what was composed for the first of them.
+Hydra reads and merges a dozen files for each job, which takes longer than some jobs train. Jobs
+that choose the same groups differ in a few values, which are set in a copy of the first one's
+configuration.
+
+Relies on launchers using no more of Hydra's config loader than `load_sweep_config`; remove when
+runs are handed to workers as specifications.
 """
 
 import copy
@@ -18,18 +21,18 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
-# A worker is sent its own Composer with each job: what was composed outlives it here.
+# A worker gets a new Composer with each job; what was composed outlives it here.
 _composed: dict[tuple[str, tuple[str, ...]], DictConfig] = {}
 
 
 class Composer:
-    """Takes the place of Hydra's config loader, wherever a sweep's jobs are composed.
+    """Stands in for Hydra's config loader where a sweep's jobs are composed.
 
     Args:
         loader: Hydra's own.
 
     Attributes:
-        value_keys: the swept keys that set a value and change nothing of what else is composed.
+        value_keys: the swept keys that set a value and do not change what else is composed.
     """
 
     def __init__(self, loader: ConfigLoader) -> None:
@@ -38,7 +41,7 @@ class Composer:
         self.value_keys: set[str] = set()
 
     def parse(self, overrides: Iterable[str]) -> list[Override]:
-        """Return `overrides` parsed, and remember which of them sweep values alone."""
+        """Parse `overrides`, and note which of them sweep values only."""
         parser = OverridesParser.create(config_loader=self._loader)
         parsed = parser.parse_overrides(list(overrides))
         # Hydra takes milliseconds to say whether a key is a group: ask once for each.
@@ -57,7 +60,7 @@ class Composer:
         """Return the configuration of a job, equal to the one that Hydra's loader composes.
 
         Raises:
-            ConfigCompositionException: there is no such option or key, or it cannot be so set.
+            ConfigCompositionException: an option or key does not exist, or takes no such value.
         """
         values = [text for text in overrides if _key(text) in self.value_keys]
         config = copy.deepcopy(self._base(master, [o for o in overrides if o not in values]))
@@ -91,12 +94,12 @@ def _sweeps_values(override: Override) -> bool:
         return False
     if override.key_or_group.startswith("hydra.") or override.package is not None:
         return False
-    # What stands for another value may be a mapping.
+    # An interpolation may stand for a mapping.
     return not has_mapping(override) and "${" not in str(override.input_line)
 
 
 def has_mapping(override: Override) -> bool:
-    """Whether an override merges a mapping into what is there, with any of its choices."""
+    """Whether any choice of an override merges a mapping."""
     value = override.value()
     choices = value.list if isinstance(value, ChoiceSweep) else [value]
     return any(isinstance(choice, dict) for choice in choices)

@@ -1,4 +1,4 @@
-"""What happens around a whole multirun: checks, parent run, progress, report."""
+"""A whole multirun from its checks to its report."""
 
 import contextlib
 import gc
@@ -55,7 +55,7 @@ def run_sweep(
     tracker = make_tracker(config)
     tracker.keep_secrets(config)
     if not config.resume:
-        # What is to be done is known: the workers' imports and ours take the same seconds.
+        # All runs are to be done: workers import while the driver prepares the store.
         local_workers.prepare(launcher)
     tracker.prepare()
     connect(launcher)
@@ -68,7 +68,7 @@ def run_sweep(
             name = f"sweep of {', '.join(planned.swept) or 'one configuration'}"
             parent = tracker.start_sweep(name, {"bnsweep.folder": str(folder)})
             workers = Workers(launcher, tracker, parent, folder)
-            # Runs leave garbage, which is not to be searched for among all that was imported.
+            # Keep the garbage collector away from what was imported: it finds nothing there.
             gc.freeze()
             with _progress(len(specs), outcomes, workers):
                 log_from_disk(planned, tracker, parent, outcomes)
@@ -95,8 +95,8 @@ def _check_folders(config: DictConfig) -> None:
     subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index,call-overload]
     if subdir != "${hydra.job.num}":
         raise ConfigError(
-            f"hydra.sweep.subdir={subdir}: a run's folder in a sweep is its number; "
-            "hydra.sweep.dir or output_dir would do"
+            f"hydra.sweep.subdir={subdir}: the folder of a run in a sweep is its number; "
+            "set hydra.sweep.dir or output_dir instead"
         )
 
 
@@ -109,7 +109,7 @@ def _make_folder(config: DictConfig) -> Path:
         OmegaConf.save(config, folder / "multirun.yaml")
     except OSError as error:
         raise ConfigError(
-            f"output_dir={config.output_dir}: no folder can be made there ({error}); "
+            f"output_dir={config.output_dir}: a folder cannot be made there ({error}); "
             "give another output_dir"
         ) from error
     return folder
@@ -117,7 +117,7 @@ def _make_folder(config: DictConfig) -> Path:
 
 @contextlib.contextmanager
 def _progress(total: int, outcomes: Outcomes, workers: Workers) -> Iterator[None]:
-    """Show how many runs are done, by looking for their histories."""
+    """Show how many runs are done: those that have a history."""
     over = threading.Event()
     done: set[int] = set()
 
@@ -144,10 +144,10 @@ def _progress(total: int, outcomes: Outcomes, workers: Workers) -> Iterator[None
 
 
 def _settle(planned: SweepPlan, tracker: Tracker, parent: str | None, outcomes: Outcomes) -> None:
-    """Bring the store to what the disk says: nothing is left open, and no run is missing.
+    """Bring the store up to what lies on disk: close what is open, log what is missing.
 
-    A worker that dies, or a store that was away, leaves half a run behind, or none. A store
-    that is away still is not waited for again and again: the first failure ends the attempt.
+    A worker that died, or a store that was away, leaves half a run in the store, or none. If the
+    store is still away, the first failure ends the attempt.
     """
     if parent is None or (not outcomes.broken and outcomes.all_stored(planned.specs)):
         return
@@ -174,7 +174,7 @@ def _finish(
     folder: Path,
     outcomes: Outcomes,
 ) -> list[str]:
-    """Write the report, close the parent run, and tell the person what came out."""
+    """Write the report, close the parent run, and print what came out."""
     _settle(planned, tracker, parent, outcomes)
     runs = [outcomes.sweep_run(spec) for spec in planned.specs]
     counts = write.counts(runs)
@@ -193,7 +193,7 @@ def _finish(
         figures, keys = list(config.report.figures), list(config.report.choose)
         summary = write.write_report(runs, folder, figures, keys).summary
     except Exception as error:
-        # Whatever is wrong with it, the runs are done, and the parent run must be closed.
+        # The runs are done whatever the report fails at, and their parent must be closed.
         problems.append(f"the report cannot be written ({first_line(error)})")
     if parent is not None:
         bad = counts["runs_failed"] + counts["runs_killed"]

@@ -3,24 +3,27 @@
 import os
 import signal
 import threading
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Self
+
+Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Interrupts:
-    """While it lasts, SIGTERM does what Ctrl-C does, and a second of either ends all at once.
+    """A context in which SIGTERM acts like Ctrl-C, and a second signal ends the process at once.
 
-    The first raises `KeyboardInterrupt`; after `hold` it is only noted in `seen`, so that
-    what is being closed is closed.
+    The first one raises `KeyboardInterrupt`; after `hold` it is only noted in `seen`, so that
+    closing is not interrupted.
     """
 
     def __init__(self) -> None:
         self.seen = False
         self._held = False
-        self._before: dict[int, Any] = {}
+        self._before: dict[int, Handler] = {}
 
     def __enter__(self) -> Self:
-        """Take over the signals; elsewhere than in the main thread Python cannot."""
+        """Take over the signals; Python allows that in the main thread only."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._receive)
@@ -32,15 +35,15 @@ class Interrupts:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give the signals back."""
+        """Restore the handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def hold(self) -> None:
-        """Raise nothing from now on."""
+        """From now on only note a signal."""
         self._held = True
 
-    def _receive(self, *_: Any) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self.seen:
             os._exit(130)
         self.seen = True

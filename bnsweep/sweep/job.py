@@ -23,7 +23,7 @@ STOP_FILE = "stop"
 
 
 def do_job(cfg: DictConfig, hydra_config: HydraConf) -> JobReport:
-    """Do a run of a sweep, and return what the driver has to know of it.
+    """Do a run of a sweep, and return what the driver needs to know.
 
     Raises:
         KeyboardInterrupt: the run was interrupted.

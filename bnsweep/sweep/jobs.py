@@ -39,7 +39,7 @@ class Outcomes:
         broken: folders of runs whose worker died, and which were launched again in new ones.
         run_ids: the runs in the store that hold all of a run's records.
         partial_ids: the runs in the store that hold a part of them.
-        interrupted: whether somebody ended the sweep.
+        interrupted: whether the sweep was interrupted.
     """
 
     folders: dict[int, Path] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Outcomes:
         return all(spec.number in self.run_ids for spec in specs)
 
     def mark_failed(self, spec: RunSpec, reason: str) -> None:
-        """Record that a run failed which could not do so itself."""
+        """Record a failure that the run itself could not record."""
         self.failures[spec.number] = reason
         folder = self.folders[spec.number]
         with contextlib.suppress(OSError):
@@ -89,7 +89,7 @@ class Outcomes:
         result = self.of(spec)
         return SweepRun(
             spec=spec,
-            # A reused result came about in another sweep, perhaps under other names.
+            # A reused result comes from another sweep, perhaps under other names.
             result=replace(result, spec=spec) if result is not None else None,
             run_id=self.run_ids.get(spec.number, self.partial_ids.get(spec.number)),
             reused=spec.number in self.reused,

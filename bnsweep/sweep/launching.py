@@ -58,7 +58,7 @@ def launch(
     while batches:
         batch = batches.popleft()
         texts = [_overrides_of(spec, fixed) for spec in batch]
-        # A new try has new folders: nothing of a broken one is taken for its own.
+        # Each try gets new folders, so that it cannot be mistaken for a broken one.
         places = {spec.number: folder / str(first + n) for n, spec in enumerate(batch)}
         outcomes.folders |= places
         try:
@@ -72,7 +72,7 @@ def launch(
             started = [spec for spec in missing if places[spec.number].exists()]
             reason = f"{type(error).__name__}: {first_line(error)}"
             if isinstance(error, OSError) or not started:
-                # No worker died: the same would only happen again.
+                # No worker died: a second try would fail in the same way.
                 for spec in itertools.chain(missing, *batches):
                     outcomes.failures[spec.number] = reason
                 return

@@ -1,8 +1,11 @@
 """The worker processes of this machine: forked from one process that has imported already.
 
-A worker that starts from nothing imports for three seconds, each on its own. Here one server
-process imports once, while the driver prepares the store, and every worker, also one that takes
-a dead one's place, is forked from it within milliseconds.
+A worker that starts from scratch imports for three seconds. Here one server process imports once,
+while the driver prepares the store, and forks every worker within milliseconds, also one that
+replaces a dead one.
+
+Relies on loky's `set_start_method` and on `multiprocessing.forkserver`; remove when joblib is no
+longer the default launcher.
 """
 
 import contextlib
@@ -24,16 +27,16 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def prepare(launcher: Launcher) -> None:
-    """Let the server that joblib's workers are forked from start to import, if none runs yet.
+    """Start the server from which joblib's workers are forked, if none runs yet.
 
-    Whatever the workers read from the environment must stand there before. Elsewhere than on
-    Linux, where a library may not bear to be forked, workers start from nothing, as they do where
-    the server has no place for its socket.
+    Set what the workers read from the environment before. On other systems than Linux, where
+    some libraries break when they are forked, workers start from scratch; so they do where the
+    server has no place for its socket.
     """
     if sys.platform != "linux" or not type(launcher).__module__.startswith(JOBLIB):
         return
     if vars(launcher)["joblib"].get("n_jobs") == 1 or os.cpu_count() == 1:
-        return  # joblib then takes no process but this one
+        return  # joblib then works in this process
     from joblib.externals.loky.backend.context import set_start_method
 
     forkserver.set_forkserver_preload(["bnsweep.sweep.preloaded"])
@@ -44,12 +47,12 @@ def prepare(launcher: Launcher) -> None:
 
 @contextlib.contextmanager
 def _for_workers() -> Iterator[None]:
-    """Set what a process that starts now hands on to the workers."""
+    """Set what a process that starts now passes on to the workers."""
     before = {name: os.environ.get(name) for name in THREADS}
     for name in THREADS:
         os.environ.setdefault(name, "1")
     main = threading.current_thread() is threading.main_thread()
-    # Ctrl-C is the driver's to answer.
+    # The driver alone handles Ctrl-C.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
         yield
@@ -64,7 +67,7 @@ def _for_workers() -> Iterator[None]:
 def follow() -> None:
     """In a worker process: leave Ctrl-C to the driver, and end when the driver is gone.
 
-    A worker that outlived a killed driver would go on to train and to write for nobody.
+    A worker that outlived its driver would go on training and writing for nobody.
     """
     driver = multiprocessing.parent_process()
     watched = any(thread.name == DRIVER_WATCH for thread in threading.enumerate())
@@ -87,9 +90,9 @@ def follow() -> None:
 
 
 def watch_from_the_start() -> None:
-    """In a process that was just forked: follow its driver as soon as it knows who that is.
+    """In a process that was just forked: follow the driver as soon as it is known.
 
-    A worker may be given no run, and so would never ask.
+    A worker that gets no run would otherwise never do so.
     """
 
     def wait() -> None:

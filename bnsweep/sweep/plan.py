@@ -78,9 +78,9 @@ def plan(config: DictConfig, overrides: Sequence[str], composer: Composer) -> Sw
 
 
 def _in_effect(overrides: Iterable[Override]) -> list[Override]:
-    """Return the overrides that count, in Hydra's order: the last value or option of each key.
+    """Return the overrides that take effect, in Hydra's order: the last one of each key.
 
-    A mapping counts always: it is merged into a node that has been chosen or set already.
+    A mapping always takes effect: it is merged into a node that is there already.
     """
     kept: list[Override] = []
     for override in overrides:
@@ -89,7 +89,7 @@ def _in_effect(overrides: Iterable[Override]) -> list[Override]:
             kept.append(override)
             continue
         if override.type == OverrideType.CHANGE:
-            # What is changed has first to be there.
+            # A key must be added before it can be changed.
             override = replace(override, type=kept[place].type)
         if any(overlap(override, other) for other in kept[place + 1 :]):
             kept = [*kept[:place], *kept[place + 1 :], override]
@@ -106,8 +106,8 @@ def _replaces(override: Override, other: Override) -> bool:
 
 def _settable(keys: Sequence[str], choices: Sequence[Sequence[Choice]]) -> list[str]:
     """Return the keys that overrides with several choices set; of mappings, their leaves."""
-    several = [(key, found) for key, found in zip(keys, choices, strict=True) if len(found) > 1]
-    pairs = [(key.lstrip("+"), value) for key, found in several for _, value in found]
+    several = [(key, of_key) for key, of_key in zip(keys, choices, strict=True) if len(of_key) > 1]
+    pairs = [(key.lstrip("+"), value) for key, of_key in several for _, value in of_key]
     return list(
         dict.fromkeys(
             leaf
@@ -120,8 +120,8 @@ def _settable(keys: Sequence[str], choices: Sequence[Sequence[Choice]]) -> list[
 def _with_swept(specs: Sequence[RunSpec], keys: Sequence[str]) -> tuple[list[RunSpec], list[str]]:
     """Return the runs, each with its values of the swept keys, and those keys.
 
-    A key that comes to the same in all runs is not swept; one that none of `keys` stands for
-    may be: two models may have come to be called by one name.
+    A key with the same value in all runs is not swept. One that is not among `keys` may be: two
+    different models can have one name.
     """
     swept = [key for key in keys if len({hashable(spec.swept[key]) for spec in specs}) > 1]
     swept += distinguishing_keys(specs, swept)
@@ -143,7 +143,7 @@ def _choices(override: Override) -> list[Choice]:
             f"{override.input_line}: not a list of choices; use a comma list, choice(...), "
             "range(...) or logspace(...)"
         )
-    # Once only: a second look at a shuffled list would see another order.
+    # Iterate once: a shuffled list has another order the second time.
     texts = [
         f"{key}={text}" for text in itertools.islice(override.sweep_string_iterator(), MAX_RUNS + 1)
     ]

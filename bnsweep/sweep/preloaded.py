@@ -1,4 +1,4 @@
-"""What every run needs and is slow to import: loaded before the workers are forked."""
+"""Imports that every run needs and that are slow, made before the workers are forked."""
 
 import gc
 import os
@@ -15,8 +15,8 @@ from bnsweep.tracking import run_log
 __all__ = ["execute", "folder", "job", "mlflow", "run", "run_log"]
 
 os.register_at_fork(after_in_child=watch_from_the_start)
-# A user's own layer may draw from it, and no two workers the same.
+# A user's own layer may use NumPy's global generator: seed it differently in each worker.
 os.register_at_fork(after_in_child=np.random.seed)
-# A worker's garbage is searched for every second: not among a million objects that will stay.
+# Keep the garbage collector away from a million objects that will stay.
 gc.collect()
 gc.freeze()
