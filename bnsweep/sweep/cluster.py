@@ -115,7 +115,7 @@ class Workers:
             self._next = time.monotonic() + POLL_SECONDS
 
     def fetch(self) -> None:
-        """Return the runs in batches that the launcher takes: all at once, or a job array."""
+        """Fetch the history of each run that ended, and make the folder of each that started."""
         if self._distant:
             self._fetch(0)
 
