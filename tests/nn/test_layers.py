@@ -276,6 +276,15 @@ def test_dropout_drops_the_same_units_in_each_dtype():
     np.testing.assert_array_equal(single, double)
 
 
+def test_dropout_at_rate_0_keeps_a_unit_that_draws_0():
+    class Zeros:
+        def random(self, shape, dtype):
+            return np.zeros(shape, dtype)
+
+    x = normal(M, N)
+    np.testing.assert_array_equal(Dropout(0, rng=Zeros()).forward(x, train=True)[0], x)
+
+
 def test_dropout_does_nothing_in_evaluation_and_draws_nothing():
     rng = np.random.default_rng(0)
     state = rng.bit_generator.state
