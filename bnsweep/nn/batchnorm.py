@@ -56,7 +56,7 @@ class BatchNorm(Layer):
         return scale, self.beta - self.running_mean * scale
 
     def folded_into(self, affine: Affine) -> Affine:
-        """Return the affine layer that evaluates as `affine` and then this layer.
+        """Return the affine layer that evaluates as `affine` followed by this layer.
 
         (x W + b) a + c = x (W a) + (b a + c) saves two passes over the data.
         """

@@ -49,7 +49,7 @@ class Layer:
         """Set the statistics that evaluation uses, if there are any, to those of x."""
 
     def folded_into(self, affine: "Affine") -> "Affine | None":  # noqa: ARG002
-        """Return one affine layer that evaluates as `affine` and then this layer, if any does."""
+        """Return one affine layer that evaluates as `affine` followed by this layer, or None."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""What Batch Normalization must not notice, for inputs of any kind."""
+"""Changes of the input that Batch Normalization must cancel, for random inputs."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -9,14 +9,14 @@ from bnsweep.nn.network import mlp
 
 FEATURES = 3
 
-# The same examples at each run, however slow the machine.
+# Fixed examples and no deadline: the result does not depend on the machine.
 steady = settings(deadline=None, derandomize=True)
 few = settings(steady, max_examples=30)
 
 
 @st.composite
 def batches(draw, least=2):
-    """Draw a (batch, features) array, columns of any mean and of a spread well above epsilon."""
+    """Draw a (batch, features) array, each column with any mean and a spread well above epsilon."""
     m = draw(st.integers(least, 12))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     spread = np.tile(np.linspace(-1, 1, m)[:, None], FEATURES)  # no column is near constant
@@ -71,11 +71,11 @@ def test_scaling_a_column_changes_no_output_and_divides_its_gradient(x, factor, 
 
 @steady
 @given(batches(), seeds)
-def test_turning_a_column_round_turns_its_output_round(x, seed):
+def test_negating_a_batch_negates_its_normalised_output(x, seed):
     norm = layer(seed)
     y, _ = norm.forward(x, train=True)
-    turned, _ = norm.forward(-x, train=True)
-    assert_close(turned - norm.beta, -(y - norm.beta))
+    negated, _ = norm.forward(-x, train=True)
+    assert_close(negated - norm.beta, -(y - norm.beta))
 
 
 @steady
@@ -101,8 +101,8 @@ def test_the_output_of_a_batch_has_mean_beta_and_standard_deviation_gamma(x, see
 
 @steady
 @given(batches(), seeds)
-def test_the_gradient_sums_to_zero_and_is_at_right_angles_to_the_input(x, seed):
-    # For shifting or scaling a column would not change the loss.
+def test_the_gradient_sums_to_zero_and_is_orthogonal_to_the_input(x, seed):
+    # Shifting or scaling a column does not change the loss.
     dy = np.random.default_rng(seed).standard_normal(x.shape)
     _, dx, _, _ = forward_backward(layer(seed), x, dy)
     assert_close(dx.sum(axis=0), 0)
@@ -203,7 +203,7 @@ def relative_step(scale, output_scale, rng):
     return norms[0] / norms[1]
 
 
-def test_a_relative_step_goes_as_the_inverse_of_a_shared_scale_and_its_square_of_the_hidden_one():
+def test_the_relative_step_goes_as_1_over_a_shared_scale_and_1_over_a_hidden_scale_squared():
     def slope(output_scale_of):
         steps = [
             relative_step(scale, output_scale_of(scale), np.random.default_rng(0))

@@ -120,7 +120,7 @@ def test_affine_known_values():
     np.testing.assert_array_equal(grads["b"], [1, 1])
 
 
-def test_affine_leaves_out_the_input_gradient_that_nobody_asks_for():
+def test_affine_can_leave_out_the_input_gradient():
     layer = Affine(np.ones((N, 3)), input_gradient=False)
     y, backward = layer.forward(normal(M, N), train=True)
     dx, _ = backward(np.ones_like(y))
@@ -206,7 +206,7 @@ def test_an_affine_layer_and_batch_norm_fold_into_one_affine_layer(make_affine, 
 
 
 def test_a_uniform_upstream_gradient_does_not_pass_batch_norm():
-    # Raising all outputs alike is what beta does; the input has no part in it.
+    # Only beta can raise all outputs alike; no change of the input can.
     dx, grads = batch_norm("float64").forward(normal(M, N), train=True)[1](np.ones((M, N)))
     np.testing.assert_allclose(dx, 0, atol=1e-12)
     np.testing.assert_allclose(grads["beta"], M)
@@ -265,7 +265,7 @@ def test_dropout_drops_its_share_and_scales_up_the_rest():
     y, backward = Dropout(0.3, rng=np.random.default_rng(0)).forward(x, train=True)
     assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.7)}
     assert (y == 0).mean() == pytest.approx(0.3, abs=0.01)
-    np.testing.assert_array_equal(backward(x)[0], y)  # the units that were dropped
+    np.testing.assert_array_equal(backward(x)[0], y)  # the same units are dropped
 
 
 def test_dropout_drops_the_same_units_in_each_dtype():
@@ -274,6 +274,15 @@ def test_dropout_drops_the_same_units_in_each_dtype():
         for dtype in ("float32", "float64")
     )
     np.testing.assert_array_equal(single, double)
+
+
+def test_dropout_at_rate_0_keeps_a_unit_that_draws_0():
+    class Zeros:
+        def random(self, shape, dtype):
+            return np.zeros(shape, dtype)
+
+    x = normal(M, N)
+    np.testing.assert_array_equal(Dropout(0, rng=Zeros()).forward(x, train=True)[0], x)
 
 
 def test_dropout_does_nothing_in_evaluation_and_draws_nothing():

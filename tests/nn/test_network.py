@@ -1,6 +1,10 @@
+import inspect
+from pathlib import Path
+
 import numpy as np
 import pytest
 from gradients import assert_same_gradient, numerical_gradient
+from omegaconf import OmegaConf
 
 from bnsweep.nn import network as network_module
 from bnsweep.nn.batchnorm import BatchNorm
@@ -9,6 +13,7 @@ from bnsweep.nn.losses import cross_entropy
 from bnsweep.nn.network import mlp
 
 INPUTS, CLASSES = 5, 3
+CONF = Path(__file__).parents[2] / "conf"
 
 
 def make(hidden_sizes=(6, 4), *, seed=0, weight_std="he", dtype="float64", **options):
@@ -56,7 +61,9 @@ each_model = pytest.mark.parametrize("options", MODELS.values(), ids=MODELS.keys
 def test_gradient_of_the_whole_network_agrees_with_central_differences(options):
     x, labels = sample()
     network = make(**options)
-    network.params[network.n_weights :] += 0.1  # off the values that gradients may hide at
+    network.params[network.n_weights :] += (
+        0.1  # away from 0 and 1, where a wrong gradient may not show
+    )
     gradient = network.gradient(x, labels).copy()
 
     def loss():
@@ -89,7 +96,7 @@ def test_one_seed_draws_the_same_weights_whatever_the_model_and_scale(options, w
         np.testing.assert_allclose(W, scale * z, rtol=1e-15)
 
 
-def test_parameters_are_views_into_one_vector_the_matrices_first():
+def test_params_are_views_into_one_vector_that_starts_with_the_weights():
     network = make()
     network.params[:] = np.arange(network.params.size)
     flat = np.concatenate([W.ravel() for W in matrices(network)])
@@ -98,7 +105,7 @@ def test_parameters_are_views_into_one_vector_the_matrices_first():
                for name in layer.params)  # fmt: skip
 
 
-def test_a_bias_is_left_out_where_batch_norm_would_cancel_it():
+def test_there_is_no_bias_where_batch_norm_cancels_it():
     def biases(**options):
         return [layer.b is not None for layer in make(**options).layers if type(layer) is Affine]
 
@@ -116,7 +123,7 @@ def test_the_order_of_layers_in_a_block():
     assert kinds(batch_norm=False, activation="tanh") == ["Affine", "Tanh"]
 
 
-def test_no_gradient_is_worked_out_for_the_input():
+def test_no_gradient_is_computed_for_the_input():
     wanted = [layer.input_gradient for layer in make().layers if isinstance(layer, Affine)]
     assert wanted == [False, True, True]
 
@@ -133,7 +140,7 @@ def test_evaluation_changes_nothing(options):
     after = network.state()
     for name, array in before.items():
         np.testing.assert_array_equal(array, after[name])
-    # Nor did it draw: the next minibatch drops what it would have dropped.
+    # It drew nothing either: the next minibatch drops the same units.
     np.testing.assert_array_equal(network.gradient(x, labels), twin.gradient(x, labels))
 
 
@@ -183,7 +190,7 @@ def test_predict_gives_the_class_of_the_largest_logit():
     x, _ = sample()
     np.testing.assert_array_equal(network.predict(x), network.logits(x).argmax(axis=1))
     network.params[:] = np.nan
-    assert set(network.predict(x)) <= set(range(CLASSES))  # a diverged one too
+    assert set(network.predict(x)) <= set(range(CLASSES))  # also after divergence
 
 
 @each_model
@@ -199,7 +206,7 @@ def test_a_saved_network_is_restored_whole(options, tmp_path):
     np.testing.assert_array_equal(other.params, network.params)
 
 
-def test_state_names_tell_what_an_array_is_and_hold_copies():
+def test_state_names_its_arrays_and_holds_copies():
     network = make(hidden_sizes=[6])
     state = network.state()
     assert state.keys() == {
@@ -240,6 +247,7 @@ def test_networks_side_by_side_share_nothing():
         ({"norm_position": "between"}, r"model\.norm_position=between"),
         ({"dropout": 1}, r"model\.dropout=1"),
         ({"dropout": -0.5}, r"model\.dropout=-0\.5"),
+        ({"dropout": None}, r"model\.dropout=null"),
         ({"dropout_position": "first"}, r"model\.dropout_position=first"),
         ({"eps": -1}, r"model\.eps=-1"),
         ({"momentum": 1}, r"model\.momentum=1"),
@@ -251,7 +259,16 @@ def test_an_argument_out_of_bounds_is_refused(options, message):
         make(**options)
 
 
-def test_dropout_stands_behind_every_hidden_block_or_behind_the_last_alone():
+def test_the_default_arguments_are_those_of_the_configuration():
+    config = OmegaConf.load(CONF / "model" / "batchnorm.yaml")
+    parameters = inspect.signature(mlp).parameters
+    for name in config.keys() - {"_target_", "hidden_sizes"}:
+        assert parameters[name].default == config[name], name
+    norm = BatchNorm(1, dtype="float32")
+    assert (norm.eps, norm.momentum) == (config.eps, config.momentum)
+
+
+def test_dropout_follows_every_hidden_block_or_only_the_last():
     def places(**options):
         return [any(isinstance(layer, Dropout) for layer in b) for b in make(**options).blocks]
 

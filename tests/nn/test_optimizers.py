@@ -1,7 +1,10 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from watching import watched
 
 from bnsweep.nn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
@@ -11,7 +14,7 @@ each_optimizer = pytest.mark.parametrize("optimizer", ALL)
 
 
 def walk(optimizer, gradients, *, start=1.0, n_weights=0):
-    """Return where w is after each of `gradients`."""
+    """Return w after each of `gradients`."""
     w = np.array([start])
     optimizer.start(w)
     path = []
@@ -45,7 +48,7 @@ def test_the_first_steps_are_those_of_the_equation(optimizer, first, second):
 
 
 @each_optimizer
-def test_weight_decay_is_the_l2_term_of_the_matrices_alone(optimizer):
+def test_weight_decay_is_the_l2_term_of_the_weights_only(optimizer):
     decay, g = 0.3, 0.5
     decayed = walk(optimizer(lr=0.1, weight_decay=decay), [g], n_weights=1)
     left_alone = walk(optimizer(lr=0.1, weight_decay=decay), [g], n_weights=0)
@@ -57,6 +60,15 @@ def test_weight_decay_is_added_to_the_gradient_of_the_first_n_weights():
     w, g = np.array([1.0, 2.0, 3.0, 4.0]), np.zeros(4)
     SGD(lr=0.5, weight_decay=0.1).update(w, g, n_weights=2)
     np.testing.assert_allclose(w, [0.95, 1.9, 3, 4], rtol=1e-15)
+
+
+@each_optimizer
+def test_the_default_arguments_are_those_of_the_configuration(optimizer):
+    name = f"{optimizer.__name__.lower()}.yaml"
+    config = OmegaConf.load(Path(__file__).parents[2] / "conf" / "optimizer" / name)
+    configured = instantiate(config)
+    assert type(configured) is optimizer
+    assert vars(configured) == vars(optimizer(lr=config.lr))
 
 
 @each_optimizer
@@ -84,11 +96,11 @@ def test_a_long_walk_down_a_slope_arrives(optimizer):
     optimizer = optimizer(lr=0.05)
     optimizer.start(w)
     for _ in range(1500):
-        optimizer.update(w, 2 * w, n_weights=0)  # of w^2
+        optimizer.update(w, 2 * w, n_weights=0)  # the gradient of w^2
     np.testing.assert_allclose(w, 0, atol=0.06)
 
 
-def test_an_optimizer_of_ones_own_is_its_step():
+def test_a_new_optimizer_needs_only_a_step():
     class Sign(Optimizer):
         def step(self, w, g):
             w -= self.lr * np.sign(g)
@@ -112,6 +124,6 @@ def test_an_optimizer_of_ones_own_is_its_step():
         (lambda: Adam(lr=1, beta2=math.nan), "beta2=nan"),
     ],
 )
-def test_what_no_step_can_be_taken_with_is_refused(make, message):
+def test_an_argument_out_of_bounds_is_refused(make, message):
     with pytest.raises(ValueError, match=f"optimizer.{message}: must be a finite number"):
         make()

@@ -1,4 +1,4 @@
-"""Agreement with an independent implementation, in float64, to rounding."""
+"""Agreement with PyTorch in float64, up to rounding."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def assert_close(ours, theirs, *, rtol=1e-10):
 
 
 def torch_norm(ours):
-    """Return PyTorch's layer in the state of ours."""
+    """Return PyTorch's layer with the state of ours."""
     norm = torch.nn.BatchNorm1d(
         len(ours.gamma), eps=ours.eps, momentum=1 - ours.momentum, dtype=torch.float64
     )
@@ -98,7 +98,7 @@ def test_batch_norm_output_and_gradients(train_mode):
 
 
 def test_batch_norm_running_statistics():
-    # Theirs follow the unbiased variance, m / (m - 1) of ours: from zero on, all along.
+    # PyTorch's running variance is unbiased: m / (m - 1) times ours, from the start.
     ours = BatchNorm(FEATURES, eps=1e-7, momentum=0.9, dtype="float64")
     theirs = torch_norm(ours).train()
     for seed in range(20):
@@ -165,7 +165,7 @@ def test_an_optimizers_path_over_50_steps(ours, theirs, weight_decay, monkeypatc
 
 
 def torch_network(ours):
-    """Return a PyTorch network with the weights of ours, and the weights by our names."""
+    """Return a PyTorch network with the weights of ours, and its arrays under our names."""
     modules, theirs, affines, norms = [], {}, 0, 0
     for layer in ours.layers:
         if isinstance(layer, Affine):
@@ -191,7 +191,7 @@ def torch_network(ours):
 
 
 class Recorder:
-    """An optimizer that writes down each gradient it is given and where it led to."""
+    """An optimizer that records each gradient and the network's state after the step."""
 
     def __init__(self, inner, network):
         self.inner, self.network, self.gradients, self.states = inner, network, [], []
@@ -251,8 +251,8 @@ def test_a_whole_training_run_batch_by_batch(ours, theirs, options, monkeypatch)
             their_optimizer.step()
             for name, array_of_ours in next(steps).items():
                 w = their_state[name]
+                # PyTorch's running variance is the unbiased one; training does not use it.
                 w = w * (M - 1) / M if name.endswith("running_var") else w
-                # The unbiased variance would part the two in evaluation alone.
                 assert_close(array_of_ours, w.T if name.endswith("W") else w, rtol=1e-6)
     with torch.no_grad():
         for name, w in their_state.items():

@@ -23,7 +23,7 @@ FEATURES, CLASSES = 6, 3
 
 
 def blobs(train_size=50, test_size=20, dtype="float32"):
-    """Return samples of three classes, each around a point of its own."""
+    """Return samples of three classes, each around its own centre."""
     rng = np.random.default_rng(0)
     labels = rng.integers(CLASSES, size=train_size + test_size)
     centres = rng.uniform(0, 1, (CLASSES, FEATURES))
@@ -64,7 +64,7 @@ def training(net, dataset=None, optimizer=None, *, epochs=3, batch_size=10, **op
 
 
 class Still(Optimizer):
-    """Takes no step, and counts those it did not take."""
+    """Leaves w as it is and counts the steps."""
 
     def start(self, w):
         self.steps = 0
@@ -74,7 +74,7 @@ class Still(Optimizer):
 
 
 class Watched:
-    """Training samples that write down which of them each minibatch took."""
+    """Records the minibatches that a network is trained on."""
 
     def __init__(self, net, monkeypatch):
         self.batches = []
@@ -131,7 +131,7 @@ def test_a_record_is_measured_in_evaluation_mode_on_both_sets(options):
 
 
 def test_activation_std_is_that_of_all_samples_together():
-    dataset = blobs(1300)  # measured in several parts, and those differ:
+    dataset = blobs(1300)  # measured in several parts, which differ when sorted:
     order = np.argsort(dataset.y_train)
     dataset = replace(dataset, x_train=dataset.x_train[order], y_train=dataset.y_train[order])
     net = network(batch_norm=False)
@@ -336,7 +336,7 @@ def test_an_optimizer_used_before_starts_afresh():
 @pytest.mark.parametrize("optimizer", [SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam])
 @pytest.mark.parametrize("options", [{"dropout": 0.2}, {"norm_position": "after"}])
 def test_no_array_of_another_dtype_turns_up_anywhere(dtype, optimizer, options):
-    """Look at each array that a function of the package holds when it returns."""
+    """Check each array that a function of the package holds when it returns."""
     package = str(Path(bnsweep.__file__).parent)
     seen = {}
 
@@ -367,13 +367,13 @@ def test_no_array_of_another_dtype_turns_up_anywhere(dtype, optimizer, options):
         ({"sampling": "all"}, r"training\.sampling=all: must be one of replacement, shuffle"),
     ],
 )
-def test_what_cannot_be_trained_with_is_refused_before_the_first_record(options, message):
+def test_an_argument_out_of_bounds_is_refused_on_the_call(options, message):
     with pytest.raises(ValueError, match=message):
         training(network(), **options)
 
 
 @pytest.mark.parametrize("options", [{"epochs": 1}, {"batch_size": 1}, {"batch_size": 50}])
-def test_the_ends_of_the_bounds_are_trained_with(options):
+def test_the_smallest_and_largest_arguments_are_accepted(options):
     net, before = network(batch_norm=False), network(batch_norm=False).params
     assert len(list(training(net, **{"epochs": 2, **options}))) == options.get("epochs", 2) + 1
     assert not np.array_equal(net.params, before)
