@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 
+import needs
 import pytest
 
 PATIENCE = 120  # seconds: a loaded machine draws a page slowly
@@ -23,12 +24,10 @@ OPTIONS = (
     "--window-size=1700,1100"
 )
 
-webdriver = pytest.importorskip(
-    "selenium.webdriver", reason="selenium is not installed: pip install 'bnsweep[services]'"
-)
-Stale = pytest.importorskip("selenium.common.exceptions").StaleElementReferenceException
+webdriver = needs.extra("selenium.webdriver", "services")
+Stale = needs.extra("selenium.common.exceptions", "services").StaleElementReferenceException
 if not (BROWSER and DRIVER):
-    pytest.skip("chromium or its driver is not installed", allow_module_level=True)
+    pytest.skip("needs Chromium: apt-get install chromium chromium-driver", allow_module_level=True)
 
 ENTER = "\ue007"
 

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import needs
 import pytest
 from faults import MlflowServer, free_port
 
@@ -22,9 +23,9 @@ def programs():
 @pytest.fixture(scope="module")
 def database():
     """A database of its own on loopback, and nothing left of it."""
-    pytest.importorskip("psycopg2", reason="psycopg2-binary is not installed")
+    needs.extra("psycopg2", "services")
     if (place := programs()) is None:
-        pytest.skip("PostgreSQL's server is not installed")
+        pytest.skip("needs PostgreSQL's server: apt-get install postgresql")
     folder = Path(tempfile.mkdtemp(prefix="bnsweep-postgresql-"))
     # PostgreSQL refuses to run as root.
     user = []

@@ -2,11 +2,12 @@
 
 import math
 
+import needs
 import pytest
 from clusters import histories, ray_cluster
 from faults import SCRIPTED, MlflowServer, free_port, prepare
 
-pytest.importorskip("ray", reason="the extra `ray` is not installed")
+needs.extra("ray", "ray")
 RAY = "hydra/launcher=ray_cluster"
 # The learning rate 0.5 raises in the second epoch.
 SWEEP = (*SCRIPTED, "optimizer.lr=0.01,0.5,0.02,0.04")
