@@ -25,6 +25,8 @@ PATIENCE = 400.0
 # Small, and without figures: what is tested here is what happens around the training.
 SMALL = ("weight_std=0.1", "model=batchnorm", "training.epochs=3", "tracking.figures=false")
 SCRIPTED = (*SMALL, "optimizer._target_=parts.Scripted")
+# Saves two seconds where the worker processes are not what is tested.
+ONE_PROCESS = "hydra/launcher=basic"
 
 # Without the half dozen processes for jobs that no test asks for.
 SERVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -68,18 +70,23 @@ def act(lr):
 
 @functools.cache
 def empty_database() -> Path:
-    """Return a database with nothing in it: to make one takes MLflow seconds."""
+    """Return an empty MLflow database; making one takes seconds."""
     path = Path(tempfile.mkdtemp(prefix="bnsweep-database-")) / "mlflow.db"
     atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
     sqlite_store.create(path)
     return path
 
 
-def prepare(folder: Path) -> None:
-    """Put the breaking part and an empty database into `folder`."""
-    (folder / "parts.py").write_text(PARTS)
+def put_database(folder: Path) -> None:
+    """Put an empty database where a command in `folder` looks for its store."""
     (folder / "outputs").mkdir()
     shutil.copy(empty_database(), folder / "outputs" / "mlflow.db")
+
+
+def prepare(folder: Path) -> None:
+    """Put the breaking optimizer and an empty database into `folder`."""
+    (folder / "parts.py").write_text(PARTS)
+    put_database(folder)
 
 
 def wait_until(condition, what: str, seconds: float = PATIENCE):
@@ -163,6 +170,8 @@ class MlflowServer:
         self.folder = folder
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
+        if backend is None:
+            shutil.copy(empty_database(), folder / "server.db")
         self.backend = backend or f"sqlite:///{folder}/server.db"
         self.process: subprocess.Popen | None = None
 

@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+from faults import put_database
 
 from bnsweep import load_sweep
 
@@ -62,6 +63,7 @@ def test_a_plain_model_that_is_normalised_is_not_called_plain(shell):
 
 
 def test_an_optimizer_of_ones_own_is_not_called_sgd(mine):
+    put_database(mine.folder)
     arguments = ("model=plain", "weight_std=0.1", "optimizer.lr=0.001", "tracking.figures=false")
     folder, _, summary = swept(mine, *SMALL, *arguments, "optimizer._target_=mine.SignSGD")
     assert "relu, SignSGD, learning rate 0.001" in summary

@@ -4,7 +4,7 @@ import http.server
 import threading
 
 import pytest
-from faults import SCRIPTED, SMALL, MlflowServer, free_port, prepare
+from faults import ONE_PROCESS, SCRIPTED, SMALL, MlflowServer, free_port, prepare, put_database
 
 PASSWORD = "hunter2-Xq7"
 TOKEN = "tok-9f3e7a51"
@@ -79,7 +79,7 @@ def test_a_config_of_ones_own_with_a_password_in_it_is_not_saved_with_it(shell, 
     config.write_text(f"defaults: [mlflow, _self_]\nuri: {secret_uri(server)}\n")
     for number, mode in enumerate(([], ["-m"])):
         options = ["--config-dir=own", "tracking=server", f"tracking.experiment=own{number}"]
-        done = shell(*mode, *options, *SMALL)
+        done = shell(*mode, *options, *SMALL, ONE_PROCESS)
         check(shell, server, done, but=[config])
         assert server.runs(f"own{number}")
 
@@ -104,13 +104,19 @@ def test_an_interpolated_password_and_a_token_of_the_environment_stay_there(shel
 def test_a_message_about_an_absent_store_is_without_the_password(shell, server, full):
     uri = f"http://user:{PASSWORD}@127.0.0.1:{free_port()}"
     for arguments in (SMALL, ["-m", *SMALL]):
-        done = shell(*arguments, f"tracking.uri={uri}", HYDRA_FULL_ERROR=full)
+        done = shell(
+            *arguments,
+            f"tracking.uri={uri}",
+            HYDRA_FULL_ERROR=full,
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
+        )
         assert "127.0.0.1" in done.stderr
         check(shell, server, done, status=2)
 
 
 def test_nothing_is_sent_unasked(shell):
-    """All that leaves by HTTP goes to a proxy that notes it: there is nothing to note."""
+    """Everything sent by HTTP goes through a proxy that notes it: there is nothing to note."""
+    put_database(shell.folder)
     asked = []
 
     class Proxy(http.server.BaseHTTPRequestHandler):

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from faults import put_database
 
 SCRIPT = Path(sys.executable).with_name("bnsweep")
 HEAVY = ("mlflow", "matplotlib", "sklearn", "pandas", "scipy", "requests")
@@ -78,6 +79,7 @@ def test_help_and_mistakes_import_nothing_heavy(shell, arguments):
 
 
 def test_the_help_script_itself_sees_what_a_run_imports(shell):
+    put_database(shell.folder)
     _, heavy = imported(shell, "training.epochs=1", "model.hidden_sizes=[4]")
     assert {"mlflow", "matplotlib"} <= set(heavy)
 
