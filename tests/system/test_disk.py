@@ -1,4 +1,4 @@
-"""A full disk, outputs that cannot be written, a database of another version: told plainly."""
+"""One clear message on a full disk, read-only outputs, or a database of another version."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ def filesystem(tmp_path):
 
 
 def one_message(done, *named):
-    """Assert that one clear line was said, and nothing was started."""
+    """Assert that the program printed one clear line and started nothing."""
     assert done.returncode == 2, done.stderr
     (message,) = done.stderr.splitlines()
     for name in named:
@@ -43,7 +43,7 @@ def one_message(done, *named):
 
 
 def test_a_disk_that_fills_up_during_a_sweep_costs_what_does_not_fit(shell, filesystem):
-    """Neither the shell's folder nor the store is on the full disk: only the runs' folders."""
+    """Only the runs' folders are on the full disk, not the working directory nor the store."""
     disk = filesystem("size=400k")
     done = shell(
         *("-m", *SMALL, "optimizer.lr=0.1,0.05,0.02,0.01,0.005,0.001", ONE_PROCESS),
@@ -56,7 +56,7 @@ def test_a_disk_that_fills_up_during_a_sweep_costs_what_does_not_fit(shell, file
     finished = [run for run in runs if run.info.status == "FINISHED"]
     assert finished
     assert not [run for run in runs if run.info.status == "RUNNING"]
-    # What says that it is finished is whole.
+    # Whatever is marked as finished is complete.
     for run in finished:
         names = {item.path for item in store(shell).list_artifacts(run.info.run_id)}
         assert names >= {"config.yaml", "history.json", "weights.npz"}
@@ -69,8 +69,8 @@ def store(shell):
     return MlflowClient(tracking_uri=f"sqlite:///{shell.folder}/store.db")
 
 
-def test_a_file_that_must_not_grow_is_told_of(shell):
-    """The same by a limit that needs no rights: no file may grow beyond 100 kB."""
+def test_a_file_that_must_not_grow_gives_one_message(shell):
+    """The same with a limit that needs no privileges: no file may grow beyond 100 kB."""
     limit = 100_000
     done = subprocess.run(
         [sys.executable, "-m", "bnsweep", *SMALL, "tracking=none"],

@@ -79,7 +79,7 @@ def test_without_it_two_scales_learn_and_one_begins_to(dataset, scale, published
 
 
 def test_with_it_a_small_scale_learns_from_the_first_epochs_on(dataset):
-    # With a running variance that starts at one it would still be at chance.
+    # If the running variance started at one, it would still be at chance.
     assert accuracy(dataset, 11, batch_norm=True, epochs=5) > 0.5
 
 

@@ -40,7 +40,7 @@ def test_what_a_killed_driver_left_open_is_closed_and_a_living_one_left_alone(sh
         running = "attributes.status = 'RUNNING'"
         assert len(shell.runs(running)) == 3 + 3
 
-        # What waits goes on when it is told to, but a run that starts now does not wait.
+        # Runs that start from now on do not wait; those of the living sweep still do.
         parts = shell.folder / "parts.py"
         parts.write_text(parts.read_text().replace("if 0.2 <= lr < 0.3", "if False"))
         shell.succeed(*command, "resume=true", ONE_PROCESS)

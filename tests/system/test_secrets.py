@@ -1,4 +1,4 @@
-"""A password appears in nothing that a run writes or says, and nothing is sent unasked."""
+"""A password appears nowhere in what a run writes or prints, and nothing is sent unasked."""
 
 import http.server
 import threading
@@ -12,7 +12,7 @@ TOKEN = "tok-9f3e7a51"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server that takes any user; all that it writes lies in its folder."""
+    """A server that accepts any user and writes only to its folder."""
     server = MlflowServer(tmp_path_factory.mktemp("server"))
     server.start()
     yield server
@@ -20,7 +20,7 @@ def server(tmp_path_factory):
 
 
 def holders(*folders, but=()):
-    """Return the files in which the password or the token stands."""
+    """Return the files that contain the password or the token."""
     secrets = (PASSWORD.encode(), TOKEN.encode())
     return [
         path
@@ -35,7 +35,7 @@ def check(shell, server, done, status=0, but=()):
     for text in (done.stdout, done.stderr):
         assert PASSWORD not in text
         assert TOKEN not in text
-    # mlflow keeps its own cache of compiled templates and the like out of these folders.
+    # MLflow keeps its own caches outside these folders.
     assert not holders(shell.folder, server.folder, but=but)
 
 
@@ -115,7 +115,7 @@ def test_a_message_about_an_absent_store_is_without_the_password(shell, server, 
 
 
 def test_nothing_is_sent_unasked(shell):
-    """Everything sent by HTTP goes through a proxy that notes it: there is nothing to note."""
+    """All HTTP requests go through a proxy that records them: it records none."""
     put_database(shell.folder)
     asked = []
 
@@ -132,7 +132,7 @@ def test_nothing_is_sent_unasked(shell):
     proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{proxy.server_port}"
-    # MLflow sends nothing where it finds itself in a test or in continuous integration.
+    # MLflow sends nothing when it detects a test or continuous integration.
     hidden = ("PYTEST_CURRENT_TEST", "CI", "GITHUB_ACTIONS", "MLFLOW_DISABLE_TELEMETRY")
     with pytest.MonkeyPatch.context() as patch:
         for name in (*hidden, "DO_NOT_TRACK", "NO_PROXY", "no_proxy"):

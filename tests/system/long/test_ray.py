@@ -1,4 +1,4 @@
-"""A sweep on Ray: on this machine, and on a cluster that shares nothing but the tracking server."""
+"""A sweep on Ray: on this machine, and on a cluster that shares only the tracking server."""
 
 import math
 
