@@ -1,10 +1,40 @@
-"""BNSWEEP_NO_SKIP=1 turns a skipped test into a failed session: there, all is installed."""
+"""The order of the tests on several processors, and a last word on those that were skipped.
+
+BNSWEEP_NO_SKIP=1 makes a session with a skipped test fail: for where everything is installed.
+"""
 
 import os
+from collections import Counter
+
+import pytest
+
+
+def pytest_configure(config):
+    # pytest-xdist starts with the files that hold most tests; ours that take longest hold few.
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config, items):
+    if hasattr(config, "workerinput"):  # one of several processes
+        items.sort(key=lambda item: "system" not in item.path.parts)
+
+
+def skipped(config):
+    """Return the reason of each skipped test."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reports = reporter.stats.get("skipped", []) if reporter else []
+    return [report.longrepr[2].removeprefix("Skipped: ") for report in reports]
 
 
 def pytest_sessionfinish(session, exitstatus):
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    skipped = reporter.stats.get("skipped", []) if reporter else []
-    if os.environ.get("BNSWEEP_NO_SKIP") == "1" and skipped and exitstatus == 0:
+    if os.environ.get("BNSWEEP_NO_SKIP") == "1" and skipped(session.config) and exitstatus == 0:
         session.exitstatus = 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """Print the reasons below all else, where they are seen."""
+    for reason, count in Counter(skipped(config)).most_common():
+        print(f"{count} skipped: {reason}")
+    if skipped(config) and os.environ.get("BNSWEEP_NO_SKIP") == "1":
+        print("BNSWEEP_NO_SKIP=1: a skipped test counts as failed")

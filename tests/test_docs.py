@@ -1,5 +1,6 @@
 """What the documentation says is what the commands printed, and what it shows to type works."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def sections():
         yield pytest.param(part, sources, id=part.partition("\n")[0][:40])
     yield pytest.param((ROOT / "README.md").read_text().split("\n## How fast")[0], [*RESULTS],
                        id="README")  # fmt: skip
+
+
+def promises():
+    """Return each row of the table in docs/reliability.md as the fault and the named tests."""
+    for line in (DOCS / "reliability.md").read_text().splitlines():
+        if line.startswith("| ") and not line.startswith(("| ---", "| Fault ")):
+            fault, _, tests = line.strip("| ").split(" | ")
+            yield pytest.param(tests, id=fault[:40])
 
 
 def settings():
@@ -85,3 +94,20 @@ def test_the_published_curves_are_those_of_the_figure():
     ]
     assert all(len(curve) == 20 for _, _, *curve in rows)
     assert all(0 <= float(accuracy) <= 1 for _, _, *curve in rows for accuracy in curve)
+
+
+@pytest.mark.parametrize("tests", [*promises()])
+def test_each_promise_of_reliability_names_tests_that_exist(tests):
+    """`file.py`: *a name*, *another*; `other.py`: ..."""
+    named = re.findall(r"`([\w/]+\.py)`: ([^`]+)", tests)
+    assert len(named) == tests.count(".py") > 0
+    for file, names in named:
+        (path,) = (ROOT / "tests").rglob(file.removeprefix("tests/"))
+        functions = {
+            node.name
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.FunctionDef)
+        }
+        found = {"test_" + name.replace(" ", "_") for name in re.findall(r"\*([^*]+)\*", names)}
+        assert found
+        assert found <= functions

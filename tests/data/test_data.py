@@ -2,13 +2,13 @@
 
 import gzip
 import math
-import os
 import struct
 import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
 
+import needs
 import numpy as np
 import pytest
 from hydra.utils import instantiate
@@ -140,12 +140,9 @@ def test_configurations_make_their_data_set(root, name):
     assert len(dataset.x_train) == len(dataset.y_test) == 5
 
 
-@pytest.mark.skipif(
-    "BNSWEEP_MNIST" not in os.environ,
-    reason="needs MNIST: BNSWEEP_MNIST=<a folder with its four files>",
-)
+@needs.mnist
 def test_mnist_itself(tmp_path, monkeypatch):
-    folder = Path(os.environ["BNSWEEP_MNIST"]).absolute()
+    folder = needs.mnist_folder()
     dataset = datasets.mnist(train_size=1000, test_size=10_000, root=str(folder))
     counts = [97, 116, 99, 93, 105, 92, 94, 117, 87, 100]
     assert np.bincount(dataset.y_train).tolist() == counts

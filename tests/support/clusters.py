@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import needs
 import pytest
 from faults import free_port, wait_until
 
@@ -86,7 +87,7 @@ class Daemons:
 
 
 def histories(output_dir: Path):
-    """Return what a sweep's runs recorded, by learning rate, but for the time they took."""
+    """Return what a sweep's runs recorded, except for times, by learning rate."""
     found = {}
     for path in output_dir.glob("sweeps/*/*/history.json"):
         history = json.loads(path.read_text())
@@ -98,22 +99,22 @@ def histories(output_dir: Path):
 
 @contextlib.contextmanager
 def ray_cluster(hidden: Path):
-    """Run a head and a second node of one core each, which do not see what is in `hidden`.
+    """Run a head and a second node of one core each, which cannot see the folder `hidden`.
 
     Yields:
         The address, and what a driver needs in its environment.
     """
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    needs.extra("ray", "ray")
     private = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"']
     if subprocess.run([*private, hidden, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("a disk of one's own takes the right to mount")
+        needs.right_to_mount()
     ray = str(Path(sys.executable).with_name("ray"))
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     quiet = {"RAY_USAGE_STATS_ENABLED": "0"}
     address = f"127.0.0.1:{free_port()}"
     node = ["--block", "--num-cpus=1", "--node-ip-address=127.0.0.1", "--object-store-memory"]
     node += [str(100 * 2**20)]
-    # Sockets lie in it, and their paths are short by law.
+    # It holds sockets, whose paths must be short.
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as temporary:
         folder = Path(temporary)
         kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
@@ -145,11 +146,10 @@ print(ray.cluster_resources().get("CPU"))
 
 @contextlib.contextmanager
 def slurm_cluster(array_size: int):
-    """Run a Slurm of one node; yields what its clients need in their environment to find it."""
-    pytest.importorskip("submitit", reason="the extra `slurm` is not installed")
-    missing = [name for name in SLURM_PROGRAMS if not _program(name)]
-    if missing or os.geteuid() != 0:
-        pytest.skip(f"Slurm takes root, and programs that are not there: {missing}")
+    """Run a Slurm of one node; yield what its clients need in their environment."""
+    needs.extra("submitit", "slurm")
+    if os.geteuid() != 0 or not all(_program(name) for name in SLURM_PROGRAMS):
+        pytest.skip("needs root and Slurm: apt-get install munge slurmctld slurmd slurm-client")
     with tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp") as temporary:
         folder = Path(temporary)
         folder.chmod(0o755)

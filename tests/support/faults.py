@@ -1,4 +1,4 @@
-"""What the fault tests share: parts that break, processes that are watched, tiny servers."""
+"""What the fault tests share: an optimizer that breaks, watched processes, small servers."""
 
 import atexit
 import contextlib
@@ -22,11 +22,14 @@ from bnsweep.tracking import sqlite_store
 
 PATIENCE = 400.0
 
-# Small, and without figures: what is tested here is what happens around the training.
-SMALL = ("weight_std=0.1", "model=batchnorm", "training.epochs=3", "tracking.figures=false")
+# Small and without figures: the tests are about what happens around the training.
+NO_FIGURES = ("tracking.figures=false", "report.figures=[]")
+SMALL = ("weight_std=0.1", "model=batchnorm", "training.epochs=3", *NO_FIGURES)
 SCRIPTED = (*SMALL, "optimizer._target_=parts.Scripted")
+# Saves two seconds in tests that are not about worker processes.
+ONE_PROCESS = "hydra/launcher=basic"
 
-# Without the half dozen processes for jobs that no test asks for.
+# Without the half dozen processes for jobs, which no test needs.
 SERVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 PARTS = '''
@@ -68,22 +71,27 @@ def act(lr):
 
 @functools.cache
 def empty_database() -> Path:
-    """Return a database with nothing in it: to make one takes MLflow seconds."""
+    """Return an empty MLflow database; making one takes seconds."""
     path = Path(tempfile.mkdtemp(prefix="bnsweep-database-")) / "mlflow.db"
     atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
     sqlite_store.create(path)
     return path
 
 
-def prepare(folder: Path) -> None:
-    """Put the breaking part and an empty database into `folder`."""
-    (folder / "parts.py").write_text(PARTS)
+def put_database(folder: Path) -> None:
+    """Put an empty database where a command in `folder` looks for its store."""
     (folder / "outputs").mkdir()
     shutil.copy(empty_database(), folder / "outputs" / "mlflow.db")
 
 
+def prepare(folder: Path) -> None:
+    """Put the breaking optimizer and an empty database into `folder`."""
+    (folder / "parts.py").write_text(PARTS)
+    put_database(folder)
+
+
 def wait_until(condition, what: str, seconds: float = PATIENCE):
-    """Return what `condition` returns as soon as that is true."""
+    """Wait until `condition` returns something true, and return that."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := condition():
@@ -104,7 +112,7 @@ def members(group: int) -> list[int]:
 
 
 class Started:
-    """A `python -m bnsweep` that runs in a process group of its own, as a terminal's job does."""
+    """A running `python -m bnsweep` in its own process group, like a terminal's job."""
 
     def __init__(self, shell, *arguments: str, name: str = "sweep", **environment: str) -> None:
         self.output = shell.folder / f"{name}.out"
@@ -131,7 +139,7 @@ class Started:
         return self.output.read_text()
 
     def until(self, condition, what: str):
-        """Wait for what must happen while the program runs."""
+        """Wait for something that must happen while the program runs."""
 
         def now():
             value = condition()
@@ -142,7 +150,7 @@ class Started:
         return wait_until(now, what)
 
     def ends(self, seconds: float = PATIENCE) -> int:
-        """Return the exit status, when there is one."""
+        """Wait for the end, and return the exit status."""
         return self.process.wait(seconds)
 
     def leaves_nobody(self) -> None:
@@ -163,6 +171,8 @@ class MlflowServer:
         self.folder = folder
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
+        if backend is None:
+            shutil.copy(empty_database(), folder / "server.db")
         self.backend = backend or f"sqlite:///{folder}/server.db"
         self.process: subprocess.Popen | None = None
 
@@ -210,7 +220,7 @@ class MlflowServer:
 
 
 class Gate:
-    """An HTTP server that passes requests on, or hangs, or answers 500, as `mode` says."""
+    """An HTTP server that passes requests on, hangs or answers 500, depending on `mode`."""
 
     def __init__(self, target: str) -> None:
         self.mode = "open"

@@ -1,4 +1,4 @@
-"""Gradients by central differences, to hold the analytic ones against."""
+"""Gradients by central differences, to compare the analytic ones with."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ STEP = 1e-6
 
 
 def numerical_gradient(f, array):
-    """Return df/darray of the scalar f(), which reads `array`; float64."""
+    """Return the gradient of the scalar f() with respect to `array`, which f reads, in float64."""
     gradient = np.zeros_like(array)
     for index in np.ndindex(array.shape):
         value = array[index]

@@ -1,10 +1,10 @@
-"""Arrays that write down the dtype of all that is computed from them, temporaries included."""
+"""Arrays that record the dtype of everything computed from them, temporaries included."""
 
 import numpy as np
 
 
 class Watched(np.ndarray):
-    """An array that adds the dtype of each floating-point result it has a part in to `seen`."""
+    """An array that adds to `seen` the dtype of each floating-point result computed from it."""
 
     seen: set[str]
 
@@ -26,6 +26,6 @@ class Watched(np.ndarray):
 
 
 def watched(array):
-    """Return `array` as one that is watched, and the set that will hold the dtypes seen."""
+    """Return a watched view of `array`, and the set that collects the dtypes."""
     view = array.view(Watched)
     return view, view.seen

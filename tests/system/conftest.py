@@ -1,5 +1,6 @@
-"""A real command line in a folder of its own, and what it left in MLflow."""
+"""Run the real command line in a folder of its own, and read what it left there."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -36,6 +37,17 @@ class Shell:
             timeout=timeout,
             check=False,
         )
+
+    def succeed(self, *arguments: str, **environment: str):
+        done = self(*arguments, **environment)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def results(self, output: str = "outputs") -> list[dict[str, str]]:
+        """Return the rows of the newest results.csv below `output`."""
+        tables = self.folder.glob(f"{output}/sweeps/*/results.csv")
+        with max(tables, key=os.path.getmtime).open() as file:
+            return list(csv.DictReader(file))
 
     def client(self):
         from mlflow import MlflowClient

@@ -1,6 +1,7 @@
 """Bad input gets one clear message and a status, and leaves nothing behind."""
 
 import gzip
+import pickle
 import struct
 
 import pytest
@@ -56,7 +57,7 @@ def quiet(module_shell):
 @pytest.mark.parametrize(("arguments", "named"), CASES, ids=[" ".join(case[0]) for case in CASES])
 def test_bad_input_gets_one_clear_message(quiet, arguments, named):
     done = quiet(*arguments)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert named in done.stderr
     assert done.stderr.startswith("bnsweep: ")
     assert len(done.stderr.strip().splitlines()) == 1
@@ -72,6 +73,13 @@ def test_the_traceback_is_there_for_who_wants_it(quiet):
     assert "Traceback" in done.stderr
 
 
+class Unpickled:
+    """Leaves a file behind where a pickle of it is loaded."""
+
+    def __reduce__(self):
+        return open, ("unpickled", "w")
+
+
 def idx(magic, shape, content):
     return struct.pack(f">{len(shape) + 1}I", magic, *shape) + content
 
@@ -84,8 +92,9 @@ def idx(magic, shape, content):
         idx(2051, (10**9, 28, 28), bytes(4 * 784)),
         idx(2051, (4, 28, 28), bytes(5 * 784)),
         b"",
+        pickle.dumps(Unpickled()),
     ],
-    ids=["cut short", "wrong magic", "claims too much", "holds too much", "empty"],
+    ids=["cut short", "wrong magic", "claims too much", "holds too much", "empty", "pickle"],
 )
 def test_a_broken_idx_file_is_named(shell, images):
     root = shell.folder / "root"
@@ -94,9 +103,9 @@ def test_a_broken_idx_file_is_named(shell, images):
         (root / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images))
         labels = idx(2049, (4,), bytes(4))
         (root / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(labels))
-    done = shell("data=mnist", "data.root=root", "data.train_size=4", "data.test_size=4",
-                 "training.batch_size=2")  # fmt: skip
-    assert done.returncode != 0
+    sizes = ("data.train_size=4", "data.test_size=4", "training.batch_size=2")
+    done = shell("data=mnist", "data.root=root", *sizes)
+    assert done.returncode == 2
     assert "images-idx3-ubyte.gz" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (shell.folder / "outputs").exists()
+    assert [path.name for path in shell.folder.iterdir()] == ["root"]

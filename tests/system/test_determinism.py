@@ -1,4 +1,4 @@
-"""Same seed, same numbers, to the last bit: whatever the launcher, the order and the load."""
+"""The same seed gives the same numbers to the last bit, whatever the launcher, order and load."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from faults import NO_FIGURES
 
 from bnsweep.data.datasets import digits
 from bnsweep.nn import optimizers
@@ -13,16 +14,17 @@ from bnsweep.nn.network import mlp
 from bnsweep.nn.training import train
 from bnsweep.run.execute import Draws
 
-# A learning rate at which the smallest difference would soon be a large one.
-GRID = ("optimizer.lr=0.5", "model.dropout=0.2", "training.epochs=3", "tracking=none")
+# At this learning rate the smallest difference soon grows large.
+GRID = ("optimizer.lr=0.5", "model.dropout=0.2", "training.epochs=3")
+OPTIONS = ("tracking=none", *NO_FIGURES)
 BUSY = "import numpy as np; a = np.ones((900, 900))\nwhile True: a @ a"
 
 
 def histories(folder, *arguments, **environment):
-    """Return what the runs of a command line recorded, by their fingerprints."""
+    """Return what the runs of a command line recorded, by fingerprint."""
     kept = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     subprocess.run(
-        [sys.executable, "-m", "bnsweep", *arguments, *GRID, f"output_dir={folder}"],
+        [sys.executable, "-m", "bnsweep", *arguments, *GRID, *OPTIONS, f"output_dir={folder}"],
         env=kept | environment,
         cwd=folder.parent,
         capture_output=True,

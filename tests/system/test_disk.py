@@ -1,4 +1,4 @@
-"""A full disk, outputs that cannot be written, a database of another version: told plainly."""
+"""One clear message on a full disk, read-only outputs, or a database of another version."""
 
 import contextlib
 import os
@@ -8,13 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import needs
 import pytest
-from faults import SMALL
+from faults import ONE_PROCESS, SMALL, put_database
 
 
 @pytest.fixture
 def filesystem(tmp_path):
-    """Return a function that mounts a file system in memory, for whoever may."""
+    """Return a function that mounts a file system in memory, or skips the test."""
     mounted = []
 
     def mount(options):
@@ -25,7 +26,7 @@ def filesystem(tmp_path):
             if subprocess.run(command, capture_output=True, check=False).returncode == 0:
                 mounted.append(place)
                 return place
-        return None
+        return needs.right_to_mount()
 
     yield mount
     for place in mounted:
@@ -33,7 +34,7 @@ def filesystem(tmp_path):
 
 
 def one_message(done, *named):
-    """Assert that one clear line was said, and nothing was started."""
+    """Assert that the program printed one clear line and started nothing."""
     assert done.returncode == 2, done.stderr
     (message,) = done.stderr.splitlines()
     for name in named:
@@ -42,12 +43,10 @@ def one_message(done, *named):
 
 
 def test_a_disk_that_fills_up_during_a_sweep_costs_what_does_not_fit(shell, filesystem):
-    """Neither the shell's folder nor the store is on the full disk: only the runs' folders."""
+    """Only the runs' folders are on the full disk, not the working directory nor the store."""
     disk = filesystem("size=400k")
-    if disk is None:
-        pytest.skip("no file system can be mounted here")
     done = shell(
-        *("-m", *SMALL, "optimizer.lr=0.1,0.05,0.02,0.01,0.005,0.001", "hydra/launcher=basic"),
+        *("-m", *SMALL, "optimizer.lr=0.1,0.05,0.02,0.01,0.005,0.001", ONE_PROCESS),
         *(f"output_dir={disk}", f"tracking.uri=sqlite:///{shell.folder}/store.db"),
     )
     assert done.returncode == 1
@@ -57,7 +56,7 @@ def test_a_disk_that_fills_up_during_a_sweep_costs_what_does_not_fit(shell, file
     finished = [run for run in runs if run.info.status == "FINISHED"]
     assert finished
     assert not [run for run in runs if run.info.status == "RUNNING"]
-    # What says that it is finished is whole.
+    # Whatever is marked as finished is complete.
     for run in finished:
         names = {item.path for item in store(shell).list_artifacts(run.info.run_id)}
         assert names >= {"config.yaml", "history.json", "weights.npz"}
@@ -70,8 +69,8 @@ def store(shell):
     return MlflowClient(tracking_uri=f"sqlite:///{shell.folder}/store.db")
 
 
-def test_a_file_that_must_not_grow_is_told_of(shell):
-    """The same by a limit that needs no rights: no file may grow beyond 100 kB."""
+def test_a_file_that_must_not_grow_gives_one_message(shell):
+    """The same with a limit that needs no privileges: no file may grow beyond 100 kB."""
     limit = 100_000
     done = subprocess.run(
         [sys.executable, "-m", "bnsweep", *SMALL, "tracking=none"],
@@ -92,8 +91,6 @@ def test_a_file_that_must_not_grow_is_told_of(shell):
 
 def test_outputs_that_are_read_only_are_named(shell, filesystem):
     place = filesystem("ro,size=1m") if os.geteuid() == 0 else shell.folder / "locked"
-    if place is None:
-        pytest.skip("no file system can be mounted here")
     if os.geteuid() != 0:
         place.mkdir(mode=0o500)
     for sweep in ([], ["-m"]):
@@ -110,9 +107,11 @@ def test_a_file_where_the_folder_should_be_is_named(shell):
 
 
 def test_a_database_that_cannot_be_read_is_named(shell):
-    assert shell(*SMALL).returncode == 0
+    put_database(shell.folder)
+    assert shell(*SMALL, "tracking=none").returncode == 0
     database = shell.folder / "outputs" / "mlflow.db"
     before = sorted(path.name for path in shell.folder.glob("outputs/*/*"))
+    assert before
     with contextlib.closing(sqlite3.connect(database)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'from the future'")
         connection.commit()

@@ -1,4 +1,4 @@
-"""Downloads from a real HTTP server on loopback, with what goes wrong with downloads."""
+"""Downloads from a real HTTP server on loopback, and what can go wrong with them."""
 
 import gzip
 import hashlib
@@ -39,7 +39,7 @@ CHECKSUMS = {name: f"sha256:{hashlib.sha256(file).hexdigest()}" for name, file i
 
 
 class Mirror(ThreadingHTTPServer):
-    """Serves FILES; `behave(handler, content)` answers instead where it is given."""
+    """Serves FILES, or lets `behave(handler, content)` answer if it is given."""
 
     daemon_threads = True
 
@@ -103,7 +103,7 @@ def good():
 
 
 def unused_url():
-    """Return the address of a port at which nothing listens."""
+    """Return the address of a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}/"
@@ -111,14 +111,14 @@ def unused_url():
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """Point the cache at a folder of its own, and return where MNIST lies in it."""
+    """Point the cache at a new folder, and return MNIST's folder in it."""
     monkeypatch.setenv("BNSWEEP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     return tmp_path / "cache" / "mnist"
 
 
 def load(monkeypatch, *mirrors):
-    """Return the data set as a process finds it that has read nothing yet."""
+    """Load the data set as a process does that has read nothing yet."""
     monkeypatch.setattr(datasets, "MNIST", download.Source("mnist", mirrors, CHECKSUMS))
     return datasets.mnist(train_size=400, test_size=20)
 
@@ -236,7 +236,7 @@ print(datasets.mnist(train_size=400, test_size=20).digest)
 
 @pytest.fixture
 def start(tmp_path):
-    """Return a function that starts a process which loads the data from a mirror."""
+    """Return a function that starts a process that loads the data from a mirror."""
     (tmp_path / "tests_mirror.py").write_text(f"CHECKSUMS = {CHECKSUMS!r}")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     started = []
@@ -262,7 +262,7 @@ def test_processes_that_download_at_once_do_not_disturb_each_other(monkeypatch, 
     together = threading.Barrier(2)
 
     def slowly(handler, content):
-        """Let both be in the middle of the first file at the same time."""
+        """Hold both processes in the middle of the first file."""
         half = len(content) // 2
         send(handler, content[:half], claimed=len(content))
         if content == FILES[FIRST]:

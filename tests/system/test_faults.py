@@ -1,4 +1,4 @@
-"""A run that fails, or dies, takes no other run with it."""
+"""A run that fails or dies takes no other run with it."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def shell(shell):
 
 
 def statuses(shell):
-    """Return the MLflow status of each run by its learning rate, and the parent run."""
+    """Return the runs in MLflow by their learning rate, and their parent run."""
     (parent,) = shell.runs("tags.`bnsweep.role` = 'sweep'")
     runs = shell.runs("tags.`bnsweep.role` = 'run'")
     assert all(run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in runs)

@@ -4,8 +4,7 @@ The chapter has one run of each curve. The tolerances are 2.5 standard deviation
 difference between one run and the mean of three, measured over twelve seeds.
 """
 
-import os
-
+import needs
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -16,10 +15,7 @@ from bnsweep.nn.optimizers import SGD
 from bnsweep.nn.training import train
 from bnsweep.run.execute import Draws
 
-pytestmark = pytest.mark.skipif(
-    "BNSWEEP_MNIST" not in os.environ,
-    reason="needs MNIST: BNSWEEP_MNIST=<a folder with its four files>",
-)
+pytestmark = needs.mnist
 
 SCALES = np.logspace(0, -4, 16)
 LAST = 19  # the chapter's twentieth point is held against the network after 19 epochs
@@ -38,7 +34,7 @@ WITHOUT = [(2, 0.988, 0.045), (3, 0.874, 0.065), (4, 0.306, 0.15), (6, 0.117, 0.
 
 @pytest.fixture(scope="module")
 def dataset():
-    return mnist(train_size=1000, test_size=1, root=os.environ["BNSWEEP_MNIST"])
+    return mnist(train_size=1000, test_size=1, root=str(needs.mnist_folder()))
 
 
 def accuracy(dataset, scale, *, batch_norm, epochs=LAST):
@@ -83,7 +79,7 @@ def test_without_it_two_scales_learn_and_one_begins_to(dataset, scale, published
 
 
 def test_with_it_a_small_scale_learns_from_the_first_epochs_on(dataset):
-    # With a running variance that starts at one it would still be at chance.
+    # If the running variance started at one, it would still be at chance.
     assert accuracy(dataset, 11, batch_norm=True, epochs=5) > 0.5
 
 

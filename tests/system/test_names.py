@@ -1,14 +1,15 @@
-"""What a run is called, on disk, in the store and in the report, follows what it trained."""
+"""Runs are named after what they train: on disk, in the store and in the report."""
 
 import csv
 import json
 
 import pytest
+from faults import NO_FIGURES, ONE_PROCESS, put_database
 
 from bnsweep import load_sweep
 
-SMALL = ("training.epochs=1", "model.hidden_sizes=[4]", "hydra/launcher=basic")
-ON_DISK = (*SMALL, "tracking=none", "tracking.figures=false", "tracking.weights=false")
+SMALL = ("training.epochs=1", "model.hidden_sizes=[4]", ONE_PROCESS, *NO_FIGURES)
+ON_DISK = (*SMALL, "tracking=none", "tracking.weights=false")
 MINE = """
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +63,8 @@ def test_a_plain_model_that_is_normalised_is_not_called_plain(shell):
 
 
 def test_an_optimizer_of_ones_own_is_not_called_sgd(mine):
-    arguments = ("model=plain", "weight_std=0.1", "optimizer.lr=0.001", "tracking.figures=false")
+    put_database(mine.folder)
+    arguments = ("model=plain", "weight_std=0.1", "optimizer.lr=0.001")
     folder, _, summary = swept(mine, *SMALL, *arguments, "optimizer._target_=mine.SignSGD")
     assert "relu, SignSGD, learning rate 0.001" in summary
     (run,) = mine.runs("tags.`bnsweep.role` = 'run'")
@@ -129,7 +131,7 @@ def test_each_run_learns_the_data_that_it_is_called_by(mine, arguments):
     roots = [str(mine.folder / name) for name in ("A", "B")]
     found = histories(folder)
     assert [history["config"]["data"]["root"] for history in found] == roots
-    # It comes of the data as the run has read them.
+    # The fingerprint depends on the data that the run has read.
     assert found[0]["fingerprint"] != found[1]["fingerprint"]
     key, values = ("data", ["setA", "setB"]) if len(arguments) == 1 else ("data.root", roots)
     assert [row[key] for row in rows] == values

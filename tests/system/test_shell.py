@@ -1,4 +1,4 @@
-"""The person at the shell: help, completion, and short answers to mistakes."""
+"""What a person at the shell sees: help, completion, and short answers to mistakes."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from faults import NO_FIGURES, ONE_PROCESS, put_database
 
 SCRIPT = Path(sys.executable).with_name("bnsweep")
 HEAVY = ("mlflow", "matplotlib", "sklearn", "pandas", "scipy", "requests")
@@ -26,7 +27,7 @@ def complete(shell, line):
 
 
 def imported(shell, *arguments):
-    """Return what the program answers, and the heavy packages that it imported for it."""
+    """Return what the program prints, and the heavy packages that it imported."""
     code = (
         "import sys, atexit\n"
         f"atexit.register(lambda: print('IMPORTED', *set(sys.modules) & set({HEAVY})))\n"
@@ -47,8 +48,8 @@ def imported(shell, *arguments):
     return answer + done.stderr, names.split()
 
 
-def told(done):
-    """Return the one line of an answer to a mistake."""
+def message(done):
+    """Return the one line that answers a mistake."""
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -77,7 +78,8 @@ def test_help_and_mistakes_import_nothing_heavy(shell, arguments):
     assert heavy == []
 
 
-def test_the_help_script_itself_sees_what_a_run_imports(shell):
+def test_a_run_imports_the_heavy_packages(shell):
+    put_database(shell.folder)
     _, heavy = imported(shell, "training.epochs=1", "model.hidden_sizes=[4]")
     assert {"mlflow", "matplotlib"} <= set(heavy)
 
@@ -117,7 +119,7 @@ def test_the_tab_key_completes_groups_and_keys(shell, line, offered):
     ],
 )
 def test_a_slip_is_answered_in_one_line_that_says_what_would_do(shell, arguments, answer):
-    assert told(shell(*arguments.split())) == answer
+    assert message(shell(*arguments.split())) == answer
     assert list(shell.folder.iterdir()) == []
 
 
@@ -169,7 +171,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(shell):
 def test_a_sweep_reads_as_plain_lines_everywhere(module_shell, environment):
     done = module_shell(
         *("-m", "weight_std=0.1,0.01", "training.epochs=1", "model.hidden_sizes=[4]"),
-        *("tracking=none", "hydra/launcher=basic", "output_dir=o"),
+        *("tracking=none", *NO_FIGURES, ONE_PROCESS, "output_dir=o"),
         **environment,
     )
     assert done.returncode == 0, done.stderr
@@ -191,7 +193,7 @@ def test_a_terminal_gets_a_drawn_table_if_it_is_wide_and_colours_unless_unwanted
     text = on_a_terminal(
         module_shell,
         *("-m", "weight_std=1e20,0.01", "training.epochs=1", "model.hidden_sizes=[4]"),
-        *("tracking=none", "hydra/launcher=basic", "output_dir=t"),
+        *("tracking=none", *NO_FIGURES, ONE_PROCESS, "output_dir=t"),
         NO_COLOR=no_color,
         COLUMNS=columns,
         TERM="xterm-256color",

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from faults import NO_FIGURES, ONE_PROCESS, put_database
 
 TAG_OF_PARENT = "mlflow.parentRunId"
 
 
 @pytest.fixture(scope="module")
 def swept(module_shell):
-    """A sweep with a scale that diverges without Batch Normalization, and one that does not."""
+    """A sweep of two scales; without Batch Normalization the larger one diverges."""
     done = module_shell("-m", "weight_std=1,0.1", "training.epochs=5")
     assert done.returncode == 0, done.stderr
     module_shell.output = done
@@ -155,17 +156,17 @@ def test_the_disk_holds_what_the_store_holds(swept, children):
 
 
 def test_a_pair_starts_from_the_same_draws(swept):
-    """One epoch of zero steps cannot be asked for; the untrained networks can be compared."""
+    """The untrained networks show it: their accuracy is recorded as epoch 0."""
     histories = [
         json.loads(path.read_text())
         for path in swept.folder.glob("outputs/sweeps/*/*/history.json")
     ]
     plain = [h for h in histories if h["options"]["model"] == "plain"]
-    # Without Batch Normalization a ReLU network scales with its weights: same draws, same classes.
+    # Without Batch Normalization, scaling the weights of a ReLU network changes no prediction.
     assert plain[0]["epochs"][0]["train_accuracy"] == plain[1]["epochs"][0]["train_accuracy"]
 
 
-def test_the_terminal_tells_what_came_out(swept):
+def test_the_terminal_shows_the_results(swept):
     out = swept.output.stdout
     assert "diverged" in out
     assert "batchnorm" in out
@@ -175,6 +176,7 @@ def test_the_terminal_tells_what_came_out(swept):
 
 
 def test_a_single_run_stands_alone(shell):
+    put_database(shell.folder)
     done = shell("training.epochs=2", "tracking.figures=false", "tracking.weights=false")
     assert done.returncode == 0, done.stderr
     (run,) = shell.runs()
@@ -186,7 +188,8 @@ def test_a_single_run_stands_alone(shell):
 
 
 def test_without_tracking_the_same_report_lies_on_disk(shell):
-    done = shell("-m", "weight_std=0.1", "model=plain", "tracking=none", "training.epochs=1")
+    options = ("tracking=none", "training.epochs=1", ONE_PROCESS)
+    done = shell("-m", "weight_std=0.1", "model=plain", *options)
     assert done.returncode == 0, done.stderr
     assert not (shell.folder / "outputs" / "mlflow.db").exists()
     (folder,) = (shell.folder / "outputs" / "sweeps").iterdir()
@@ -196,7 +199,8 @@ def test_without_tracking_the_same_report_lies_on_disk(shell):
 
 
 def test_one_process_gives_the_same_numbers_as_many(swept, shell):
-    done = shell("-m", "weight_std=1,0.1", "training.epochs=5", "hydra/launcher=basic")
+    options = ("tracking=none", *NO_FIGURES, ONE_PROCESS)
+    done = shell("-m", "weight_std=1,0.1", "training.epochs=5", *options)
     assert done.returncode == 0, done.stderr
 
     def epochs(folder):
@@ -214,7 +218,7 @@ def test_a_users_own_optimizer_needs_no_code_of_ours(shell):
         "    def __init__(self, *, lr, weight_decay=0.0):\n"
         "        super().__init__(lr=lr / 2, weight_decay=weight_decay)\n"
     )
-    common = ("training.epochs=2", "tracking=none")
+    common = ("training.epochs=2", "tracking=none", "tracking.figures=false")
     own = shell(*common, "optimizer._target_=mine.Halved", "optimizer.lr=0.02")
     assert own.returncode == 0, own.stderr
     ours = shell(*common, "optimizer.lr=0.01")
@@ -234,13 +238,14 @@ def test_a_logspace_and_a_folder_of_ones_own_configs(shell):
         "hydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n"
         "      weight_std: ${logspace:0,-2,3}\n      model: plain\n"
     )
-    done = shell("--config-dir", "mine", "experiment=tiny")
+    put_database(shell.folder)
+    done = shell("--config-dir", "mine", "experiment=tiny", ONE_PROCESS)
     assert done.returncode == 0, done.stderr
     assert len(shell.runs("tags.`bnsweep.role` = 'run'")) == 3
     done = shell(
-        "-m", "weight_std=logspace(0,-1,2)", "model=plain", "training.epochs=1",
-        "tracking.figures=false", "output_dir=other",
-    )  # fmt: skip
+        *("-m", "weight_std=logspace(0,-1,2)", "model=plain", "training.epochs=1"),
+        *("tracking=none", *NO_FIGURES, ONE_PROCESS, "output_dir=other"),
+    )
     assert done.returncode == 0, done.stderr
     (path,) = shell.folder.glob("other/sweeps/*/results.csv")
     assert len(path.read_text().splitlines()) == 3

@@ -1,4 +1,4 @@
-"""A wheel in an environment of its own: the configurations travel in it."""
+"""The wheel works in a new environment: it contains the configurations."""
 
 import subprocess
 import sys
@@ -19,8 +19,8 @@ def test_a_wheel_runs_from_any_folder(tmp_path):
     clean = tmp_path / "venv"
     venv.create(clean, with_pip=True)
     python = clean / "bin" / "python"
-    # What bnsweep needs is taken from the environment of the tests: installing it anew would
-    # cost a minute. The package itself comes from the wheel alone.
+    # The dependencies are taken from the tests' environment, since installing them would take a
+    # minute. The package itself comes only from the wheel.
     site = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         check=True, capture_output=True, text=True,

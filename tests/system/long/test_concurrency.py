@@ -1,4 +1,4 @@
-"""Several sweeps at once, and many workers at once, lose nothing."""
+"""Several sweeps at once and many workers at once lose nothing."""
 
 from faults import SMALL, Started
 

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 
+import needs
 import pytest
 
 PATIENCE = 120  # seconds: a loaded machine draws a page slowly
@@ -23,18 +24,16 @@ OPTIONS = (
     "--window-size=1700,1100"
 )
 
-webdriver = pytest.importorskip(
-    "selenium.webdriver", reason="selenium is not installed: pip install 'bnsweep[services]'"
-)
-Stale = pytest.importorskip("selenium.common.exceptions").StaleElementReferenceException
+webdriver = needs.extra("selenium.webdriver", "services")
+Stale = needs.extra("selenium.common.exceptions", "services").StaleElementReferenceException
 if not (BROWSER and DRIVER):
-    pytest.skip("chromium or its driver is not installed", allow_module_level=True)
+    pytest.skip("needs Chromium: apt-get install chromium chromium-driver", allow_module_level=True)
 
 ENTER = "\ue007"
 
 
 class Page:
-    """A browser window, waited for by what a person would see in it."""
+    """A browser window; it waits for what a person sees in it."""
 
     def __init__(self, driver, start):
         self.driver = driver
@@ -68,20 +67,20 @@ class Page:
         self.wait(lambda: self.shown(selector, text), f"{selector} {text}")[0].click()
 
     def open(self, address):
-        # From one address behind the # to another, the browser would keep the page as it is.
+        # If only the part after # changes, the browser does not reload the page.
         self.driver.get("about:blank")
         self.driver.get(address)
 
     def runs(self):
-        """Open the runs as the sweep's last line says, and wait for them."""
+        """Open the runs at the address in the sweep's last line, and wait for them."""
         self.open(self.start)
         self.see("sweep of")
 
     def column(self, name):
-        """Return the texts of a column of the table of runs, from the top."""
+        """Return the texts in a column of the table of runs, from the top."""
         cells = self.shown(f".ag-cell[col-id='{name}']")
         cells.sort(key=lambda cell: cell.location["y"])
-        # A name has its colour before it.
+        # A colour mark precedes each name.
         return [cell.text.rpartition("\n")[2] for cell in cells]
 
 
@@ -100,7 +99,7 @@ def sweep(module_shell):
 
 @pytest.fixture(scope="module")
 def address(module_shell, sweep):
-    """The address that the sweep printed, on a server that was started as it said."""
+    """The address that the sweep printed, served by the command that it printed."""
     command = re.search(r"to see them in MLflow: mlflow (.*)", sweep)[1]
     port = free_port()
     server = subprocess.Popen(
@@ -140,7 +139,7 @@ def page(address, tmp_path_factory):
         driver.set_page_load_timeout(PATIENCE)
         page = Page(driver, address)
         page.runs()
-        # A panel that opens by itself on a first visit takes a third of the window.
+        # On a first visit a panel opens by itself and takes a third of the window.
         for close in page.shown("button[aria-label='Close']"):
             close.click()
         yield page
@@ -204,7 +203,7 @@ def test_runs_are_found_by_a_metric_and_a_parameter(page):
     page.runs()
     box = page.wait(lambda: page.shown("input[placeholder*='metrics.']"), "the search box")[0]
     box.send_keys(QUERY, ENTER)
-    # The UI shows, and counts, the folded parent of what it found.
+    # The UI also shows and counts the folded parent of what it found.
     page.see("2 matching runs")
     page.click(".ag-row button")
     page.see("batchnorm weight_std=0.05 seed=0")

@@ -1,4 +1,4 @@
-"""A real server: MLflow on PostgreSQL, artifacts through it, four workers that write at once."""
+"""Four workers write at once to a real MLflow server on PostgreSQL, artifacts included."""
 
 import json
 import math
@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import needs
 import pytest
 from faults import MlflowServer, free_port
 
@@ -21,10 +22,10 @@ def programs():
 
 @pytest.fixture(scope="module")
 def database():
-    """A database of its own on loopback, and nothing left of it."""
-    pytest.importorskip("psycopg2", reason="psycopg2-binary is not installed")
+    """A database on loopback that is deleted at the end."""
+    needs.extra("psycopg2", "services")
     if (place := programs()) is None:
-        pytest.skip("PostgreSQL's server is not installed")
+        pytest.skip("needs PostgreSQL's server: apt-get install postgresql")
     folder = Path(tempfile.mkdtemp(prefix="bnsweep-postgresql-"))
     # PostgreSQL refuses to run as root.
     user = []
@@ -66,7 +67,7 @@ def test_the_default_sweep_is_all_there(shell, database):
         runs = server.runs("bnsweep", f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
         assert len(runs) == 32
         assert {run.info.status for run in runs} == {"FINISHED"}
-        # The store is held against what lies on disk, which was written without it.
+        # The store must agree with the files on disk, which were written independently.
         folders = {run.data.tags["bnsweep.folder"]: run for run in runs}
         histories = list(shell.folder.glob("outputs/sweeps/*/*/history.json"))
         assert {str(path.parent) for path in histories} == set(folders)

@@ -1,12 +1,13 @@
-"""A sweep on Ray: on this machine, and on a cluster that shares nothing but the tracking server."""
+"""A sweep on Ray: on this machine, and on a cluster that shares only the tracking server."""
 
 import math
 
+import needs
 import pytest
 from clusters import histories, ray_cluster
 from faults import SCRIPTED, MlflowServer, free_port, prepare
 
-pytest.importorskip("ray", reason="the extra `ray` is not installed")
+needs.extra("ray", "ray")
 RAY = "hydra/launcher=ray_cluster"
 # The learning rate 0.5 raises in the second epoch.
 SWEEP = (*SCRIPTED, "optimizer.lr=0.01,0.5,0.02,0.04")

@@ -1,4 +1,4 @@
-"""A sweep in the queue of a real Slurm, and what is said where the extra is not installed."""
+"""A sweep in the queue of a real Slurm, and the message if the extra is not installed."""
 
 import signal
 import subprocess

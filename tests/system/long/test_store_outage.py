@@ -1,4 +1,4 @@
-"""The tracking server is away: at the start, in the middle, for a while or for good."""
+"""The tracking server is away: at the start, in the middle, for a while or forever."""
 
 import json
 import time
@@ -12,7 +12,7 @@ BOUND = 400  # seconds: about forty on a machine that does nothing else
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server that each test leaves alive."""
+    """A server that is still running after each test."""
     server = MlflowServer(tmp_path_factory.mktemp("server"))
     server.start()
     yield server
@@ -26,7 +26,7 @@ def shell(shell):
 
 
 def under_way(sweep, shell, server, experiment):
-    """Wait until one run is in the store as a whole, and two are held in their second epoch."""
+    """Wait until one run is complete in the store and two are held in their second epoch."""
     for rate in ("0.2", "0.21"):
         sweep.until((shell.folder / f"waiting-{rate}").exists, "runs are under way")
     sweep.until(lambda: ended(server, experiment), "one run is over")
@@ -95,7 +95,7 @@ def test_a_server_that_is_killed_and_started_again_lacks_nothing_in_the_end(shel
         server.start()
         status = sweep.ends(BOUND)
     if status == 1:
-        # The sweep was over before the server was there.
+        # The sweep ended before the server was back.
         assert "resume=true" in sweep.text
         done = shell("-m", *HELD, *store, "resume=true")
         assert done.returncode == 0, done.stderr

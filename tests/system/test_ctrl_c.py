@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM close what was begun, within seconds, and leave no process behind."""
+"""Ctrl-C and SIGTERM close the runs in progress within seconds and leave no process behind."""
 
 import csv
 import os
@@ -93,7 +93,7 @@ def test_a_second_ctrl_c_ends_at_once(shell):
                 waiting(sweep, shell, "0.2", "0.21")
                 gate.mode = "hang"
                 ctrl_c(sweep.process)
-                # Closed it cannot be, for the store hangs.
+                # The sweep cannot be closed while the store hangs.
                 wait_until(lambda: gate.stopped, "the driver asks the store")
                 ctrl_c(sweep.process)
                 assert sweep.ends(60) == 130

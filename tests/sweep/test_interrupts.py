@@ -1,0 +1,108 @@
+"""What a first and a second signal do, and that the handlers of before come back."""
+
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from bnsweep.sweep.interrupts import Interrupts
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+each_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+
+
+@pytest.fixture(autouse=True)
+def before():
+    """Handlers of the test's own, and what they have received: a lost signal ends no test run."""
+    received = []
+
+    def note(number, _frame):
+        received.append(number)
+
+    old = {number: signal.signal(number, note) for number in SIGNALS}
+    yield note, received
+    for number, handler in old.items():
+        signal.signal(number, handler)
+
+
+@each_signal
+def test_the_first_signal_raises_keyboard_interrupt(before, number):
+    with Interrupts() as interrupts:
+        assert not interrupts.seen
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+        assert interrupts.seen
+    assert before[1] == []
+
+
+@each_signal
+def test_after_hold_the_first_signal_is_only_noted(before, number):
+    with Interrupts() as interrupts:
+        interrupts.hold()
+        assert not interrupts.seen
+        signal.raise_signal(number)
+        assert interrupts.seen
+    assert before[1] == []
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt, ValueError])
+def test_the_handlers_of_before_come_back(before, error):
+    note, received = before
+    try:
+        with Interrupts():
+            assert all(signal.getsignal(number) != note for number in SIGNALS)
+            if error is not None:
+                raise error
+    except (KeyboardInterrupt, ValueError) as caught:
+        assert type(caught) is error  # and none was swallowed
+    else:
+        assert error is None
+    for number in SIGNALS:
+        signal.raise_signal(number)
+    assert received == [*SIGNALS]
+
+
+def test_outside_the_main_thread_nothing_is_taken_over(before):
+    found = []
+
+    def elsewhere():
+        with Interrupts() as interrupts:
+            found.extend(signal.getsignal(number) for number in SIGNALS)
+            interrupts.hold()
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [before[0]] * 2
+    assert [signal.getsignal(number) for number in SIGNALS] == [before[0]] * 2
+
+
+TWO_SIGNALS = """
+import signal, sys
+from bnsweep.sweep.interrupts import Interrupts
+first, second, hold = sys.argv[1:]
+with Interrupts() as interrupts:
+    try:
+        if hold:
+            interrupts.hold()
+        signal.raise_signal(signal.Signals[first])
+    except KeyboardInterrupt:
+        pass
+    try:
+        print("closing", flush=True)
+        signal.raise_signal(signal.Signals[second])
+    finally:
+        print("this is not reached", flush=True)
+"""
+
+
+@pytest.mark.parametrize("hold", ["", "hold"], ids=["raised", "held"])
+@pytest.mark.parametrize(("first", "second"), [("SIGINT", "SIGTERM"), ("SIGTERM", "SIGINT")])
+def test_the_second_signal_ends_the_process_at_once(first, second, hold):
+    command = [sys.executable, "-c", TWO_SIGNALS, first, second, hold]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 130
+    assert done.stdout == "closing\n"
+    assert done.stderr == ""
