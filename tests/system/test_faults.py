@@ -95,6 +95,6 @@ def test_a_run_that_kills_its_worker_twice_is_given_up(shell):
         0.05: "FINISHED",
         0.02: "FINISHED",
     }
-    assert "its worker died 2 times" in artifact(shell, runs[0.4], "error.txt")
+    assert "its worker died twice" in artifact(shell, runs[0.4], "error.txt")
     assert parent.data.metrics["runs_failed"] == 1
     assert parent.data.metrics["runs_finished"] == 3
