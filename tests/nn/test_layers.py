@@ -6,6 +6,7 @@ from watching import watched
 from bnsweep import keys
 from bnsweep.keys import ACTIVATIONS
 from bnsweep.nn.batchnorm import BatchNorm
+from bnsweep.nn.columns import constant
 from bnsweep.nn.layers import Activation, Affine, Dropout, ReLU, Sigmoid, Tanh
 
 M, N = 6, 4  # batch, features
@@ -108,6 +109,13 @@ def test_other_passes_in_between_do_not_spoil_a_backward_pass(make):
     assert grads.keys() == expected[1].keys()
     for name, gradient in grads.items():
         np.testing.assert_array_equal(gradient, expected[1][name])
+
+
+def test_a_shared_constant_cannot_be_written_to():
+    ones = constant(3, 1, np.dtype("float32"))
+    assert constant(3, 1, np.dtype("float32")) is ones
+    with pytest.raises(ValueError, match="read-only"):
+        ones[0] = 2
 
 
 def test_affine_known_values():

@@ -119,6 +119,7 @@ def test_a_new_optimizer_needs_only_a_step():
         (lambda: SGD(lr=1, weight_decay=-0.1), "weight_decay=-0.1"),
         (lambda: Momentum(lr=1, momentum=1), "momentum=1"),
         (lambda: AdaGrad(lr=1, eps=0), "eps=0"),
+        (lambda: Adam(lr=1, eps=0), "eps=0"),
         (lambda: RMSProp(lr=1, decay=1.5), "decay=1.5"),
         (lambda: Adam(lr=1, beta1=-0.1), "beta1=-0.1"),
         (lambda: Adam(lr=1, beta2=math.nan), "beta2=nan"),
