@@ -5,6 +5,7 @@ runs and the constructors in `nn` all ask `check`.
 """
 
 import math
+import numbers
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -120,7 +121,12 @@ def is_neutral(key: str, value: Value, config: Mapping[str, Any]) -> bool:
 
 def is_number(value: Value) -> bool:
     """Whether `value` is a finite number, and not a truth value."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floating-point ones
+        return False
 
 
 def hashable(value: Value) -> Value:
@@ -174,7 +180,7 @@ def _number(
 
 def _whole(least: int, **row: Any) -> Key:
     return Key(
-        lambda value: is_number(value) and isinstance(value, int) and value >= least,
+        lambda value: is_number(value) and isinstance(value, numbers.Integral) and value >= least,
         lambda: f"a whole number of at least {least}",
         **row,
     )

@@ -75,6 +75,7 @@ def test_the_defaults_pass():
         ("weight_std", True),
         ("weight_std", None),
         ("weight_std", [1.0]),
+        ("weight_std", 10**400),
         ("seed", -1),
         ("seed", 0.5),
         ("dtype", "float16"),
