@@ -15,7 +15,7 @@ from bnsweep.records import Measurements, RunResult
 from bnsweep.redact import first_line, without_secret
 from bnsweep.tracking.no_tracker import NoLog
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # Measurements reach the store within two seconds.
 FLUSH_SECONDS = 1.0
@@ -135,7 +135,7 @@ class Outage:
     def begin(cls, uri: str, error: Exception) -> None:
         """Record that a store failed, and log a warning."""
         cls.until[uri] = time.monotonic() + RETRY_SECONDS
-        log.warning(
+        _log.warning(
             "the tracking store %s failed (%s); the records stay on disk",
             without_secret(uri),
             first_line(error),
