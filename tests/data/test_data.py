@@ -1,4 +1,4 @@
-"""Data sets: their numbers, and what becomes of wrong requests and damaged files."""
+"""Data sets: their numbers, wrong requests, and damaged files."""
 
 import gzip
 import math
@@ -24,7 +24,7 @@ CONF = Path(__file__).parents[2] / "conf" / "data"
 
 
 def idx(array, *, shape=None):
-    """Return `array` as the content of an IDX file, which may claim another shape."""
+    """Return `array` as the content of an IDX file, optionally with a false shape in its header."""
     shape = array.shape if shape is None else shape
     return bytes((0, 0, 8, len(shape))) + struct.pack(f">{len(shape)}I", *shape) + array.tobytes()
 
@@ -48,7 +48,7 @@ def contents(*, train=30, test=20):
 
 @pytest.fixture
 def root(tmp_path):
-    """Return a folder with a small data set in the files of the MNIST family."""
+    """Return a folder with a small data set in files named like MNIST's."""
     folder = tmp_path / "files"
     folder.mkdir()
     for name, content in contents().items():
@@ -152,7 +152,7 @@ def test_mnist_itself(tmp_path, monkeypatch):
     assert dataset.x_train.shape == (1000, 784)
     assert (dataset.x_train.min(), dataset.x_train.max()) == (0, 1)
 
-    (tmp_path / "mnist").symlink_to(folder)  # in the cache the checksums must hold
+    (tmp_path / "mnist").symlink_to(folder)  # the cache checks the checksums
     monkeypatch.setenv("BNSWEEP_CACHE", str(tmp_path))
     assert datasets.mnist(train_size=1000, test_size=10_000).digest == dataset.digest
 
@@ -176,7 +176,7 @@ def test_validation_samples_are_the_last_of_the_training_samples():
 
 
 def good(**changes):
-    """Return the arguments of a small data set, some of them changed."""
+    """Return valid arguments of a `Dataset`, with `changes`."""
     x, y = np.zeros((4, 3), "float32"), np.array([0, 1, 2, 1])
     arrays = {"x_train": x, "y_train": y, "x_test": x.copy(), "y_test": y.copy()}
     return {"name": "mine", **arrays, "classes": 3, **changes}
@@ -301,7 +301,7 @@ def test_damage_behind_the_samples_asked_for_is_found(root):
 
 
 def test_files_of_the_sister_data_set_are_refused(root, monkeypatch):
-    """Both use the same file names, so that nothing else would show the mistake."""
+    """Both use the same file names: nothing else shows the mistake."""
     path = root / "train-labels-idx1-ubyte.gz"
     digest = download.hashlib.sha256(path.read_bytes()).hexdigest()
     sister = download.Source("fashion_mnist", (), {path.name: f"sha256:{digest}"})
@@ -374,7 +374,7 @@ def test_what_cannot_be_read_at_all_is_named(tmp_path):
 @pytest.mark.parametrize("zipped", [False, True], ids=["plain", "zipped"])
 @pytest.mark.parametrize("shape", [(10**9, 1000, 1), (2**32 - 1,) * 3, (20_000_001, 1, 1)])
 def test_a_header_that_lies_takes_no_memory(tmp_path, shape, zipped):
-    """The last claims one byte more than there is, so that only reading on finds it out."""
+    """The last one claims one byte too many, which only reading to the end shows."""
     content = idx(np.zeros(20_000_000, np.uint8), shape=shape)
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(content, 1) if zipped else content)
@@ -390,7 +390,7 @@ def test_a_header_that_lies_takes_no_memory(tmp_path, shape, zipped):
 
 @st.composite
 def idx_like(draw):
-    """Return bytes that are nearly an IDX file: lies in the header, then cuts and changes."""
+    """Return nearly an IDX file: its header may be false, and its bytes changed or cut."""
     sizes = draw(st.lists(st.integers(0, 5) | st.integers(0, 2**32 - 1), max_size=4))
     magic = draw(st.just(bytes((0, 0, 8, len(sizes)))) | st.binary(max_size=4))
     size = math.prod(sizes) if math.prod(sizes) < 700 else 7
