@@ -175,7 +175,7 @@ def timed_sweep(overrides: list[str]) -> None:
             if inspect.isfunction(member) and not name.startswith("_"):
                 timed(owner, name, "tracking")
     sys.argv[1:] = overrides
-    status = app.main()
+    status = app.run_command_line()
     print(json.dumps(spent))
     sys.exit(status)
 

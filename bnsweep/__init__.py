@@ -1,6 +1,6 @@
 """Batch Normalization under a sweep: NumPy networks, Hydra multiruns, MLflow records."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bnsweep.reading import load_network, load_sweep
@@ -9,8 +9,8 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load_network", "load_sweep"]
 
 
-def __getattr__(name: str) -> Any:
-    # Imported when first asked for: a run needs neither.
+def __getattr__(name: str) -> object:
+    # Imported on first use, because a run needs neither.
     if name in ("load_network", "load_sweep"):
         from bnsweep import reading
 

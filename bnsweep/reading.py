@@ -1,4 +1,4 @@
-"""Results back into a notebook or a script: a sweep as data frames, a trained network."""
+"""Read results in a notebook or a script: a sweep as a data frame, a trained network."""
 
 import csv
 import io
@@ -32,48 +32,48 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 def load_sweep(
     where: str | Path, *, rows: Rows = "runs", tracking_uri: str | None = None
 ) -> "DataFrame":
-    """Return a sweep as a data frame with a row a run, or a row an epoch of each run.
+    """Return a sweep as a data frame, with one row for each run or for each epoch of each run.
 
     Args:
         where: the sweep's folder, or the id of its parent run in the tracking store.
-        rows: `runs`: number, fingerprint, run id, name, status, whether it was reused,
-            parameters and final metrics; `epochs`: the number of the run, run id, name,
-            the parameters that differ between runs, epoch and metrics. Names are those of the
-            store; what was not finite, or is missing, is NaN.
-        tracking_uri: of the store; by default `MLFLOW_TRACKING_URI`, else the SQLite file in
-            `outputs`.
+        rows: `runs` gives number, fingerprint, run id, name, status, whether the run was reused,
+            parameters and final metrics; `epochs` gives the run's number, its id and name, the
+            parameters that differ between runs, the epoch and its metrics. Parameters and metrics
+            are named as in the store. Missing values and those that were not finite are NaN.
+        tracking_uri: the URI of the store; by default `MLFLOW_TRACKING_URI`, else the SQLite file
+            in `outputs`.
 
     Raises:
-        ReadingError: there is no such sweep, or it cannot be read.
-        ValueError: `rows` is something else.
+        ReadingError: the sweep does not exist or cannot be read.
+        ValueError: `rows` is neither `runs` nor `epochs`.
     """
     if rows not in ("runs", "epochs"):
         raise ValueError(f"rows: got {rows!r}; it must be 'runs' or 'epochs'")
     from pandas import DataFrame
 
     folder = _folder(where, tracking_uri)
-    found = (
+    runs = (
         _runs_of_store(_Store(tracking_uri), str(where))
         if folder is None
         else _runs_of_folder(folder)
     )
-    if not found:
-        raise ReadingError(f"{where}: holds no run of a sweep; give the sweep's own folder")
-    return DataFrame(list(_run_rows(found) if rows == "runs" else _epoch_rows(found)))
+    if not runs:
+        raise ReadingError(f"{where}: contains no runs of a sweep; give the folder of one sweep")
+    return DataFrame(list(_run_rows(runs) if rows == "runs" else _epoch_rows(runs)))
 
 
 def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network:
-    """Return the trained network of a run; `predict` gives the classes of samples.
+    """Return the trained network of a run; its `predict` returns the classes of samples.
 
-    It is built as it was for the run, by the model's `_target_`: load only what you trust.
+    The network is built by calling the `_target_` of the run's model: load only runs you trust.
 
     Args:
         run: the run's folder, or its id in the tracking store.
-        tracking_uri: of the store; by default `MLFLOW_TRACKING_URI`, else the SQLite file in
-            `outputs`.
+        tracking_uri: the URI of the store; by default `MLFLOW_TRACKING_URI`, else the SQLite file
+            in `outputs`.
 
     Raises:
-        ReadingError: there is no such run, or it has no weights.
+        ReadingError: the run does not exist or has no weights.
     """
     from bnsweep.run.build import build_network
     from bnsweep.run.execute import Draws
@@ -108,27 +108,27 @@ def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network
         )
         network.load_state(state)
     except (ValueError, IndexError, EOFError) as error:
-        raise ReadingError(f"{run}: is not a run that bnsweep has written ({error})") from error
+        raise ReadingError(f"{run}: was not written by bnsweep, or is damaged ({error})") from error
     return network
 
 
 def _folder(where: str | Path, tracking_uri: str | None) -> Path | None:
-    """Return the folder that is meant; None for a run in the store."""
+    """Return `where` as a folder; None if it is the id of a run in the store."""
     path = Path(where)
     if tracking_uri is None and path.is_dir():
         return path
     if isinstance(where, str) and _RUN_ID.fullmatch(where):
         return None
-    problem = "is no run id" if tracking_uri else "is no folder, and no run id"
+    problem = "is not a run id" if tracking_uri else "is neither a folder nor a run id"
     raise ReadingError(
-        f"{where}: {problem}; give a folder such as outputs/sweeps/<time>, or the 32 letters and "
-        "digits by which the tracking store names a run"
+        f"{where}: {problem}; give a folder such as outputs/sweeps/<time>, or the run id of 32 "
+        "letters and digits from the tracking store"
     )
 
 
 @dataclass(frozen=True)
 class _PastRun:
-    """A run of a sweep: what its table and its history say of it."""
+    """A run of a sweep, from its row in `results.csv` and its history."""
 
     number: int
     fingerprint: str
@@ -139,9 +139,9 @@ class _PastRun:
     result: RunResult | None
 
     def parameters(self) -> dict[str, Value]:
-        """Return the run's parameters by the names under which they are published."""
-        found = {} if self.result is None else self.result.spec.parameters
-        return {key: hashable(value) for key, value in found.items()}
+        """Return the run's parameters by their published names."""
+        parameters = {} if self.result is None else self.result.spec.parameters
+        return {key: hashable(value) for key, value in parameters.items()}
 
 
 def _run_rows(runs: Sequence[_PastRun]) -> Iterator[dict[str, Value]]:
@@ -176,7 +176,7 @@ def _epoch_rows(runs: Sequence[_PastRun]) -> Iterator[dict[str, Value]]:
 
 
 def _runs_of_folder(folder: Path) -> list[_PastRun]:
-    """Return the runs of a sweep's folder; reused ones lie in the folders beside it."""
+    """Return the runs of a sweep's folder, and its reused runs from the folders beside it."""
     results = [_read(path) for path in folder.glob(f"*/{records.HISTORY_FILE}")]
     own = {result.spec.number: result for result in results}
     if not (folder / TABLE).is_file():
@@ -193,7 +193,7 @@ def _runs_of_folder(folder: Path) -> list[_PastRun]:
                 try:
                     result = records.read(path.parent)
                 except (OSError, ValueError):
-                    continue  # a run that has nothing to do with this sweep, perhaps
+                    continue  # probably not a run that this sweep has reused
                 if result.status in records.ENDED:
                     earlier[result.spec.fingerprint] = result
     return [
@@ -208,9 +208,9 @@ def _runs_of_folder(folder: Path) -> list[_PastRun]:
 
 
 def _runs_of_store(store: "_Store", parent: str) -> list[_PastRun]:
-    """Return the runs of a sweep in the store; before its end, those that it has so far."""
+    """Return the runs of a sweep in the store; while it runs, those that it has so far."""
     if store.tags(parent).get("bnsweep.role") != "sweep":
-        raise ReadingError(f"run {parent}: is no sweep; give the id of a parent run")
+        raise ReadingError(f"run {parent}: is not a sweep; give the id of a sweep's parent run")
     table = store.file(parent, TABLE)
     if table is not None:
         return [_of_row(row, store.result(row["run_id"])) for row in _table(table.decode())]
@@ -257,12 +257,12 @@ class _Store:
     """A tracking store to read from.
 
     Args:
-        uri: of the store; None for `MLFLOW_TRACKING_URI`, and where that is not set the
-            SQLite file in `outputs` of the working directory.
+        uri: the URI of the store; by default `MLFLOW_TRACKING_URI`, else the SQLite file in
+            `outputs` of the working directory.
     """
 
     def __init__(self, uri: str | None) -> None:
-        # Reading sends nothing unasked either, and a bar for each file would be a wall of bars.
+        # No telemetry, and no progress bar for each file.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         self._tracker = MlflowTracker(
@@ -270,28 +270,28 @@ class _Store:
         )
         database = sqlite_store.path_of(self._tracker.uri)
         if database is not None and not database.exists():
-            # MLflow would make a new one there.
+            # MLflow creates a missing database.
             raise ReadingError(
-                f"tracking_uri={self._tracker.shown}: there is no such database; give the path "
-                "of one, or the folder of the run or sweep instead of its id"
+                f"tracking_uri={self._tracker.shown}: there is no such database; give an existing "
+                "one, or the folder of the run or sweep instead of its id"
             )
 
     def tags(self, run_id: str) -> dict[str, str]:
         """Return the tags of a run.
 
         Raises:
-            ReadingError: the store holds no such run, or does not answer.
+            ReadingError: the store does not have the run, or does not answer.
         """
         try:
             return dict(self._tracker.client.get_run(run_id).data.tags)
         except Exception as error:
             raise ReadingError(
                 f"run {run_id}: cannot be read from tracking_uri={self._tracker.shown} "
-                f"({first_line(error)})"
+                f"({first_line(error)}); check the id, or give another tracking_uri"
             ) from error
 
     def children(self, parent: str) -> dict[str, dict[str, str]]:
-        """Return the tags of a sweep's runs by their ids, the first one first."""
+        """Return the tags of a sweep's runs by their ids, in order of their start."""
         from bnsweep.tracking import stored_runs
 
         client = self._tracker.client
@@ -303,7 +303,7 @@ class _Store:
         """Return the result of a run; None if it has none.
 
         Raises:
-            ReadingError: it has one that cannot be read.
+            ReadingError: its result cannot be read.
         """
         text = self.file(run_id, records.HISTORY_FILE) if run_id else None
         if text is None:
@@ -314,10 +314,10 @@ class _Store:
             raise ReadingError(f"run {run_id}: {error}") from error
 
     def file(self, run_id: str, name: str) -> bytes | None:
-        """Return the content of a run's artifact; None if the run has none of that name.
+        """Return the content of an artifact; None if the run has none of that name.
 
         Raises:
-            ReadingError: it is there, and cannot be had.
+            ReadingError: the artifact exists, but cannot be read.
         """
         client = self._tracker.client
         try:
@@ -327,6 +327,6 @@ class _Store:
                 return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
         except Exception as error:
             raise ReadingError(
-                f"run {run_id}: its {name} cannot be had ({first_line(error)}); "
+                f"run {run_id}: its {name} cannot be read ({first_line(error)}); "
                 "give the folder of the run or sweep on disk"
             ) from error

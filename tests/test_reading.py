@@ -1,4 +1,4 @@
-"""Results read back: two real sweeps, the second of which takes over runs of the first."""
+"""Results read back: two real sweeps, where the second reuses runs of the first."""
 
 import os
 import re
@@ -118,14 +118,14 @@ def test_a_network_predicts_as_it_did_at_the_end_of_its_run(first, here, number)
         assert accuracy == pytest.approx(row["final_test_accuracy"], abs=1e-12)
 
 
-def test_errors_say_what_is_missing_and_what_would_do(first, here, tmp_path):
+def test_errors_say_what_is_missing_and_what_to_do(first, here, tmp_path):
     parent = parent_of(first)
     run_id = bnsweep.load_sweep(first)["run_id"][0]
-    with pytest.raises(ReadingError, match="nowhere: is no folder, and no run id; give a folder"):
+    with pytest.raises(ReadingError, match="is neither a folder nor a run id; give a folder"):
         bnsweep.load_sweep("nowhere")
-    with pytest.raises(ReadingError, match="holds no run of a sweep"):
+    with pytest.raises(ReadingError, match="contains no runs of a sweep"):
         bnsweep.load_sweep(tmp_path)
-    with pytest.raises(ReadingError, match=f"run {run_id}: is no sweep"):
+    with pytest.raises(ReadingError, match=f"run {run_id}: is not a sweep"):
         bnsweep.load_sweep(run_id)
     with pytest.raises(ReadingError, match=f"run {parent}: is a sweep"):
         bnsweep.load_network(parent)
@@ -142,7 +142,7 @@ def test_a_run_without_weights_says_so(first, tmp_path):
     with pytest.raises(ReadingError, match=r"has no weights\.npz; .*tracking.weights=true"):
         bnsweep.load_network(tmp_path)
     (tmp_path / "weights.npz").write_bytes(b"no archive")
-    with pytest.raises(ReadingError, match="is not a run that bnsweep has written"):
+    with pytest.raises(ReadingError, match="was not written by bnsweep, or is damaged"):
         bnsweep.load_network(tmp_path)
 
 

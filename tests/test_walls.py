@@ -17,7 +17,7 @@ WALLS = {
     "keys": ("errors", ""),
     "redact": ("", ""),
     "records": ("keys", ""),
-    "data": ("errors", "sklearn pooch requests platformdirs"),
+    "data": ("errors keys", "sklearn pooch requests platformdirs"),
     "nn": ("errors keys records data", ""),
     "report": ("errors keys records nn", "matplotlib rich scipy"),
     "run": ("errors keys redact records data nn report", "hydra omegaconf"),

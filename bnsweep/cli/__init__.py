@@ -1,1 +1,1 @@
-"""The command line: arguments, the Hydra entry, and messages."""
+"""The command line: its arguments, the Hydra entry, and error messages."""

@@ -1,4 +1,9 @@
-"""The Hydra entry: the only place where configuration becomes a run."""
+"""The Hydra entry: the only place where configuration becomes a run.
+
+Relies on Hydra turning every exception of a callback into a warning except SystemExit, and on
+HYDRA_FULL_ERROR to get Hydra's errors raised instead of printed; remove when a callback can refuse
+a run and `hydra.main` can raise.
+"""
 
 import os
 import signal
@@ -7,7 +12,6 @@ import time
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -39,18 +43,18 @@ from hydra_plugins.bnsweep import BnsweepSweeper
 
 
 class _Refused(SystemExit):
-    """Leaves Hydra at once and unseen: not even a callback holds it, and Hydra says no word."""
+    """Leaves Hydra at once, from a callback too, and without a message by Hydra."""
 
 
-def main() -> int:
-    """Run what the command line asks for; return the exit status.
+def run_command_line() -> int:
+    """Run the command line and return the exit status.
 
     0: every run ended; 1: runs failed or are missing; 2: nothing was started; 130: interrupted.
     """
-    tracebacks = arguments.full_error()
-    # Hydra then raises its errors instead of printing them, and they are told below.
+    tracebacks = arguments.wants_tracebacks()
+    # Make Hydra raise its errors, so that they can be explained below.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    arguments.working_environment(os.environ)
+    arguments.set_environment_defaults(os.environ)
     try:
         arguments.check_options(sys.argv[1:])
         given = arguments.expand(arguments.options_first(sys.argv[1:]))
@@ -61,7 +65,7 @@ def main() -> int:
         )()
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who reads our output, such as `head`, has seen enough.
+        # The reader closed the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
@@ -75,8 +79,8 @@ def main() -> int:
 
 
 def prepare_hydra() -> None:
-    """Register what the configuration refers to: the sweeper and the resolvers."""
-    # An editable installation hides the plugin from Hydra's own search.
+    """Register the sweeper and the resolvers that the configuration refers to."""
+    # Hydra's own search does not find the plugin in an editable installation.
     Plugins.instance().register(BnsweepSweeper)
     OmegaConf.register_new_resolver("logspace", arguments.logspace, replace=True)
     OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True, use_cache=True)
@@ -84,17 +88,21 @@ def prepare_hydra() -> None:
 
 
 def config_folder() -> Path:
-    """Return the folder of the configuration: in the package as installed, else beside it."""
+    """Return the folder of the configuration: inside an installed package, else beside it."""
     package = Path(__file__).resolve().parents[1]
     inside = package / "conf"
     return inside if inside.is_dir() else package.parent / "conf"
 
 
 class CheckBeforeRun(Callback):
-    """Checks a single run before Hydra makes a folder for it; a sweep checks its own."""
+    """Checks a single run before Hydra creates its folder; a sweep checks its own runs."""
 
-    def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Leave the program where the run cannot be done, or is done already."""
+    def on_run_start(self, config: DictConfig, **_: object) -> None:
+        """Check the run.
+
+        Raises:
+            _Refused: the run is invalid (status 2), or done already (status 0).
+        """
         try:
             files = option_files(config.hydra.runtime)
             spec, dataset = specify(config, files)
@@ -110,31 +118,34 @@ class CheckBeforeRun(Callback):
 
 
 def _is_done(spec: RunSpec, dataset: Dataset, tracker: Tracker, output_dir: Path) -> bool:
-    """Whether a run is done already; it is logged then, if only the disk knows of it."""
+    """Return whether a run is done already; if so, log it if the store lacks it."""
     outcomes = find_done([spec], tracker, output_dir.absolute())
     if spec.number not in outcomes.reused:
         return False
     if tracker.uri is not None:
         log_from_disk(SweepPlan([spec], [dataset], []), tracker, None, outcomes)
         if outcomes.unstored([spec]):
-            raise IncompleteError(f"the run could not be logged to the store {tracker.shown}")
+            raise IncompleteError(
+                f"the run could not be logged to the store {tracker.shown}; run the same command "
+                "again"
+            )
     where = outcomes.folders.get(0) or f"run {outcomes.run_ids[0]} of the store {tracker.shown}"
     print(f"done already: {where}")
     return True
 
 
 def run(cfg: DictConfig) -> JobReport:
-    """Do the run that `cfg` describes; Hydra calls it for each one.
+    """Do the run that `cfg` describes. Hydra calls this for each run.
 
     Raises:
-        _Refused: a single run failed. In a sweep, a run that fails is a result of the sweep.
+        _Refused: a single run failed; in a sweep, a failed run is one of the results.
     """
     hydra_config = HydraConfig.get()
     if hydra_config.mode == RunMode.MULTIRUN:
         return do_job(cfg, hydra_config)
     folder = Path(hydra_config.runtime.output_dir)
     with Interrupts() as interrupts:
-        # What is trained is kept and logged, whatever comes.
+        # Once training is over, Ctrl-C waits until the result is written and logged.
         result, run_log = train_and_log(cfg, folder, on_trained=interrupts.hold)
         if result.status == "killed":
             raise KeyboardInterrupt
@@ -158,32 +169,32 @@ def _print_outcome(result: RunResult, folder: Path, run_log: NoLog, tracker: Tra
     print(f"results: {folder}")
     if not run_log.complete:
         raise IncompleteError(
-            f"the run is not in the store {tracker.shown}; the same command with resume=true "
-            "logs it"
+            f"the run is not in the store {tracker.shown}; run the same command with resume=true "
+            "to log it"
         )
     if tracker.ui_command:
         print(f"to see them: {tracker.ui_command}")
 
 
 def _folder_name() -> str:
-    """Return the time and a few random letters: two that start at once never share a folder."""
+    """Return the time and random digits, so that two simultaneous starts get two folders."""
     return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(3).hex()}"
 
 
 def _print_error(error: BaseException, tracebacks: bool) -> int:
-    """Print `error` as one message, and return the exit status."""
+    """Print `error` as one message and return the exit status."""
     status = error.exit_status if isinstance(error, UserError) else 2
     if tracebacks:
         text = "".join(traceback.format_exception(error))
         print(without_secrets(text), file=sys.stderr)
         return status
     if isinstance(error, HydraException | OmegaConfBaseException):
-        what = arguments.explain(error, _known_keys())
+        message = arguments.explain(error, _known_keys())
     elif isinstance(error, UserError | OSError | ValueError):
-        what = str(error)
+        message = str(error)
     else:
-        what = f"{type(error).__name__}: {error} (HYDRA_FULL_ERROR=1 shows where)"
-    print(f"bnsweep: {without_secrets(what)}", file=sys.stderr)
+        message = f"{type(error).__name__}: {error} (set HYDRA_FULL_ERROR=1 for the traceback)"
+    print(f"bnsweep: {without_secrets(message)}", file=sys.stderr)
     return status
 
 

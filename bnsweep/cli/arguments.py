@@ -1,4 +1,8 @@
-"""The command line before Hydra reads it, and Hydra's complaints in this program's words."""
+"""Prepare the command line for Hydra, and explain Hydra's errors.
+
+Relies on a copy of Hydra's option names and on the wording of its error messages; remove when
+Hydra accepts options between overrides and its errors carry the key, the value and the choices.
+"""
 
 import difflib
 import os
@@ -23,17 +27,18 @@ _WITH_VALUE = (
     *("--config-dir", "-cd", "--experimental-rerun"),
 )
 _MAYBE_WITH_VALUE = ("--info", "-i")
-# The launchers that come with an extra: what Hydra misses without it, and the extra's name.
+# The extra that installs the launcher which Hydra cannot load.
 _EXTRAS = {"ray": "ray", "submitit_slurm": "slurm"}
 
 
 def logspace(start: float | str, stop: float | str, count: float | str) -> str:
     """Return `count` numbers from 10^start to 10^stop, evenly spaced by their logarithm.
 
-    They are a comma list, as Hydra's sweeps take it: `logspace(0, -2, 3)` is `1,0.1,0.01`.
+    The result is a comma-separated list, as Hydra's sweeps expect: `logspace(0, -2, 3)` gives
+    `1,0.1,0.01`.
 
     Raises:
-        ConfigError: an exponent is beyond the floating-point numbers, or the count is none.
+        ConfigError: an exponent is outside -300 to 300, or the count is not a whole number from 1.
     """
     call = f"logspace({start},{stop},{count})"
     try:
@@ -46,20 +51,20 @@ def logspace(start: float | str, stop: float | str, count: float | str) -> str:
             "such as logspace(0,-4,16)"
         )
     if not (abs(low) <= 300 and abs(high) <= 300):
-        raise ConfigError(f"{call}: exponents of ten from -300 to 300 would do")
-    # Twelve digits say 1 and 0.1 where seventeen say 0.10000000000000002.
+        raise ConfigError(f"{call}: the exponents of ten must be from -300 to 300")
+    # Twelve digits give 0.1; seventeen give 0.10000000000000002.
     return ",".join(f"{value:.12g}" for value in np.logspace(low, high, int(points)))
 
 
 def check_options(arguments: Sequence[str]) -> None:
-    """Check the names of the options, for which Hydra would print all there are.
+    """Check the names of the options; for a wrong one Hydra prints its whole usage.
 
     Raises:
-        ConfigError: there is no such option.
+        ConfigError: an option does not exist.
     """
     for argument in arguments:
         name, equals, value = argument.partition("=")
-        # An option may be cut short.
+        # argparse accepts abbreviated options.
         if not name.startswith("--") or any(known.startswith(name) for known in _OPTIONS):
             continue
         near = difflib.get_close_matches(name, _OPTIONS, n=1, cutoff=0.7)
@@ -69,7 +74,7 @@ def check_options(arguments: Sequence[str]) -> None:
 
 
 def options_first(arguments: Sequence[str]) -> list[str]:
-    """Return the options and then the overrides: Hydra takes no option between two of them."""
+    """Return the options first: Hydra accepts none between two overrides."""
     options: list[str] = []
     overrides: list[str] = []
     previous = ""
@@ -78,25 +83,25 @@ def options_first(arguments: Sequence[str]) -> list[str]:
             previous in _MAYBE_WITH_VALUE and "=" not in argument
         )
         (options if is_value or argument.startswith("-") else overrides).append(argument)
-        previous = "" if is_value else _in_full(argument)
-    if options and _in_full(options[-1]) in _MAYBE_WITH_VALUE:
-        options[-1] = "--info=all"  # or it would take the first override for its value
+        previous = "" if is_value else _full_name(argument)
+    if options and _full_name(options[-1]) in _MAYBE_WITH_VALUE:
+        options[-1] = "--info=all"  # otherwise the first override becomes its value
     return [*options, *overrides]
 
 
-def _in_full(option: str) -> str:
-    """Return an option that may be cut short in full."""
+def _full_name(option: str) -> str:
+    """Return the full name of an option that may be abbreviated."""
     if not option.startswith("--") or option in _OPTIONS:
         return option
-    meant = [known for known in _OPTIONS if known.startswith(option)]
-    return meant[0] if len(meant) == 1 else option
+    matches = [known for known in _OPTIONS if known.startswith(option)]
+    return matches[0] if len(matches) == 1 else option
 
 
 def expand(arguments: Sequence[str]) -> list[str]:
-    """Replace `logspace(a,b,n)` in each override by the list of numbers it stands for.
+    """Replace each `logspace(a,b,n)` in the overrides by its list of numbers.
 
     Raises:
-        ConfigError: a logspace has other than three usable numbers.
+        ConfigError: the arguments of a logspace are not three numbers in range.
     """
 
     def numbers(match: re.Match[str]) -> str:
@@ -108,19 +113,19 @@ def expand(arguments: Sequence[str]) -> list[str]:
     expanded = []
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        # An option such as --config-dir=... is a path, not an override.
+        # The value of an option such as --config-dir=... is a path.
         plain = argument.startswith("-") or not equals
         expanded.append(argument if plain else f"{key}={_LOGSPACE.sub(numbers, value)}")
     return expanded
 
 
 def take_out_secrets(arguments: Sequence[str], environment: MutableMapping[str, str]) -> list[str]:
-    """Move a tracking URI that holds a password from the arguments to the environment.
+    """Move a tracking URI with credentials from the arguments to the environment.
 
-    Hydra saves the arguments beside each run; the environment is saved nowhere.
+    Hydra saves the arguments with each run; nothing saves the environment.
 
     Raises:
-        ConfigError: another argument holds a URI with a password.
+        ConfigError: another argument contains a URI with a password.
     """
     kept = []
     for argument in arguments:
@@ -130,8 +135,8 @@ def take_out_secrets(arguments: Sequence[str], environment: MutableMapping[str, 
             environment["MLFLOW_TRACKING_URI"] = uri
         elif without_userinfo(argument) != argument:
             raise ConfigError(
-                f"{key}: a URI with a password in it would be saved with the run; "
-                "tracking.uri and MLFLOW_TRACKING_URI are the places for it"
+                f"{key}: contains a URI with a password, which would be saved with the run; set "
+                "tracking.uri or MLFLOW_TRACKING_URI instead"
             )
         else:
             kept.append(argument)
@@ -139,15 +144,15 @@ def take_out_secrets(arguments: Sequence[str], environment: MutableMapping[str, 
 
 
 def explain(error: BaseException, known_keys: Iterable[str]) -> str:
-    """Return Hydra's `error` as one clear message: what was wrong and what would do."""
+    """Return Hydra's `error` as one clear message: what is wrong and how to fix it."""
     text = str(error).strip()
     ambiguous = re.search(r"Ambiguous value for argument '(.*)'", text)
     if ambiguous:
-        return f"{ambiguous[1]}: several values make a sweep; -m runs it"
+        return f"{ambiguous[1]}: several values make a sweep; use -m to run it"
     extra = re.search(r"'hydra/launcher/(\w+)': Could not load 'hydra/launcher/(\w+)'", text)
     if extra and extra[2] in _EXTRAS:
         install = f"pip install 'bnsweep[{_EXTRAS[extra[2]]}]'"
-        return f"hydra/launcher={extra[1]}: what it needs is not installed; {install} would do"
+        return f"hydra/launcher={extra[1]}: its packages are not installed; use {install}"
     option = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
     if option:
         listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n?)*)", text)
@@ -157,7 +162,7 @@ def explain(error: BaseException, known_keys: Iterable[str]) -> str:
     if key:
         name = key[1].rstrip(".").partition("=")[0].partition("@")[0]
         near = _nearest(name, known_keys)
-        hint = f"did you mean {' or '.join(near)}?" if near else "--help names the keys"
+        hint = f"did you mean {' or '.join(near)}?" if near else "see --help for the keys"
         return f"{name}: there is no such key; {hint}"
     override = getattr(error, "override", None)
     if override is not None:
@@ -167,7 +172,7 @@ def explain(error: BaseException, known_keys: Iterable[str]) -> str:
 
 
 def _nearest(name: str, known_keys: Iterable[str]) -> list[str]:
-    """Return the known keys that `name` may be a slip of: the nearest, and any about as near."""
+    """Return the known keys that are closest to the mistyped `name`."""
     near = difflib.get_close_matches(name, sorted(set(known_keys)), n=3, cutoff=0.5)
     scores = [difflib.SequenceMatcher(None, name, key).ratio() for key in near]
     return [key for key, score in zip(near, scores, strict=True) if score > scores[0] - 0.05]
@@ -176,22 +181,22 @@ def _nearest(name: str, known_keys: Iterable[str]) -> list[str]:
 def _unreadable(override: str, why: str) -> str:
     key, equals, value = override.partition("=")
     if not equals:
-        return f"{override}: is neither an option nor key=value; --help names the keys"
+        return f"{override}: is neither an option nor key=value; see --help for the keys"
     if not why.startswith("LexerNoViableAlt"):
         return f"{override}: cannot be read ({why})"
     quoted = shlex.quote(f'{key}="{value}"')
-    return f"{override}: has characters that must stand in quotes; {quoted} would do"
+    return f"{override}: contains characters that need quoting; use {quoted}"
 
 
-def working_environment(environment: MutableMapping[str, str]) -> None:
-    """Set what MLflow and Ray read from the environment, where the user has not done so."""
-    # An experiment tool sends nothing unasked.
+def set_environment_defaults(environment: MutableMapping[str, str]) -> None:
+    """Set the variables that MLflow and Ray read, except those that the user has set."""
+    # Send no telemetry unless the user asks for it.
     environment.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # A cluster that cannot be reached is one message, not one a second.
+    # Report an unreachable cluster once, not every second.
     environment.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     environment.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     environment.setdefault("DO_NOT_TRACK", "true")
-    # A server that hangs costs seconds, not the twenty minutes of MLflow's own defaults.
+    # Give up a hanging server within seconds; MLflow's defaults take twenty minutes.
     environment.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     environment.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     environment.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
@@ -199,6 +204,6 @@ def working_environment(environment: MutableMapping[str, str]) -> None:
     environment.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 
-def full_error(environment: MutableMapping[str, str] = os.environ) -> bool:
-    """Tell whether the user asked for tracebacks."""
+def wants_tracebacks(environment: MutableMapping[str, str] = os.environ) -> bool:
+    """Return whether the user asked for tracebacks."""
     return environment.get("HYDRA_FULL_ERROR") == "1"

@@ -1,4 +1,4 @@
-"""Files become arrays: the data sets, the IDX format, and where files are downloaded from."""
+"""From files to arrays: data sets, the IDX format, downloads."""
 
 from bnsweep.data.datasets import Dataset, digits, fashion_mnist, mnist
 

@@ -1,8 +1,8 @@
 """Data sets: scikit-learn's digits, and the MNIST family.
 
-The functions `digits`, `mnist` and `fashion_mnist` are what `conf/data/` names as
-`_target_`. Each returns the first samples as a `Dataset`, which is kept for the life of the
-process, so that only the first of its runs pays for reading them.
+`digits`, `mnist` and `fashion_mnist` are the `_target_`s in `conf/data/`. Each returns the first
+samples of its files as a `Dataset`. The last few are cached, so that only the first run of a
+process reads the files.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,61 +19,66 @@ from numpy.typing import NDArray
 from bnsweep.data.download import FASHION_MNIST, MNIST, Source, cached_files, files_in
 from bnsweep.data.idx import read_idx
 from bnsweep.errors import DataError
+from bnsweep.keys import check
 
 _CLASSES = 10
 _DIGITS_TOTAL = 1797
 _TRAIN_TOTAL, _TEST_TOTAL = 60_000, 10_000
 
+_Samples = NDArray[np.floating[Any]]  # (samples, features)
+_Labels = NDArray[np.int64]  # (samples,)
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples to train on, to test on and, where something is to be chosen, to choose by.
+    """Samples and labels for training, testing and, optionally, validation.
 
-    `x_train`, `x_test` and `x_validation` are (samples, features), all of one floating-point
-    dtype and finite; `y_train`, `y_test` and `y_validation` are (samples,) with integers from
-    0 to `classes` - 1. Without a validation split, its two are None. All are read-only.
+    `x_train`, `x_test` and `x_validation` are (samples, features), finite, and of one
+    floating-point dtype. `y_train`, `y_test` and `y_validation` are (samples,), integers from 0 to
+    `classes` - 1. Without validation samples, `x_validation` and `y_validation` are None. The
+    arrays become read-only.
 
     Raises:
-        DataError: one of them is something else; the message says which, and what is wrong.
+        DataError: an array breaks this contract.
     """
 
     name: str
-    x_train: NDArray[np.floating[Any]]
-    y_train: NDArray[np.int64]
-    x_test: NDArray[np.floating[Any]]
-    y_test: NDArray[np.int64]
+    x_train: _Samples
+    y_train: _Labels
+    x_test: _Samples
+    y_test: _Labels
     classes: int
-    x_validation: NDArray[np.floating[Any]] | None = None
-    y_validation: NDArray[np.int64] | None = None
+    x_validation: _Samples | None = None
+    y_validation: _Labels | None = None
 
     def __post_init__(self) -> None:
         self._check()
-        # One Dataset serves every run of a process: a run that wrote to it would change the next.
+        # All runs of a process share one Dataset: none of them may change it for the next.
         for array in self._arrays():
             array.setflags(write=False)
 
-    def _parts(self) -> dict[str, tuple[Any, Any]]:
-        """Return the samples and labels of each part that there is."""
-        parts: dict[str, tuple[Any, Any]] = {
-            "train": (self.x_train, self.y_train),
-            "test": (self.x_test, self.y_test),
-        }
-        if self.x_validation is not None or self.y_validation is not None:
-            parts["validation"] = (self.x_validation, self.y_validation)
-        return parts
-
-    def _arrays(self) -> list[NDArray[Any]]:
-        return [array for part in self._parts().values() for array in part]
+    def _arrays(self) -> list[_Samples | _Labels]:
+        parts = (
+            *(self.x_train, self.y_train, self.x_test, self.y_test),
+            *(self.x_validation, self.y_validation),
+        )
+        return [array for array in parts if array is not None]
 
     def _check(self) -> None:
-        """Check what training relies on: NumPy takes a label of -1 for the last class."""
+        # What training relies on: NumPy takes a label of -1 for the last class.
         if not isinstance(self.classes, int) or self.classes < 2:
-            self._refuse("classes", f"got {self.classes!r}; it must be a whole number from 2 on")
-        for part, (x, y) in self._parts().items():
-            self._check_samples(f"x_{part}", x)
-            self._check_labels(f"y_{part}", y, samples=len(x))
+            self._refuse("classes", f"got {self.classes!r}; it must be a whole number, at least 2")
+        self._check_part("train", self.x_train, self.y_train)
+        self._check_part("test", self.x_test, self.y_test)
+        if self.x_validation is not None or self.y_validation is not None:
+            self._check_part("validation", self.x_validation, self.y_validation)
 
-    def _check_samples(self, name: str, x: Any) -> None:
+    def _check_part(self, part: str, x: object, y: object) -> None:
+        samples = self._check_samples(f"x_{part}", x)
+        self._check_labels(f"y_{part}", y, samples)
+
+    def _check_samples(self, name: str, x: object) -> int:
+        """Check the samples of one part and return their number."""
         if not isinstance(x, np.ndarray) or x.ndim != 2 or 0 in x.shape:
             self._refuse(name, f"got {_described(x)}; it must be an array of (samples, features)")
         if x.dtype not in (np.float32, np.float64):
@@ -82,17 +87,20 @@ class Dataset:
         if (x.shape[1], x.dtype) != (first.shape[1], first.dtype):
             self._refuse(
                 name,
-                f"has {x.shape[1]} features of {x.dtype}, x_train {first.shape[1]} of "
-                f"{first.dtype}; they must be alike",
+                f"has {x.shape[1]} features of {x.dtype}, x_train has {first.shape[1]} of "
+                f"{first.dtype}; they must match",
             )
         if not np.isfinite(x).all():
             row = int(np.argmin(np.isfinite(x).all(axis=1)))
             self._refuse(name, f"sample {row} holds a value that is not finite")
+        return len(x)
 
-    def _check_labels(self, name: str, y: Any, *, samples: int) -> None:
+    def _check_labels(self, name: str, y: object, samples: int) -> None:
         if not isinstance(y, np.ndarray) or y.shape != (samples,):
             self._refuse(
-                name, f"got {_described(y)}; it must be an array of {samples} labels, one a sample"
+                name,
+                f"got {_described(y)}; it must be an array of {samples} labels, one for each "
+                "sample",
             )
         if y.dtype.kind not in "iu":
             self._refuse(name, f"is of {y.dtype}; labels must be whole numbers")
@@ -109,7 +117,7 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of all samples and labels: what the data are, wherever they came from."""
+        """A hash of all samples and labels; it does not depend on where they came from."""
         sha = hashlib.sha256()
         for array in self._arrays():
             sha.update(f"{array.dtype} {array.shape}".encode())
@@ -118,8 +126,30 @@ class Dataset:
 
     @property
     def features(self) -> int:
-        """Number of values in a sample."""
+        """The number of values in a sample."""
         return int(self.x_train.shape[1])
+
+
+class Sizes(NamedTuple):
+    """How many samples to take; the validation samples are the last of the training samples."""
+
+    train: int
+    test: int
+    validation: int
+
+    @classmethod
+    def checked(cls, train: int, test: int, validation: int) -> Self:
+        """Return the sizes.
+
+        Raises:
+            ConfigError: a size is not a whole number, or too small.
+            DataError: validation leaves no sample to train on.
+        """
+        sizes = cls(train, test, validation)
+        for part, size in sizes._asdict().items():
+            check(f"data.{part}_size", size)
+        _check_most("data.validation_size", validation, train - 1)
+        return sizes
 
 
 def digits(
@@ -132,16 +162,17 @@ def digits(
 ) -> Dataset:
     """Return scikit-learn's handwritten digits: 8 x 8 pixels, x = value / 16.
 
-    Training samples are taken from the front, the last `validation_size` of them are held out
-    to choose by, and test samples are taken from what follows.
+    Training samples come from the front, and test samples from what follows. The last
+    `validation_size` of the training samples are held out for validation.
 
     Raises:
-        DataError: a size is not a whole number, too small, or more than there are.
+        ConfigError: a size is not a whole number, or too small.
+        DataError: a size is larger than the number of samples.
     """
-    _check_size("data.train_size", train_size, _DIGITS_TOTAL - 1)
-    _check_size("data.test_size", test_size, _DIGITS_TOTAL - train_size)
-    _check_size("data.validation_size", validation_size, train_size - 1, least=0)
-    return _load_digits(train_size, test_size, validation_size, dtype)
+    sizes = Sizes.checked(train_size, test_size, validation_size)
+    _check_most("data.train_size", train_size, _DIGITS_TOTAL - 1)
+    _check_most("data.test_size", test_size, _DIGITS_TOTAL - train_size)
+    return _load_digits(sizes, dtype)
 
 
 def mnist(
@@ -154,14 +185,17 @@ def mnist(
 ) -> Dataset:
     """Return the first samples of MNIST: 28 x 28 pixels, x = value / 255.
 
-    The last `validation_size` of the training samples are held out to choose by.
-    Its files come from the folder `root`; without one from the user's cache (the folder in
-    the environment variable BNSWEEP_CACHE, if set), where they are downloaded to first.
+    The last `validation_size` of the training samples are held out for validation. The files are
+    read from the folder `root`. If it is None, they are downloaded to the user's cache (set the
+    environment variable BNSWEEP_CACHE to use another folder) and read from there.
 
     Raises:
-        DataError: a size is wrong, or a file is missing, damaged or not to be had.
+        ConfigError: a size is not a whole number, or too small.
+        DataError: a size is larger than the number of samples, or a file is missing, damaged or
+            cannot be downloaded.
     """
-    return _mnist_family(MNIST, train_size, test_size, validation_size, root, dtype)
+    sizes = Sizes.checked(train_size, test_size, validation_size)
+    return _load_idx(MNIST, sizes, root, dtype)
 
 
 def fashion_mnist(
@@ -172,26 +206,45 @@ def fashion_mnist(
     root: str | None = None,
     dtype: str = "float32",
 ) -> Dataset:
-    """Return the first samples of Fashion-MNIST, from the same places as `mnist` does."""
-    return _mnist_family(FASHION_MNIST, train_size, test_size, validation_size, root, dtype)
+    """Return the first samples of Fashion-MNIST; arguments and errors are those of `mnist`."""
+    sizes = Sizes.checked(train_size, test_size, validation_size)
+    return _load_idx(FASHION_MNIST, sizes, root, dtype)
 
 
 @lru_cache(maxsize=2)
-def _load_digits(train_size: int, test_size: int, validation_size: int, dtype: str) -> Dataset:
+def _load_digits(sizes: Sizes, dtype: str) -> Dataset:
     table = _digits_table()
     x = (table[:, :-1] / 16).astype(dtype)
     y = table[:, -1].astype(np.int64)
-    train, test = slice(train_size), slice(train_size, train_size + test_size)
-    return _split("digits", (x[train], y[train]), (x[test], y[test]), validation_size)
+    train, test = slice(sizes.train), slice(sizes.train, sizes.train + sizes.test)
+    return _split("digits", (x[train], y[train]), (x[test], y[test]), sizes.validation)
+
+
+@lru_cache(maxsize=2)
+def _load_idx(source: Source, sizes: Sizes, root: str | None, dtype: str) -> Dataset:
+    if root is None:
+        # Check before a download; the size of the user's own files is known once they are read.
+        _check_most("data.train_size", sizes.train, _TRAIN_TOTAL)
+        _check_most("data.test_size", sizes.test, _TEST_TOTAL)
+    files = cached_files(source) if root is None else files_in(str(root), source)
+    x_train, y_train = _read_part(source, files, "train", "data.train_size", sizes.train)
+    x_test, y_test = _read_part(source, files, "t10k", "data.test_size", sizes.test)
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise DataError(
+            f"data.root={root}: training images are of {x_train.shape[1:]} pixels, test images "
+            f"of {x_test.shape[1:]}; use the files of one data set"
+        )
+    train, test = (_scaled(x_train, dtype), y_train), (_scaled(x_test, dtype), y_test)
+    return _split(source.name, train, test, sizes.validation)
 
 
 def _split(
     name: str,
-    train: tuple[NDArray[Any], NDArray[np.int64]],
-    test: tuple[NDArray[Any], NDArray[np.int64]],
+    train: tuple[_Samples, _Labels],
+    test: tuple[_Samples, _Labels],
     validation_size: int,
 ) -> Dataset:
-    """Return the data set in which the last of the training samples are held out."""
+    """Return the data set, with the last of the training samples held out for validation."""
     (x, y), kept = train, len(train[0]) - validation_size
     held_out = (x[kept:], y[kept:]) if validation_size else (None, None)
     return Dataset(name, x[:kept], y[:kept], *test, _CLASSES, *held_out)
@@ -199,7 +252,7 @@ def _split(
 
 def _digits_table() -> NDArray[np.float64]:
     """Return the digits as (samples, 64 pixels and the label)."""
-    # Importing scikit-learn takes each process a second, finding its file takes none.
+    # Importing scikit-learn takes a second in each process; finding its file takes no time.
     spec = importlib.util.find_spec("sklearn")
     for folder in (spec and spec.submodule_search_locations) or ():
         path = Path(folder) / "datasets" / "data" / "digits.csv.gz"
@@ -210,47 +263,9 @@ def _digits_table() -> NDArray[np.float64]:
     return np.column_stack(load_digits(return_X_y=True))
 
 
-def _mnist_family(
-    source: Source,
-    train_size: int,
-    test_size: int,
-    validation_size: int,
-    root: str | None,
-    dtype: str,
-) -> Dataset:
-    # How much a folder of the user's own holds is seen when it is read.
-    published = root is None
-    _check_size("data.train_size", train_size, _TRAIN_TOTAL if published else None)
-    _check_size("data.test_size", test_size, _TEST_TOTAL if published else None)
-    _check_size("data.validation_size", validation_size, train_size - 1, least=0)
-    folder = None if root is None else str(root)
-    return _load_mnist(source, train_size, test_size, validation_size, folder, dtype)
-
-
-@lru_cache(maxsize=2)
-def _load_mnist(
-    source: Source,
-    train_size: int,
-    test_size: int,
-    validation_size: int,
-    root: str | None,
-    dtype: str,
-) -> Dataset:
-    files = cached_files(source) if root is None else files_in(root, source)
-    x_train, y_train = _read_part(source, files, "train", "data.train_size", train_size)
-    x_test, y_test = _read_part(source, files, "t10k", "data.test_size", test_size)
-    if x_train.shape[1:] != x_test.shape[1:]:
-        raise DataError(
-            f"data.root={root}: training images are of {x_train.shape[1:]} pixels, test images "
-            f"of {x_test.shape[1:]}; files of one data set would do"
-        )
-    train, test = (_scaled(x_train, dtype), y_train), (_scaled(x_test, dtype), y_test)
-    return _split(source.name, train, test, validation_size)
-
-
 def _read_part(
     source: Source, files: Mapping[str, Path], part: str, key: str, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+) -> tuple[NDArray[np.uint8], _Labels]:
     """Return the first `size` images (size, rows, columns) and labels (size,) of a part."""
     image_file = files[f"{part}-images-idx3-ubyte.gz"]
     label_file = files[f"{part}-labels-idx1-ubyte.gz"]
@@ -259,40 +274,36 @@ def _read_part(
     if total != label_total:
         raise DataError(
             f"{image_file} holds {total} images, {label_file} {label_total} labels; "
-            "files of one data set would do"
+            "use the files of one data set"
         )
-    _check_size(key, size, total)
+    _check_most(key, size, total)
     if labels.max() >= _CLASSES:
         raise DataError(
-            f"{label_file}: label {labels.max()} is none of 0 to {_CLASSES - 1}; "
-            "a file of such labels would do"
+            f"{label_file} holds the label {labels.max()}; labels must be from 0 to {_CLASSES - 1}"
         )
     return images, labels.astype(np.int64)
 
 
 def _read_first(source: Source, path: Path, rank: int, size: int) -> tuple[NDArray[np.uint8], int]:
-    # A file with the published checksum needs no second look behind the samples asked for,
-    # which takes ten times as long as the checksum.
+    # A published checksum vouches for the whole file. Any other file is read to its end, which
+    # takes ten times as long, to find damage behind the first samples.
     genuine = path.name in source.checksums and source.is_genuine(path)
     return read_idx(path, rank=rank, first=size, whole=not genuine)
 
 
-def _scaled(images: NDArray[np.uint8], dtype: str) -> NDArray[np.floating[Any]]:
-    x = images.reshape(len(images), -1).astype(dtype)
+def _scaled(images: NDArray[np.uint8], dtype: str) -> _Samples:
+    x: _Samples = images.reshape(len(images), -1).astype(dtype)
     x /= 255
     return x
 
 
-def _check_size(key: str, size: object, most: int | None, *, least: int = 1) -> None:
-    whole = isinstance(size, int) and not isinstance(size, bool)
-    if isinstance(size, int) and whole and least <= size <= (size if most is None else most):
-        return
-    wanted = f"of at least {least}" if most is None else f"from {least} to {most}"
-    raise DataError(f"{key}={size}: must be a whole number {wanted}")
+def _check_most(key: str, size: int, most: int) -> None:
+    if size > most:
+        raise DataError(f"{key}={size}: must be at most {most}")
 
 
 def _described(value: object) -> str:
-    """Return what an array should have been, in a few words."""
+    """Return a short description of a value that should have been an array."""
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
     return f"a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Where the files of the MNIST family come from: a folder, the cache, or the network."""
+"""The files of the MNIST family: from a folder, the cache, or the network."""
 
 import hashlib
 import logging
@@ -12,20 +12,20 @@ from bnsweep.errors import DataError
 
 CACHE_VARIABLE = "BNSWEEP_CACHE"
 
-_TIMEOUTS = (10, 30)  # seconds to connect, seconds of silence
+_TIMEOUTS = (10, 30)  # seconds to connect, seconds between two bytes
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A published data set: the folders it lies in, to be tried in turn, and its checksums."""
+    """A published data set: its mirrors, in the order to try, and the checksums of its files."""
 
     name: str
     mirrors: tuple[str, ...]
     checksums: Mapping[str, str]
 
     def is_genuine(self, path: Path) -> bool:
-        """Tell whether `path` is the published file of its name, to the last byte."""
+        """Return whether `path` has the checksum of the published file of that name."""
         algorithm, _, known = self.checksums.get(path.name, "").partition(":")
         if not known:
             return False
@@ -71,47 +71,46 @@ FASHION_MNIST = Source(
 
 
 def files_in(root: str, source: Source) -> dict[str, Path]:
-    """Return the path of each of the source's files in the folder `root`, by published name.
+    """Return the path of each file of `source` in the folder `root`, by published name.
 
-    A file may also lie there unpacked, without its `.gz`.
+    A file may also be unpacked, without its `.gz`.
 
     Raises:
-        DataError: the folder or one of the files is not there.
+        DataError: the folder or a file is missing, or the files are those of another data set.
     """
     folder = Path(root).expanduser()
     advice = (
-        f"a folder with the {len(source.checksums)} files of {source.name} would do, or no "
-        "data.root: they are then downloaded"
+        f"give a folder with the {len(source.checksums)} files of {source.name}, or set "
+        "data.root=null to download them"
     )
     if not root or not folder.is_dir():
         raise DataError(f"data.root={root}: there is no such folder; {advice}")
-    found = {}
+    paths = {}
     for name in source.checksums:
         for path in (folder / name, folder / name.removesuffix(".gz")):
             if path.is_file():
-                found[name] = path
+                paths[name] = path
                 break
-    if missing := [name for name in source.checksums if name not in found]:
-        raise DataError(f"data.root={root}: {', '.join(missing)} not found there; {advice}")
+    if missing := [name for name in source.checksums if name not in paths]:
+        raise DataError(f"data.root={root}: {', '.join(missing)} not found; {advice}")
     for other in (MNIST, FASHION_MNIST):
-        # Both use the same file names: the one would pass for the other without a word.
-        if other is not source and any(map(other.is_genuine, found.values())):
+        # Both use the same file names: nothing else shows that they were mixed up.
+        if other is not source and any(map(other.is_genuine, paths.values())):
             raise DataError(
-                f"data.root={root}: these are the files of {other.name}; data={other.name} or "
-                "another folder would do"
+                f"data.root={root}: holds the files of {other.name}; use data={other.name} or "
+                "give another folder"
             )
-    return found
+    return paths
 
 
 def cached_files(source: Source) -> dict[str, Path]:
-    """Return the path of each of the source's files in the cache, by published name.
+    """Return the path of each file of `source` in the cache, by published name.
 
-    What is not there, or is not the published file to the last byte, is downloaded first.
-    The cache is the folder in the environment variable BNSWEEP_CACHE, else the one that the
-    operating system has for it.
+    A file that is missing or has a wrong checksum is downloaded first. The cache is the folder in
+    the environment variable BNSWEEP_CACHE, by default the user's cache folder.
 
     Raises:
-        DataError: a file cannot be had from any mirror, or not be stored.
+        DataError: no mirror has a file, or a file cannot be written.
     """
     import platformdirs
 
@@ -124,12 +123,12 @@ def cached_files(source: Source) -> dict[str, Path]:
 
 
 def _download(source: Source, name: str, folder: Path) -> None:
-    # Here, because most runs find their files in the cache.
+    # Imported here because most runs find their files in the cache.
     import pooch
     from requests import RequestException
 
     pooch.get_logger().setLevel("WARNING")
-    # Asking for the file as it is: some servers would unpack it on the way.
+    # Ask for the file as it is: some servers unpack it on the way.
     downloader = pooch.HTTPDownloader(
         progressbar=sys.stderr.isatty(),
         chunk_size=1 << 16,
@@ -140,7 +139,7 @@ def _download(source: Source, name: str, folder: Path) -> None:
     for mirror in source.mirrors:
         _log.info("downloading %s%s to %s", mirror, name, folder)
         try:
-            # Writes to a temporary file, which takes its name when the checksum is right.
+            # pooch writes a temporary file and renames it once the checksum is right.
             pooch.retrieve(
                 mirror + name, source.checksums[name], name, folder, downloader=downloader
             )
@@ -148,26 +147,27 @@ def _download(source: Source, name: str, folder: Path) -> None:
         except (RequestException, ValueError) as error:
             failures.append(f"{mirror}{name}: {_reason(error)}")
             _log.info("%s", failures[-1])
-        except OSError as error:  # no mirror can help
+        except OSError as error:  # another mirror does not help
             raise DataError(
-                f"data={source.name}: {folder / name} cannot be written ({error}); "
+                f"data={source.name}: {folder / name} cannot be written ({error}); set "
                 f"{CACHE_VARIABLE}=<a folder with room> or data.root=<a folder that holds the "
-                "files> would do"
+                "files>"
             ) from error
-    state = "is damaged" if (folder / name).exists() else "is not there"
+    state = "is damaged" if (folder / name).exists() else "is missing"
     raise DataError(
         f"data={source.name}: {folder / name} {state}, and downloading it failed "
-        f"({'; '.join(failures)}); data.root=<a folder that holds the files> would do"
+        f"({'; '.join(failures)}); try again later, or set data.root=<a folder that holds the "
+        "files>"
     )
 
 
 def _reason(error: Exception) -> str:
     response = getattr(error, "response", None)
     if response is not None:
-        return f"the server answers {response.status_code} {response.reason}"
-    if not isinstance(error, OSError):  # the one thing that pooch itself finds fault with
-        return "what came is not the published file, its checksum differs"
-    # The network's errors are wrapped in others, and begin with a repr of the connection.
+        return f"the server answered {response.status_code} {response.reason}"
+    if not isinstance(error, OSError):  # pooch's own ValueError
+        return "the download is not the published file, its checksum differs"
+    # Network errors are wrapped in others, and their text begins with a repr of the connection.
     cause = error.args[0] if error.args else error
     cause = getattr(cause, "reason", cause)
     text = str(cause.args[0] if isinstance(cause, Exception) and cause.args else error)

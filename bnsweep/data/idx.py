@@ -1,7 +1,6 @@
-"""IDX files, the format in which the MNIST family is published.
+"""IDX files, the format of the MNIST family.
 
-Files come from outside: nothing in them is trusted before it has been checked, and what is
-read is only ever taken as bytes.
+The files come from outside: check everything before using it, and read nothing but bytes.
 """
 
 import gzip
@@ -18,7 +17,7 @@ from bnsweep.errors import DataError
 
 _CHUNK = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
-_DEFLATE_LIMIT = 1032  # a deflate stream grows at most so many times when it is decompressed
+_DEFLATE_LIMIT = 1032  # decompressed size / compressed size of a deflate stream is at most this
 
 
 def read_idx(
@@ -26,20 +25,20 @@ def read_idx(
 ) -> tuple[NDArray[np.uint8], int]:
     """Read an IDX file of unsigned bytes, gzipped or not.
 
-    A header of 4 + 4 * `rank` bytes (0, 0, the type, the rank, then the sizes, big-endian)
-    is followed by the samples, and these by nothing.
+    The file is a header of 4 + 4 * `rank` bytes (0, 0, the type, the rank, then the sizes,
+    big-endian), followed by the samples.
 
     Args:
         path: the file.
-        rank: its number of dimensions, the samples' included.
-        first: how many samples to keep, all by default; no memory is taken for the others.
-        whole: read on to the end, so that damage behind the samples kept is found too.
+        rank: the number of dimensions, including the one that counts the samples.
+        first: how many samples to keep, all by default; the others take no memory.
+        whole: whether to read to the end, to find damage behind the samples kept.
 
     Returns:
-        The samples (first, ...), and how many the file holds.
+        The samples (first, ...), and the number of samples in the file.
 
     Raises:
-        DataError: the file cannot be read, or is not what its header says.
+        DataError: the file cannot be read, or its content does not match its header.
     """
     try:
         zipped = _is_gzip(path)
@@ -51,7 +50,7 @@ def read_idx(
             if not 0 < size <= limit:
                 raise _damaged(path, f"claims {claim}, which a file of its size cannot hold")
             kept = shape[0] if first is None else min(first, shape[0])
-            # One byte more than claimed, so that a file that holds more is found out.
+            # Ask for one byte more than the header claims, to notice a file that holds more.
             end = size + 1 if whole else kept * sample
             data, seen = bytearray(), 0
             while seen < end and (chunk := file.read(min(_CHUNK, end - seen))):
@@ -69,12 +68,12 @@ def read_idx(
 
 
 def _read_shape(file: BufferedIOBase, path: Path, rank: int) -> tuple[int, ...]:
-    wanted = bytes((0, 0, 8, rank))  # 8: unsigned bytes
-    found = file.read(4)
-    if found != wanted:
+    expected = bytes((0, 0, 8, rank))  # 8: unsigned bytes
+    magic = file.read(4)
+    if magic != expected:
         raise _damaged(
             path,
-            f"starts with {found.hex(' ') or 'nothing'}, not with the {wanted.hex(' ')} "
+            f"starts with {magic.hex(' ') or 'nothing'}, not with the {expected.hex(' ')} "
             f"of an IDX file of {rank} dimension{'s' if rank > 1 else ''}",
         )
     sizes = file.read(4 * rank)
@@ -84,10 +83,10 @@ def _read_shape(file: BufferedIOBase, path: Path, rank: int) -> tuple[int, ...]:
 
 
 def _is_gzip(path: Path) -> bool:
-    # By content, not by name: some browsers unpack what they download and keep the name.
+    # Look at the content: some browsers unpack a download and keep its name.
     with path.open("rb") as file:
         return file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
 
 
 def _damaged(path: Path, what: str) -> DataError:
-    return DataError(f"{path} {what}; an undamaged copy in its place would do")
+    return DataError(f"{path} {what}; replace it with an undamaged copy")

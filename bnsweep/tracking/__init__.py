@@ -1,8 +1,8 @@
-"""Runs and sweeps in a tracking store, or in none: MLflow stays in here."""
+"""Runs and sweeps in MLflow, or in no store; no other package knows MLflow."""
 
 from bnsweep.tracking.mlflow_tracker import MlflowTracker
 from bnsweep.tracking.no_tracker import NoTracker
 
-Tracker = NoTracker  # of which both are
+Tracker = NoTracker  # the base class of both
 
 __all__ = ["MlflowTracker", "NoTracker", "Tracker"]

@@ -1,4 +1,4 @@
-"""The tracker that a configuration names."""
+"""From a configuration to its tracker."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ _trackers: dict[str, NoTracker] = {}
 
 
 def make_tracker(cfg: DictConfig) -> NoTracker:
-    """Return the tracker that `cfg` names: one a process, for its connection costs a run's time."""
+    """Return the tracker that `cfg` names; each process keeps it, because connecting is slow."""
     output_dir = str(Path(cfg.output_dir).absolute())
     key = f"{OmegaConf.to_container(cfg.tracking)} {output_dir}"
     if key not in _trackers:

@@ -1,11 +1,16 @@
-"""Runs and sweeps in an MLflow tracking store."""
+"""Runs and sweeps in an MLflow tracking store.
+
+Relies on the tags `mlflow.user`, `mlflow.source.*`, `mlflow.parentRunId` and `mlflow.note.content`,
+on a server's page `/health`, and on the wording of MLflow's errors; remove when the client has
+parameters for the tags and error codes for a database of another version or of unique inputs.
+"""
 
 import contextlib
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bnsweep.errors import TrackingError
 from bnsweep.records import RunSpec
@@ -15,26 +20,27 @@ from bnsweep.tracking.no_tracker import ChildRun, NoLog, NoTracker, StoredRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from omegaconf import DictConfig
 
     from bnsweep.data.datasets import Dataset
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
-# MLflow, and what imports it, is imported when first needed: it takes a second or two.
+# MLflow and the modules that import it are imported on first use: that takes a second or two.
 
 
 class MlflowTracker(NoTracker):
     """Runs and sweeps in an MLflow tracking store.
 
     Args:
-        uri: of the store; None for `MLFLOW_TRACKING_URI`, and where that is not set a SQLite
+        uri: the URI of the store; by default `MLFLOW_TRACKING_URI`, or if that is not set a SQLite
             file in `output_dir`.
-        experiment: name of the MLflow experiment.
-        output_dir: absolute folder of the default store.
+        experiment: the name of the MLflow experiment.
+        output_dir: the absolute path of the default store's folder.
     """
 
     def __init__(
-        self, *, uri: str | None, experiment: str | int, output_dir: str, **_: Any
+        self, *, uri: str | None, experiment: str | int, output_dir: str, **_: object
     ) -> None:
         default = f"{sqlite_store.PREFIX}{output_dir}/mlflow.db"
         self.uri: str = uri or os.environ.get(URI_VARIABLE) or default
@@ -44,68 +50,70 @@ class MlflowTracker(NoTracker):
 
     @property
     def client(self) -> "MlflowClient":
-        """The client of the store, made when first needed: MLflow takes a second to import."""
+        """The client of the store, created on first use."""
         if self._client is None:
             self._client = sqlite_store.quiet_client(self.uri)
         return self._client
 
     @property
     def experiment_id(self) -> str:
-        """The id of the experiment, which `prepare` made."""
+        """The id of the experiment that `prepare` found or created."""
         if self._experiment_id is None:
-            found = self.client.get_experiment_by_name(self.experiment)
-            if found is None:
-                raise TrackingError(f"there is no experiment {self.experiment!r} in {self.shown}")
-            self._experiment_id = found.experiment_id
+            experiment = self.client.get_experiment_by_name(self.experiment)
+            if experiment is None:
+                raise TrackingError(
+                    f"tracking.experiment={self.experiment}: does not exist in {self.shown}"
+                )
+            self._experiment_id = experiment.experiment_id
         return self._experiment_id
 
     @property
     def shown(self) -> str:
-        """The store's URI without secrets."""
+        """The store's URI without credentials."""
         return without_secret(self.uri)
 
     @property
     def ui_command(self) -> str:
-        """What opens the MLflow UI on the store, at the runs of the experiment."""
+        """The command that opens the MLflow UI at the runs of the experiment."""
         if self.shown.startswith(("http://", "https://")):
             return f"open {ui_view.page(self.experiment_id, self.shown)}"
         command = f"mlflow ui --backend-store-uri '{self.shown}'"
         return f"{command}\nand open {ui_view.page(self.experiment_id)}"
 
-    def keep_secrets(self, config: Any) -> None:
-        """Move a URI with a password from `config`, which is saved, to the environment."""
+    def keep_secrets(self, config: "DictConfig") -> None:
+        """Move a URI with credentials from `config`, which is saved, to the environment."""
         if has_secret(self.uri):
             os.environ[URI_VARIABLE] = self.uri
             config.tracking.uri = None
 
     def prepare(self) -> None:
-        """Make sure that the store answers and holds the experiment.
+        """Check that the store answers, and create what is missing of database and experiment.
 
         Raises:
-            TrackingError: the store cannot be reached, made, or read by this MLflow.
+            TrackingError: the store cannot be reached, created or read.
         """
         with self._explained():
             if database := sqlite_store.path_of(self.uri):
                 sqlite_store.create(database)
             else:
-                check_reachable(self.uri)
-            found = self.client.get_experiment_by_name(self.experiment)
-            if found is None:
+                _check_health(self.uri)
+            experiment = self.client.get_experiment_by_name(self.experiment)
+            if experiment is None:
                 self._experiment_id = self._create_experiment()
-            elif found.lifecycle_stage == "deleted":
+            elif experiment.lifecycle_stage == "deleted":
                 raise TrackingError(
                     f"tracking.experiment={self.experiment}: was deleted from {self.shown}; "
-                    "restore it there, or give another name"
+                    "restore it there, or set another name"
                 )
             else:
-                self._experiment_id = found.experiment_id
+                self._experiment_id = experiment.experiment_id
                 for key, value in ui_view.experiment_tags().items():
-                    # What somebody has changed there stays so.
-                    if key not in found.tags:
-                        self.client.set_experiment_tag(found.experiment_id, key, value)
+                    # Keep what somebody has changed in the UI.
+                    if key not in experiment.tags:
+                        self.client.set_experiment_tag(experiment.experiment_id, key, value)
 
     def try_again(self) -> None:
-        """Ask a store again that failed a moment ago."""
+        """Try a store again that has just failed."""
         from bnsweep.tracking.run_log import Outage
 
         Outage.end(self.uri)
@@ -154,7 +162,7 @@ class MlflowTracker(NoTracker):
         dataset: "Dataset | None",
         folder: Path,
     ) -> NoLog:
-        """Open a run. A store that fails costs the records in it, never the run."""
+        """Open a run and return its log; if the store fails, the run goes on without it."""
         from mlflow.entities import Param
 
         from bnsweep.tracking.run_log import Outage, RunLog
@@ -191,8 +199,8 @@ class MlflowTracker(NoTracker):
         except Exception as error:
             if "unique" not in str(error).lower():
                 raise
-            # Of two runs that bring a new data set at the same moment, MLflow lets one fail;
-            # at its second try it finds the data set there.
+            # When two runs log a new data set at once, MLflow fails for one of them. On a second
+            # try, it finds the data set.
             self.client.log_inputs(run_id, datasets=inputs)
 
     def complete_runs(self) -> dict[str, StoredRun]:
@@ -206,14 +214,14 @@ class MlflowTracker(NoTracker):
         """Return the text of a stored run's `history.json`.
 
         Raises:
-            OSError: it cannot be had.
+            OSError: it cannot be read.
         """
         from bnsweep.tracking import stored_runs
 
         return stored_runs.history(self.uri, run)
 
     def children(self, parent: str, *, ended_since: int = 0) -> list[ChildRun]:
-        """Return the runs of a sweep; given a time in milliseconds, those that ended since."""
+        """Return the runs of a sweep that ended since a time in milliseconds, by default all."""
         from bnsweep.tracking import stored_runs
 
         with self._explained():
@@ -224,7 +232,7 @@ class MlflowTracker(NoTracker):
     def close_children(
         self, parent: str, *, replaced: Collection[str]
     ) -> tuple[dict[str, str], dict[str, str]]:
-        """End the runs of a sweep that nobody works on any more; see `NoTracker`."""
+        """Close the open runs of a sweep; see `NoTracker`."""
         from bnsweep.tracking import stored_runs
 
         with self._explained():
@@ -233,7 +241,7 @@ class MlflowTracker(NoTracker):
             )
 
     def close_dead_sweeps(self) -> None:
-        """End what drivers of this host left open when they died."""
+        """Close the runs that drivers of this host left open when they died."""
         from bnsweep.tracking import stored_runs
 
         with self._explained():
@@ -242,7 +250,7 @@ class MlflowTracker(NoTracker):
     def _create_experiment(self) -> str:
         location = None
         if database := sqlite_store.path_of(self.uri):
-            # MLflow's own default follows the working directory.
+            # MLflow's default depends on the working directory.
             folder = database.absolute().parent / "artifacts"
             location = (folder / self.experiment.replace("/", "_")).as_uri()
         try:
@@ -252,14 +260,14 @@ class MlflowTracker(NoTracker):
                 )
             )
         except Exception:
-            # Another sweep that started at the same moment may have been first.
-            found = self.client.get_experiment_by_name(self.experiment)
-            if found is None:
+            # Another sweep may have created it at the same moment.
+            experiment = self.client.get_experiment_by_name(self.experiment)
+            if experiment is None:
                 raise
-            return str(found.experiment_id)
+            return str(experiment.experiment_id)
 
     def _inherited_tags(self, parent: str) -> dict[str, str]:
-        """Return who, what and which commit, as the driver saw it: a worker may be elsewhere."""
+        """Return the driver's tags for user, source and commit: a worker may run elsewhere."""
         if parent not in _parent_tags:
             tags = self.client.get_run(parent).data.tags
             inherited = ("mlflow.user", "mlflow.source.")
@@ -277,12 +285,12 @@ class MlflowTracker(NoTracker):
             if "database schema" in text or "Can't locate revision" in text:
                 raise TrackingError(
                     f"tracking.uri={self.shown}: the database belongs to another version of "
-                    "MLflow; upgrade it with `mlflow db upgrade`, or MLflow itself, or give "
-                    "another tracking.uri"
+                    "MLflow; upgrade it with `mlflow db upgrade`, upgrade MLflow, or set another "
+                    "tracking.uri"
                 ) from error
             raise TrackingError(
                 f"tracking.uri={self.shown}: the tracking store cannot be used "
-                f"({first_line(error)}); see that it runs, or give another tracking.uri, "
+                f"({first_line(error)}); check that it runs, or set another tracking.uri "
                 "or tracking=none"
             ) from error
 
@@ -290,8 +298,8 @@ class MlflowTracker(NoTracker):
 _parent_tags: dict[str, dict[str, str]] = {}
 
 
-def check_reachable(uri: str) -> None:
-    """Ask a server for its health once, so that an absent one is noticed within seconds."""
+def _check_health(uri: str) -> None:
+    """Ask a server for its health once, to notice within seconds that it is absent."""
     if not uri.startswith(("http://", "https://")):
         return
     import requests

@@ -1,19 +1,21 @@
-"""No tracking store: the face of every tracker, and nothing behind it."""
+"""The interface of a tracker, implemented as one that records nothing."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bnsweep.records import Measurements, RunResult, RunSpec
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from bnsweep.data.datasets import Dataset
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A complete run that the store holds: where to find it again."""
+    """Where to find a complete run of the store."""
 
     run_id: str
     artifact_uri: str
@@ -21,13 +23,13 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class ChildRun:
-    """A run of a sweep, as the store has it.
+    """A run of a sweep, as the store holds it.
 
     Attributes:
         run: where to find it.
-        folder: where its worker keeps its records.
-        status: `running`, or what became of it.
-        ended: when, in milliseconds; None if it has not.
+        folder: the folder of its records on its worker.
+        status: `running`, or its final status.
+        ended: the time of its end in milliseconds; None while it runs.
     """
 
     run: StoredRun
@@ -37,11 +39,11 @@ class ChildRun:
 
 
 class NoLog:
-    """What a run writes to no store: nothing, and nothing is missing there.
+    """The log of a run in a store; this one writes nothing.
 
     Attributes:
         run_id: the run in the store; None if there is none.
-        complete: whether the store lacks nothing of the run.
+        complete: whether the store holds all of the run.
     """
 
     def __init__(self, run_id: str | None = None, *, complete: bool = True) -> None:
@@ -56,34 +58,34 @@ class NoLog:
 
 
 class NoTracker:
-    """`tracking=none`: a run's records lie on disk alone."""
+    """`tracking=none`: records on disk only."""
 
     uri: str | None = None
 
-    def __init__(self, **settings: Any) -> None:
-        """Take the same settings as a store, and use none."""
+    def __init__(self, **settings: object) -> None:
+        """Accept the settings of a store, and ignore them."""
 
     @property
     def shown(self) -> str:
-        """The store's URI without secrets."""
+        """The store's URI without credentials."""
         return "none"
 
     @property
     def ui_command(self) -> str | None:
-        """What opens the MLflow UI on the store."""
+        """The command that opens the MLflow UI on the store; None if there is no store."""
         return None
 
-    def keep_secrets(self, config: Any) -> None:
-        """Move a URI with a password from `config`, which is saved, to the environment."""
+    def keep_secrets(self, config: "DictConfig") -> None:
+        """Move a URI with credentials from `config`, which is saved, to the environment."""
 
     def prepare(self) -> None:
-        """Make sure that the store answers."""
+        """Check that the store answers."""
 
     def try_again(self) -> None:
-        """Ask a store again that failed a moment ago."""
+        """Try a store again that has just failed."""
 
     def start_sweep(self, name: str, tags: Mapping[str, str]) -> str | None:
-        """Open the parent run of a sweep and return its id."""
+        """Open the parent run of a sweep and return its id; None if there is no store."""
         return None
 
     def end_sweep(
@@ -99,7 +101,7 @@ class NoTracker:
         dataset: "Dataset | None",
         folder: Path,
     ) -> NoLog:
-        """Open a run. A store that fails costs the records in it, never the run."""
+        """Open a run and return its log; if the store fails, the run goes on without it."""
         return NoLog()
 
     def complete_runs(self) -> dict[str, StoredRun]:
@@ -110,27 +112,26 @@ class NoTracker:
         """Return the text of a stored run's `history.json`.
 
         Raises:
-            OSError: it cannot be had.
+            OSError: it cannot be read.
         """
         raise OSError("there is no store to read from")
 
     def children(self, parent: str, *, ended_since: int = 0) -> list[ChildRun]:
-        """Return the runs of a sweep; given a time in milliseconds, those that ended since."""
+        """Return the runs of a sweep that ended since a time in milliseconds, by default all."""
         return []
 
     def close_children(
         self, parent: str, *, replaced: Collection[str]
     ) -> tuple[dict[str, str], dict[str, str]]:
-        """End the runs of a sweep that nobody works on any more.
+        """Close the runs of a sweep that are still open, although its workers have stopped.
 
-        Those in the folders `replaced` are deleted: they will be logged anew from the start,
-        and half a run would only stand in the way of the whole one.
+        Open runs in the folders `replaced` are deleted instead: they are logged again from the
+        start.
 
         Returns:
-            The ids of the runs that the store holds as a whole, and those of the other ones,
-            by their folders.
+            The ids of the complete runs and of the partial ones, by their folders.
         """
         return {}, {}
 
     def close_dead_sweeps(self) -> None:
-        """End what drivers of this host left open when they died."""
+        """Close the runs that drivers of this host left open when they died."""

@@ -1,4 +1,4 @@
-"""Which process on which host, so that a later one can tell whether it still lives."""
+"""Identify a process, so that a later one can check whether it is still alive."""
 
 import os
 import socket
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def here() -> dict[str, str]:
-    """Return host and process as tags of a run."""
+    """Return this host and process as tags of a run."""
     return {"bnsweep.host": socket.gethostname(), "bnsweep.pid": _process(os.getpid())}
 
 
 def is_dead(tags: dict[str, str]) -> bool:
-    """Tell whether the process that `here` described is known to be gone.
+    """Return whether the process that `here` described is known to be dead.
 
-    Of another host nothing is known.
+    A process of another host is never known to be.
     """
     if tags.get("bnsweep.host") != socket.gethostname():
         return False
@@ -28,14 +28,14 @@ def is_dead(tags: dict[str, str]) -> bool:
 
 
 def _process(pid: int) -> str:
-    """Return a process' id with its start in the system's ticks, for ids come round again.
+    """Return a process id with the process' start time, because process ids are reused.
 
-    Where the system does not say (it is no Linux), the id alone.
+    The start time is in clock ticks; where there is no `/proc`, return the id alone.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return str(pid)
     state, *rest = stat.rpartition(")")[2].split()
-    # A process that ended and that nobody has waited for is a zombie: it does nothing more.
+    # A zombie has ended, and only waits for its parent to collect its status.
     return f"{pid} {rest[18]}" if state != "Z" else f"{pid} ended"

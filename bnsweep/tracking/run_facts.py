@@ -1,4 +1,8 @@
-"""What a run is described by in the tracking store: data set, source, swept numbers, note."""
+"""What describes a run in the store: data set, source, swept numbers, note.
+
+Relies on `mlflow.tracking.context.registry`, which MLflow does not document, and on the tags
+`mlflow.note.content` and `mlflow.data.context`; remove when the client fills in source tags itself.
+"""
 
 import json
 import time
@@ -37,20 +41,20 @@ def dataset_input(dataset: "Dataset") -> "DatasetInput":
 
 
 def note_of(spec: RunSpec) -> str:
-    """Return a run's note: what sets it apart in its sweep."""
+    """Return a run's note: its swept keys and their values."""
     return ", ".join(f"{key} = {shown(value, 3)}" for key, value in spec.swept.items())
 
 
 def source_tags() -> dict[str, str]:
-    """Return who runs what, and from which commit, as MLflow finds it out."""
+    """Return MLflow's tags for the user, the command and the commit."""
     from mlflow.tracking.context.registry import resolve_tags
 
-    # The address of a repository may hold a token.
+    # The URL of a repository may contain a token.
     return {str(key): without_secrets(str(value)) for key, value in resolve_tags().items()}
 
 
 def swept_metrics(spec: RunSpec) -> "list[Metric]":
-    """Return the swept numbers as metrics: the UI compares parameters as text."""
+    """Return the swept numbers as metrics, because the UI compares parameters as text."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)

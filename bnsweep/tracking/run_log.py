@@ -1,4 +1,4 @@
-"""What one run writes to the tracking store, and what happens when the store is away."""
+"""Log one run to the store, and cope with a store that fails."""
 
 import logging
 import math
@@ -15,13 +15,13 @@ from bnsweep.records import Measurements, RunResult
 from bnsweep.redact import first_line, without_secret
 from bnsweep.tracking.no_tracker import NoLog
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
-# A record stands in the store within two seconds.
+# Measurements reach the store within two seconds.
 FLUSH_SECONDS = 1.0
-# MLflow takes at most 1000 metrics and tags a call.
+# MLflow accepts at most 1000 metrics and tags in one call.
 BATCH_METRICS = 900
-# A store that failed is asked again after this many seconds.
+# Try a store again so many seconds after it failed.
 RETRY_SECONDS = 60.0
 ARTIFACTS = (
     records.CONFIG_FILE,
@@ -38,17 +38,17 @@ MLFLOW_STATUS = {
 
 
 class RunLog(NoLog):
-    """What one run writes to the store, in as few calls as keep it live.
+    """The log of one run in the store.
 
-    What waits is sent every `FLUSH_SECONDS`, beside the training, and at the end: a run that is
-    shorter is one call. A store that fails is left alone for the rest of the run: training goes
-    on, and what lies on disk is enough to log the run later.
+    A thread sends new measurements every `FLUSH_SECONDS`, and `end` sends the rest: a shorter run
+    takes one call. After the store has failed, the log writes nothing more. Training goes on, and
+    the files on disk are enough to log the run later.
 
     Args:
-        client: of the store.
-        uri: of the store.
-        run_id: of the run there.
-        metrics: that are known from the start, and can wait like the others.
+        client: the client of the store.
+        uri: the URI of the store.
+        run_id: the run in the store.
+        metrics: metrics that are known from the start, to be sent with the first measurements.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class RunLog(NoLog):
         self._sender.start()
 
     def epoch(self, epoch: int, measured: Measurements) -> None:
-        """Let the finite measurements of an epoch be logged soon."""
+        """Queue the finite measurements of an epoch."""
         if self._lost:
             return
         stamp = int(time.time() * 1000)
@@ -100,7 +100,7 @@ class RunLog(NoLog):
                 self._client.log_artifact(self._id, str(folder / name))
         if (folder / "figures").is_dir():
             self._client.log_artifacts(self._id, str(folder / "figures"), "figures")
-        # Last: a run that is terminated is there as a whole.
+        # Terminate last: a terminated run is complete.
         self._client.set_terminated(self._id, MLFLOW_STATUS[result.status])
         self.complete = True
 
@@ -127,15 +127,15 @@ class RunLog(NoLog):
 
 
 class Outage:
-    """Stores of this process that failed a while ago, so that not every run waits for them."""
+    """The stores that failed a while ago, so that the next runs do not wait for them."""
 
-    until: dict[str, float] = {}  # noqa: RUF012  # shared on purpose: one state a process
+    until: dict[str, float] = {}  # noqa: RUF012  # shared by all runs of a process
 
     @classmethod
     def begin(cls, uri: str, error: Exception) -> None:
-        """Note that a store failed, and tell so."""
+        """Record that a store failed, and log a warning."""
         cls.until[uri] = time.monotonic() + RETRY_SECONDS
-        log.warning(
+        _log.warning(
             "the tracking store %s failed (%s); the records stay on disk",
             without_secret(uri),
             first_line(error),
@@ -143,10 +143,10 @@ class Outage:
 
     @classmethod
     def lasts(cls, uri: str) -> bool:
-        """Tell whether a store failed a while ago."""
+        """Return whether a store failed less than `RETRY_SECONDS` ago."""
         return time.monotonic() < cls.until.get(uri, 0.0)
 
     @classmethod
     def end(cls, uri: str) -> None:
-        """Let a store be asked again."""
+        """Forget the failure of a store."""
         cls.until.pop(uri, None)

@@ -1,4 +1,8 @@
-"""A SQLite file as tracking store: made whole, by whoever comes first."""
+"""A SQLite file as the tracking store.
+
+Relies on MLflow's logger names, and on MLflow creating its tables at the first query; remove when
+MLflow can create a database explicitly, safe against several processes at once.
+"""
 
 import contextlib
 import logging
@@ -15,12 +19,12 @@ PREFIX = "sqlite:///"
 
 
 def path_of(uri: str) -> Path | None:
-    """Return the file that `uri` means; None where it means another kind of store."""
+    """Return the file of a SQLite URI; None for another kind of store."""
     return Path(uri.removeprefix(PREFIX)) if uri.startswith(PREFIX) else None
 
 
 def quiet_client(uri: str) -> "MlflowClient":
-    """Return a client of the store `uri` that tells of problems alone."""
+    """Return a client of the store `uri` that logs warnings and errors only."""
     from mlflow import MlflowClient
 
     for name in ("mlflow", "mlflow.store.db.utils", "alembic"):
@@ -29,10 +33,10 @@ def quiet_client(uri: str) -> "MlflowClient":
 
 
 def create(path: Path) -> None:
-    """Create the database, complete, if there is none.
+    """Create the database if there is none.
 
-    Two drivers may do so at the same moment: each makes its own beside the place, and the
-    first to link it there wins.
+    Two drivers may do so at once: each creates a complete database in a folder of its own beside
+    `path`, and the first to link it to `path` wins.
     """
     if path.exists():
         return
@@ -41,7 +45,7 @@ def create(path: Path) -> None:
         fresh = Path(folder) / path.name
         quiet_client(f"{PREFIX}{fresh}").search_experiments()
         with contextlib.closing(sqlite3.connect(fresh)) as connection:
-            # Readers and a writer then never wait for each other; the file remembers it.
+            # Readers and a writer then do not block each other. The file keeps this mode.
             connection.execute("PRAGMA journal_mode=WAL")
         with contextlib.suppress(FileExistsError):
             os.link(fresh, path)

@@ -1,4 +1,7 @@
-"""Runs that the tracking store holds already: found, read, and closed where nobody else will."""
+"""Find, read and close runs of the store.
+
+Relies on the tag `mlflow.parentRunId`; remove when the client has a parameter for it.
+"""
 
 import tempfile
 from collections.abc import Collection, Iterator
@@ -32,7 +35,7 @@ def history(uri: str, run: StoredRun) -> str:
     """Return the text of the `history.json` of a run in the store `uri`.
 
     Raises:
-        OSError: it cannot be had.
+        OSError: it cannot be read.
     """
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +52,7 @@ def history(uri: str, run: StoredRun) -> str:
 def children(
     client: MlflowClient, experiment: str, parent: str, *, ended_since: int = 0
 ) -> list[ChildRun]:
-    """Return the runs of a sweep; given a time in milliseconds, those that ended since."""
+    """Return the runs of a sweep that ended since a time in milliseconds, by default all."""
     condition = f"attributes.end_time >= {ended_since}" if ended_since else ""
     return [
         ChildRun(
@@ -65,7 +68,7 @@ def children(
 def of_sweep(
     client: MlflowClient, experiment: str, parent: str, condition: str = ""
 ) -> Iterator[Run]:
-    """Yield the runs of a sweep that meet a condition, the first one first."""
+    """Yield the runs of a sweep that meet a condition, in order of their start."""
     conditions = [f"tags.`{PARENT}` = '{parent}'", *filter(None, [condition])]
     return _search(client, experiment, " and ".join(conditions))
 
@@ -73,13 +76,12 @@ def of_sweep(
 def close_children(
     client: MlflowClient, experiment: str, parent: str, *, replaced: Collection[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """End the runs of the sweep `parent` that nobody works on any more.
+    """Close the runs of the sweep `parent` that are still open, although its workers have stopped.
 
-    Those in the folders `replaced` are deleted.
+    Open runs in the folders `replaced` are deleted instead.
 
     Returns:
-        The ids of the runs that the store holds as a whole, and those of the other ones, by
-        their folders.
+        The ids of the complete runs and of the partial ones, by their folders.
     """
     whole: dict[str, str] = {}
     partial: dict[str, str] = {}
@@ -97,13 +99,13 @@ def close_children(
 
 
 def close_dead_sweeps(client: MlflowClient, experiment: str) -> None:
-    """End what drivers of this host left open when they died, or when the store was away."""
+    """Close the runs that drivers of this host left open when they or the store died."""
     open_runs = [
         run
         for run in _search(client, experiment, "attributes.status = 'RUNNING'")
         if "bnsweep.role" in run.data.tags
     ]
-    # A run in a sweep belongs to its parent, any other one to itself.
+    # A run of a sweep lives as long as its parent, any other run by itself.
     owners: dict[str, Run | None] = {
         run.info.run_id: run for run in open_runs if PARENT not in run.data.tags
     }
@@ -130,7 +132,7 @@ def _is_gone(owner: Run | None) -> bool:
 
 def _close_killed(client: MlflowClient, run_id: str) -> None:
     if client.get_run(run_id).info.status != "RUNNING":
-        return  # it ended by itself since it was found
+        return  # it has ended since the query
     client.set_tag(run_id, "bnsweep.status", "killed")
     client.set_terminated(run_id, "KILLED")
 

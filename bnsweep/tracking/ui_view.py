@@ -1,4 +1,9 @@
-"""How the MLflow UI shows an experiment: its kind, a saved view of its runs, and the way there."""
+"""How the MLflow UI shows an experiment: its kind, a saved view of its runs, and their URL.
+
+Relies on the tags `mlflow.experimentKind` and `mlflow.sharedViewState.*`, on the JSON of a saved
+view and on the UI's query parameters, none of them documented; remove when MLflow has an API for
+saved views.
+"""
 
 import json
 import time
@@ -8,7 +13,7 @@ NAME = "bnsweep: accuracies"
 KIND_TAG = "mlflow.experimentKind"
 VIEW_TAG = f"mlflow.sharedViewState.{KEY}"
 
-# Column: width. The UI itself would show no metric, and cut the names of runs off.
+# Widths by column. By default the UI shows no metrics and cuts off the names of runs.
 _COLUMNS = {
     "attributes.`Run Name`": 330,
     "runDateAndNestInfo": 150,
@@ -24,14 +29,14 @@ _COLUMNS = {
 def experiment_tags() -> dict[str, str]:
     """Return the tags of an experiment that the UI reads.
 
-    With the first, the UI takes it for model training; newer ones follow
-    the switch in their corner instead, or the link. The second is a view in the menu `Views`.
+    The first tells the UI that the experiment trains models; newer versions ignore it and follow
+    the switch in the corner, or the URL. The second adds a view to the menu `Views`.
     """
     return {KIND_TAG: "custom_model_development", VIEW_TAG: _saved_view()}
 
 
 def page(experiment_id: str, server: str = "http://127.0.0.1:5000") -> str:
-    """Return the address of an experiment's runs, as model training and in the saved view."""
+    """Return the URL of an experiment's runs, as model training and in the saved view."""
     query = f"workflowType=machine_learning&viewStateShareKey={KEY}"
     return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?{query}"
 
@@ -39,7 +44,7 @@ def page(experiment_id: str, server: str = "http://127.0.0.1:5000") -> str:
 def _saved_view() -> str:
     now = int(time.time() * 1000)
     state = {
-        # Sorted by anything else, the UI shows a sweep's runs without their parent.
+        # The UI shows runs below their parent only when it sorts by start time.
         "orderByKey": "attributes.start_time",
         "orderByAsc": False,
         "searchFilter": "",

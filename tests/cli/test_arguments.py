@@ -10,8 +10,8 @@ from bnsweep.cli.arguments import (
     explain,
     logspace,
     options_first,
+    set_environment_defaults,
     take_out_secrets,
-    working_environment,
 )
 from bnsweep.errors import ConfigError
 
@@ -106,10 +106,10 @@ def test_a_tracking_uri_without_a_password_stays():
 
 def test_no_telemetry_unless_the_user_says_so():
     environment = {}
-    working_environment(environment)
+    set_environment_defaults(environment)
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
     environment = {"MLFLOW_DISABLE_TELEMETRY": "false"}
-    working_environment(environment)
+    set_environment_defaults(environment)
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "false"
 
 

@@ -1,4 +1,4 @@
-"""Data sets: their numbers, and what becomes of wrong requests and damaged files."""
+"""Data sets: their numbers, wrong requests, and damaged files."""
 
 import gzip
 import math
@@ -18,13 +18,13 @@ from omegaconf import OmegaConf
 
 from bnsweep.data import datasets, download
 from bnsweep.data.idx import read_idx
-from bnsweep.errors import DataError
+from bnsweep.errors import ConfigError, DataError
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
 
 
 def idx(array, *, shape=None):
-    """Return `array` as the content of an IDX file, which may claim another shape."""
+    """Return `array` as the content of an IDX file, optionally with a false shape in its header."""
     shape = array.shape if shape is None else shape
     return bytes((0, 0, 8, len(shape))) + struct.pack(f">{len(shape)}I", *shape) + array.tobytes()
 
@@ -48,7 +48,7 @@ def contents(*, train=30, test=20):
 
 @pytest.fixture
 def root(tmp_path):
-    """Return a folder with a small data set in the files of the MNIST family."""
+    """Return a folder with a small data set in files named like MNIST's."""
     folder = tmp_path / "files"
     folder.mkdir()
     for name, content in contents().items():
@@ -110,7 +110,7 @@ def test_unpacked_files_are_read_whatever_their_name(root):
     for path in [*root.iterdir()]:
         path.write_bytes(gzip.decompress(path.read_bytes()))
     (root / "train-images-idx3-ubyte.gz").rename(root / "train-images-idx3-ubyte")
-    datasets._load_mnist.cache_clear()
+    datasets._load_idx.cache_clear()
     assert datasets.mnist(train_size=9, test_size=9, root=str(root)).digest == zipped.digest
 
 
@@ -149,11 +149,11 @@ def test_mnist_itself(tmp_path, monkeypatch):
     assert dataset.x_train.shape == (1000, 784)
     assert (dataset.x_train.min(), dataset.x_train.max()) == (0, 1)
 
-    (tmp_path / "mnist").symlink_to(folder)  # in the cache the checksums must hold
+    (tmp_path / "mnist").symlink_to(folder)  # the cache checks the checksums
     monkeypatch.setenv("BNSWEEP_CACHE", str(tmp_path))
     assert datasets.mnist(train_size=1000, test_size=10_000).digest == dataset.digest
 
-    with pytest.raises(DataError, match="files of mnist; data=mnist"):
+    with pytest.raises(DataError, match="files of mnist; use data=mnist"):
         datasets.fashion_mnist(root=str(folder))
 
 
@@ -173,7 +173,7 @@ def test_validation_samples_are_the_last_of_the_training_samples():
 
 
 def good(**changes):
-    """Return the arguments of a small data set, some of them changed."""
+    """Return valid arguments of a `Dataset`, with `changes`."""
     x, y = np.zeros((4, 3), "float32"), np.array([0, 1, 2, 1])
     arrays = {"x_train": x, "y_train": y, "x_test": x.copy(), "y_test": y.copy()}
     return {"name": "mine", **arrays, "classes": 3, **changes}
@@ -194,7 +194,7 @@ X, Y = np.zeros((4, 3), "float32"), np.array([0, 1, 2, 1])
         ({"x_train": X[:0]}, r"x_train got an array of shape \(0, 3\)"),
         ({"x_train": X.tolist()}, "x_train got a list"),
         ({"x_train": X.astype(int)}, "x_train is of int64; it must be of float32 or float64"),
-        ({"x_test": np.zeros((4, 2), "float32")}, "x_test has 2 features .* x_train 3"),
+        ({"x_test": np.zeros((4, 2), "float32")}, "x_test has 2 features .* x_train has 3"),
         ({"x_test": X.astype("float64")}, "x_test has 3 features of float64, x_train .* float32"),
         (
             {"x_test": X * np.array([[1], [1], [np.nan], [1]], "float32")},
@@ -218,9 +218,14 @@ def test_a_data_set_that_breaks_its_contract_is_refused_and_what_is_wrong_is_nam
 # Wrong requests
 
 
-@pytest.mark.parametrize("size", [-1, 100, 1.5, "many", None, True])
-def test_a_validation_size_that_leaves_nothing_to_train_on_is_refused(size):
-    with pytest.raises(DataError, match=r"data\.validation_size=.* from 0 to 99"):
+def test_a_validation_size_that_leaves_nothing_to_train_on_is_refused():
+    with pytest.raises(DataError, match=r"data\.validation_size=100: must be at most 99"):
+        datasets.digits(train_size=100, validation_size=100)
+
+
+@pytest.mark.parametrize("size", [-1, 1.5, "many", None, True])
+def test_a_validation_size_that_is_no_count_is_named(size):
+    with pytest.raises(ConfigError, match=r"data\.validation_size=.*whole number of at least 0"):
         datasets.digits(train_size=100, validation_size=size)
 
 
@@ -228,17 +233,17 @@ def test_a_validation_size_that_leaves_nothing_to_train_on_is_refused(size):
 @pytest.mark.parametrize("key", ["train_size", "test_size"])
 @pytest.mark.parametrize("load", [datasets.digits, datasets.mnist])
 def test_a_size_that_is_no_count_is_named_before_anything_is_fetched(load, key, size):
-    with pytest.raises(DataError, match=rf"data\.{key}=.*whole number from 1 to \d+"):
+    with pytest.raises(ConfigError, match=rf"data\.{key}=.*whole number of at least 1"):
         load(**{key: size})
 
 
 @pytest.mark.parametrize(
     ("load", "sizes", "message"),
     [
-        (datasets.digits, {"train_size": 1797}, r"data\.train_size=1797: .* from 1 to 1796"),
-        (datasets.digits, {"test_size": 798}, r"data\.test_size=798: .* from 1 to 797"),
-        (datasets.mnist, {"train_size": 60_001}, r"data\.train_size=60001: .* from 1 to 60000"),
-        (datasets.mnist, {"test_size": 10_001}, r"data\.test_size=10001: .* from 1 to 10000"),
+        (datasets.digits, {"train_size": 1797}, r"data\.train_size=1797: must be at most 1796"),
+        (datasets.digits, {"test_size": 798}, r"data\.test_size=798: must be at most 797"),
+        (datasets.mnist, {"train_size": 60_001}, r"data\.train_size=60001: must be at most 60000"),
+        (datasets.mnist, {"test_size": 10_001}, r"data\.test_size=10001: must be at most 10000"),
     ],
 )
 def test_more_than_there_is_names_the_most(load, sizes, message):
@@ -247,9 +252,9 @@ def test_more_than_there_is_names_the_most(load, sizes, message):
 
 
 def test_more_than_the_files_hold_names_the_most(root):
-    with pytest.raises(DataError, match=r"data\.train_size=31: .* from 1 to 30"):
+    with pytest.raises(DataError, match=r"data\.train_size=31: must be at most 30"):
         datasets.mnist(train_size=31, test_size=1, root=str(root))
-    with pytest.raises(DataError, match=r"data\.test_size=21: .* from 1 to 20"):
+    with pytest.raises(DataError, match=r"data\.test_size=21: must be at most 20"):
         datasets.mnist(train_size=1, test_size=21, root=str(root))
 
 
@@ -270,7 +275,11 @@ def test_a_root_without_the_files_names_the_missing(root):
     ("name", "content", "message"),
     [
         ("train-labels-idx1-ubyte.gz", idx(labels(29)), "30 images, .* 29 labels"),
-        ("t10k-labels-idx1-ubyte.gz", idx(labels(20) + 9), "label 18 is none of 0 to 9"),
+        (
+            "t10k-labels-idx1-ubyte.gz",
+            idx(labels(20) + 9),
+            "the label 18; labels must be from 0 to 9",
+        ),
         ("t10k-images-idx3-ubyte.gz", idx(images(20, side=5)), "test images"),
     ],
     ids=["counts", "labels", "pixels"],
@@ -289,12 +298,12 @@ def test_damage_behind_the_samples_asked_for_is_found(root):
 
 
 def test_files_of_the_sister_data_set_are_refused(root, monkeypatch):
-    """Both use the same file names, so that nothing else would show the mistake."""
+    """Both use the same file names: nothing else shows the mistake."""
     path = root / "train-labels-idx1-ubyte.gz"
     digest = download.hashlib.sha256(path.read_bytes()).hexdigest()
     sister = download.Source("fashion_mnist", (), {path.name: f"sha256:{digest}"})
     monkeypatch.setattr(download, "FASHION_MNIST", sister)
-    with pytest.raises(DataError, match="files of fashion_mnist; data=fashion_mnist"):
+    with pytest.raises(DataError, match="files of fashion_mnist; use data=fashion_mnist"):
         datasets.mnist(train_size=1, test_size=1, root=str(root))
 
 
@@ -329,7 +338,7 @@ DAMAGED = {
 def test_a_damaged_idx_file_is_named_with_what_was_found(tmp_path, content, message, zipped):
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(content) if zipped else content)
-    with pytest.raises(DataError, match=f"images.gz .*{message}.*would do"):
+    with pytest.raises(DataError, match=f"images.gz .*{message}.*replace it"):
         read_idx(path, rank=3)
 
 
@@ -362,7 +371,7 @@ def test_what_cannot_be_read_at_all_is_named(tmp_path):
 @pytest.mark.parametrize("zipped", [False, True], ids=["plain", "zipped"])
 @pytest.mark.parametrize("shape", [(10**9, 1000, 1), (2**32 - 1,) * 3, (20_000_001, 1, 1)])
 def test_a_header_that_lies_takes_no_memory(tmp_path, shape, zipped):
-    """The last claims one byte more than there is, so that only reading on finds it out."""
+    """The last one claims one byte too many, which only reading to the end shows."""
     content = idx(np.zeros(20_000_000, np.uint8), shape=shape)
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(content, 1) if zipped else content)
@@ -378,7 +387,7 @@ def test_a_header_that_lies_takes_no_memory(tmp_path, shape, zipped):
 
 @st.composite
 def idx_like(draw):
-    """Return bytes that are nearly an IDX file: lies in the header, then cuts and changes."""
+    """Return nearly an IDX file: its header may be false, and its bytes changed or cut."""
     sizes = draw(st.lists(st.integers(0, 5) | st.integers(0, 2**32 - 1), max_size=4))
     magic = draw(st.just(bytes((0, 0, 8, len(sizes)))) | st.binary(max_size=4))
     size = math.prod(sizes) if math.prod(sizes) < 700 else 7

@@ -187,7 +187,7 @@ def test_a_mirror_that_falls_silent_is_given_up(monkeypatch, cache, good):
         (corrupt, "its checksum differs"),
         (truncated, r"Connection broken: \w+\([^()]*\)(?=; )"),
         (silently_truncated, "its checksum differs"),
-        (missing, "the server answers 404"),
+        (missing, "the server answered 404"),
     ],
 )
 def test_when_no_mirror_has_the_file_one_message_says_why(monkeypatch, cache, behave, reason):

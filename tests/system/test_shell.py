@@ -111,10 +111,10 @@ def test_the_tab_key_completes_groups_and_keys(shell, line, offered):
         ),
         ("-m --reslove", "--reslove: there is no such option; did you mean --resolve?"),
         ("--seed=1", "--seed: there is no such option; keys have no dashes: seed=1"),
-        ("plain", "plain: is neither an option nor key=value; --help names the keys"),
+        ("plain", "plain: is neither an option nor key=value; see --help for the keys"),
         (
             "output_dir=aé",
-            "output_dir=aé: has characters that must stand in quotes; 'output_dir=\"aé\"' would do",
+            "output_dir=aé: contains characters that need quoting; use 'output_dir=\"aé\"'",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The tracker against a real SQLite store, and the rooms beside it."""
+"""The tracker against a real SQLite store, and the redaction of URIs."""
 
 import os
 import socket
@@ -70,7 +70,7 @@ def finish(log, folder, status="finished", losses=(2.0, 1.0)):
 
 
 def die(log):
-    """Let a run end as if its process had been killed."""
+    """End a run as if its process had been killed."""
     log._over.set()
     log._sender.join()
 
@@ -109,7 +109,7 @@ def test_a_thousand_finished_runs_cost_a_handful_of_queries(tracker, monkeypatch
                 " VALUES (?, 'r', 'FINISHED', 'active', ?, 'file:///nowhere', ?, 'LOCAL', '')",
                 (f"run{n}", experiment, n),
             )
-            tags = {"role": "run", "status": "finished", "fingerprint": f"mark{n}"}
+            tags = {"role": "run", "status": "finished", "fingerprint": f"fingerprint{n}"}
             for key, value in tags.items():
                 database.execute(
                     "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)",
@@ -120,9 +120,9 @@ def test_a_thousand_finished_runs_cost_a_handful_of_queries(tracker, monkeypatch
     monkeypatch.setattr(
         tracker.client, "search_runs", lambda *a, **k: calls.append(a) or search(*a, **k)
     )
-    found = tracker.complete_runs()
-    assert found["mark999"].run_id == "run999"
-    assert len([mark for mark in found if mark.startswith("mark")]) == 1000
+    runs = tracker.complete_runs()
+    assert runs["fingerprint999"].run_id == "run999"
+    assert len([key for key in runs if key.startswith("fingerprint")]) == 1000
     assert len(calls) <= 3
 
 
@@ -182,7 +182,7 @@ def test_sweeps_of_dead_drivers_are_closed_and_no_others(tracker, tmp_path):
         for name, tags in {
             "mine": {},
             "dead": {"bnsweep.pid": f"{dead.pid} 1"},
-            "id came round": {"bnsweep.pid": f"{os.getpid()} 1"},
+            "id was reused": {"bnsweep.pid": f"{os.getpid()} 1"},
             "elsewhere": {"bnsweep.pid": f"{dead.pid} 1", "bnsweep.host": f"not-{host}"},
         }.items()
     }
@@ -193,7 +193,7 @@ def test_sweeps_of_dead_drivers_are_closed_and_no_others(tracker, tmp_path):
     assert states == {
         "mine": "RUNNING",
         "dead": "KILLED",
-        "id came round": "KILLED",
+        "id was reused": "KILLED",
         "elsewhere": "RUNNING",
     }
     assert tracker_run(child).info.status == "KILLED"
@@ -201,7 +201,7 @@ def test_sweeps_of_dead_drivers_are_closed_and_no_others(tracker, tmp_path):
 
 
 def test_runs_that_a_closed_sweep_left_open_are_closed(tracker, tmp_path):
-    # The store came back just in time for the parent's end, and too late for the run's.
+    # The store came back in time for the end of the parent, but not of the run.
     parent = tracker.start_sweep("a sweep", {})
     child = start(tracker, tmp_path, fingerprint="late", parent=parent)
     tracker.end_sweep(parent, status="finished", counts={}, note="", folder=tmp_path)

@@ -19,8 +19,8 @@ pkgutil.walk_packages = lambda *args, **more: (
     module for module in found(*args, **more)
     if not module.name.startswith(("hydra_plugins.hydra_ray", "hydra_plugins.hydra_submitit"))
 )
-from bnsweep.cli.app import main
-sys.exit(main())
+from bnsweep.cli.app import run_command_line
+sys.exit(run_command_line())
 """
 
 
