@@ -9,7 +9,7 @@ least five seeds.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bnsweep.keys import Value, hashable
 from bnsweep.records import RunResult, SweepRun
@@ -250,7 +250,7 @@ def _is_tuned(key: str) -> bool:
 
 
 def _faster(where: str, pair: Pair, results: Sequence[Results], *, statements: int) -> Claim:
-    epochs = [measures.by_seed(measures.epochs_to_target, found) for found in results]
+    epochs = [measures.by_seed(measures.epochs_needed, found) for found in results]
     never = [sum(math.isinf(e) for e in found.values()) for found in epochs]
     if any(never):
         missing = " and ".join(
@@ -274,7 +274,7 @@ def _on_test(pair: Pair, results: Sequence[Results], *, statements: int) -> str:
     return f"{text}; {difference_text(difference)}." if difference else f"{text}."
 
 
-def on_test(comparison: Comparison) -> list[str]:
+def accuracies_on_test(comparison: Comparison) -> list[str]:
     """Compare the test accuracies of all pairs of networks with and without the layer."""
     pairs = comparison.with_and_without[:MAX_PAIRS]
     return [
@@ -289,7 +289,7 @@ def choice_of(runs: Sequence[SweepRun], results: Results) -> str:
     return choice_text(run.chosen)
 
 
-def choice_text(chosen: Mapping[str, Any]) -> str:
+def choice_text(chosen: Mapping[str, Value]) -> str:
     """Return chosen keys and values as text."""
     return ", ".join(
         phrase(key_label(key), value_label(hashable(value))) for key, value in chosen.items()

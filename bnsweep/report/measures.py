@@ -93,15 +93,15 @@ def course(quantity: Quantity, results: Sequence[RunResult]) -> Course:
     return Course(epochs, table.mean(axis=0), table.min(axis=0), table.max(axis=0))
 
 
-def epochs_to_target(result: RunResult) -> float:
+def epochs_needed(result: RunResult) -> float:
     """Return the first epoch with a training accuracy of `TARGET`; infinity if there is none."""
     reached = np.flatnonzero(result.curves[TRAIN] >= TARGET)
     return float(reached[0]) if reached.size else math.inf
 
 
-def median_epochs_to_target(results: Sequence[RunResult]) -> float:
+def median_epochs_needed(results: Sequence[RunResult]) -> float:
     """Return the median over the seeds; infinity if half of them never get there."""
-    ordered = sorted(epochs_to_target(result) for result in results)
+    ordered = sorted(epochs_needed(result) for result in results)
     return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
@@ -140,6 +140,13 @@ def shares(histogram: Histogram, edges: Floats) -> Floats:
     if at_zero:
         rebinned[(edges[:-1] <= 0) & (edges[1:] > 0)] += at_zero
     return rebinned
+
+
+def quantiles(histogram: Histogram, shares: Sequence[float]) -> Floats:
+    """Return the values below which these shares of the outputs lie."""
+    below = np.concatenate([[0.0], np.cumsum(histogram.counts)]) / sum(histogram.counts)
+    values: Floats = np.interp(shares, below, np.array(histogram.edges))
+    return values
 
 
 def bounds(activation: str, *, within: tuple[float, float] = (-math.inf, math.inf)) -> Ends:

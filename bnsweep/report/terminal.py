@@ -11,16 +11,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
-from bnsweep.records import SweepRun
-from bnsweep.report.answer import answer, how_runs_ended
-from bnsweep.report.comparison import choose, compare
-from bnsweep.report.final_table import final_table
+from bnsweep.report.findings import Findings
+
+if TYPE_CHECKING:
+    import rich.progress
 
 LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
-MAX_ROWS = 64
+TABLE_ROWS = 64
 MAX_MISSING = 20
 MAX_ERROR = 80
 
@@ -43,8 +43,7 @@ class Progress:
         self._state = ""
         self._shown = ""
         self._last = (self._start, 0)
-        self._bar: Any = None
-        self._task: Any = None
+        self._bar: tuple[rich.progress.Progress, rich.progress.TaskID] | None = None
 
     def __enter__(self) -> Self:
         """Start to show."""
@@ -55,9 +54,9 @@ class Progress:
 
             console = Console(file=self.stream)
             columns = BarColumn(), TextColumn("{task.description}")
-            self._bar = Bar(*columns, console=console, refresh_per_second=2)
-            self._task = self._bar.add_task(f"0/{self.total} runs", total=self.total)
-            self._bar.start()
+            bar = Bar(*columns, console=console, refresh_per_second=2)
+            self._bar = bar, bar.add_task(f"0/{self.total} runs", total=self.total)
+            bar.start()
         return self
 
     def __exit__(
@@ -68,7 +67,7 @@ class Progress:
     ) -> None:
         """Show the last state, and stop."""
         if self._bar is not None:
-            self._bar.stop()
+            self._bar[0].stop()
         elif self._state and self._state != self._shown:
             self._print(self._state)
 
@@ -89,7 +88,8 @@ class Progress:
                 each = (now - self._start) / (done - self._before)
                 self._state += f", {clock(each * (self.total - done))} left"
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, description=self._state)
+            bar, task = self._bar
+            bar.update(task, completed=done, description=self._state)
             return
         then, done_then = self._last
         if now - then >= LINE_SECONDS and done - done_then >= LINE_SHARE * self.total:
@@ -101,23 +101,19 @@ class Progress:
         print(line, file=self.stream, flush=True)
 
 
-def print_outcome(
-    runs: Sequence[SweepRun], keys_to_choose: Sequence[str] = (), *, stream: TextIO | None = None
-) -> None:
+def print_findings(findings: Findings, *, stream: TextIO | None = None) -> None:
     """Print the answer of a sweep, its table, and the runs that have no result."""
     stream = stream or sys.stdout
-    ended = [run for run in runs if run.comparable]
-    shown = choose(ended, keys_to_choose)
-    if shown:
-        for sentence in answer(shown):
+    if findings.compared:
+        for sentence in findings.answer:
             _print_text(sentence.replace("**", ""), stream)
-        found = final_table(compare(shown))
-        _print_text(how_runs_ended(runs), stream)
-        _print_text(f"{found.note}:", stream)
-        _print_rows(found.head, found.rows[:MAX_ROWS], stream)
-        if (left := len(found.rows) - MAX_ROWS) > 0:
+        _print_text(findings.how_runs_ended, stream)
+        table = findings.table
+        _print_text(f"{table.note}:", stream)
+        _print_rows(table.head, table.rows[:TABLE_ROWS], stream)
+        if (left := len(table.rows) - TABLE_ROWS) > 0:
             _print_text(f"and {left} more rows, in summary.md and results.csv", stream)
-    missing = [run for run in runs if not run.comparable]
+    missing = findings.missing
     for run in missing[:MAX_MISSING]:
         why = f": {run.reason[:MAX_ERROR]}" if run.reason else ""
         print(_encodable(f"{run.spec.name}: {run.status}{why}", stream), file=stream)

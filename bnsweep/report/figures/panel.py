@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bnsweep.report.figures.scales import Floats, Scale
+from bnsweep.report.figures.scales import Scale
 from bnsweep.report.figures.sheet import CHARACTER, EDGE, GRID, INK, SOFT, Sheet, Stroke, Text
+from bnsweep.report.measures import Floats
 
 
 @dataclass(frozen=True)

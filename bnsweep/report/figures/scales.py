@@ -3,14 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from bnsweep.keys import is_number, rounded
-
-Floats = NDArray[np.floating[Any]]
+from bnsweep.keys import Value, is_number, rounded
+from bnsweep.report.measures import Floats
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def named(labels: Sequence[str], *, ticks: int = 24) -> Scale:
     return Scale(-0.5, len(labels) - 0.5, tuple(shown))
 
 
-def fitting(values: Sequence[Any], labels: Sequence[str]) -> Scale:
+def fitting(values: Sequence[Value], labels: Sequence[str]) -> Scale:
     """Return the scale that suits `values`: logarithmic, linear, or of names side by side.
 
     Numbers get an axis of numbers, a logarithmic one where they are positive and span more

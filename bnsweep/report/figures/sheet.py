@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bnsweep.report.figures.scales import Floats
+from bnsweep.report.measures import Floats
 
 # Okabe and Ito's palette, told apart by colour-blind eyes too; without its yellow, which white
 # paper swallows.
@@ -47,7 +47,7 @@ class Stroke:
 
 
 @dataclass(frozen=True)
-class Line:
+class Polyline:
     """A line through points, (n, 2)."""
 
     points: Floats
@@ -88,7 +88,7 @@ class Sheet:
     """
 
     width: float
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Polyline] = field(default_factory=list)
     areas: list[Area] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
 
@@ -103,7 +103,7 @@ class Sheet:
 
     def line(self, points: ArrayLike, stroke: Stroke, *, layer: int = 2) -> None:
         """Add a line."""
-        self.lines.append(Line(np.asarray(points, float), stroke, layer))
+        self.lines.append(Polyline(np.asarray(points, float), stroke, layer))
 
     def area(self, points: ArrayLike, color: str, *, alpha: float = 1.0, layer: int = 0) -> None:
         """Add a filled polygon."""

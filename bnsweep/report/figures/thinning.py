@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar
 
 from bnsweep.report.comparison import Axis, Comparison, Line
 from bnsweep.report.figures.sheet import COLORS, DASHES
+
+Item = TypeVar("Item")
 
 
 def thinned(comparison: Comparison, *, panels: int) -> tuple[Comparison, list[str]]:
@@ -32,7 +34,7 @@ def spread_lines(lines: Sequence[Line], count: int) -> tuple[Line, ...]:
     return tuple(line for line in lines if line.kin in kins)[:count]
 
 
-def spread_out(items: Sequence[Any], count: int) -> tuple[Any, ...]:
+def spread_out(items: Sequence[Item], count: int) -> tuple[Item, ...]:
     """Return `count` of `items`, the first and the last among them, at even distances."""
     if len(items) <= count:
         return tuple(items)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from bnsweep.errors import UserError
 from bnsweep.keys import hashable
 from bnsweep.records import RunSpec, SweepRun
 from bnsweep.report import sections
-from bnsweep.report.comparison import choose
+from bnsweep.report.findings import Findings
 from bnsweep.report.summary import summarise
 
 FINAL_METRICS = (
@@ -25,7 +24,6 @@ FINAL_METRICS = (
     "epochs_run",
 )
 MAX_NOTE = 8000  # characters; a longer tag is refused
-STATUSES = ("finished", "diverged", "failed", "killed", "reused")
 
 
 @dataclass(frozen=True)
@@ -37,33 +35,22 @@ class Report:
     summary: str
 
 
-def counts(runs: Sequence[SweepRun]) -> dict[str, int]:
-    """Return how many runs there are in all and of each status; a reused run is only that."""
-    found = Counter(run.outcome for run in runs)
-    return {"runs_total": len(runs)} | {f"runs_{name}": found[name] for name in STATUSES}
-
-
-def write_report(
-    runs: Sequence[SweepRun],
-    folder: Path,
-    figures: Sequence[str],
-    keys_to_choose: Sequence[str] = (),
-) -> Report:
+def write_report(findings: Findings, folder: Path, figures: Sequence[str]) -> Report:
     """Write `results.csv`, `summary.md` and the named `figures/*.png` into `folder`.
 
-    The table holds all runs, figures and summary those that are left when the values of
-    `keys_to_choose` have been chosen. A figure for which the sweep has nothing to show is left
-    out: all of them where no run ended, those against a key where only seeds were swept.
+    The table holds all runs; figures and summary hold those with the chosen values. A figure
+    that has nothing to show is left out: all of them where no run ended, those against a key
+    where only seeds were swept.
 
     Raises:
-        ValueError: there is no figure of one of the names.
+        UserError: a figure's name is unknown.
     """
     check_figures(figures)
     table = folder / "results.csv"
-    records.write_whole(table, results_csv(runs).encode())
-    summary = summarise(runs, figures, keys_to_choose)
+    records.write_whole(table, results_csv(findings.runs).encode())
+    summary = summarise(findings, figures)
     records.write_whole(folder / "summary.md", summary.encode())
-    drawn = _draw(choose(runs, keys_to_choose), folder / "figures", figures)
+    drawn = _draw(findings.chosen, folder / "figures", figures)
     return Report(table, drawn, _shortened(summary))
 
 
@@ -138,11 +125,11 @@ def _draw(runs: Sequence[SweepRun], folder: Path, names: Sequence[str]) -> tuple
     if not any(run.comparable for run in runs):
         return ()
     # matplotlib takes a third of a second to import: not before there is something to draw.
-    from bnsweep.report.figures.run import save
+    from bnsweep.report.figures.rendering import save
 
     paths = []
     for name in names:
-        if figure := sections.draw(name, runs):
+        if figure := sections.sweep_figure(name).draw(runs):
             paths.append(folder / f"{sections.file_name(name)}.png")
             save(figure, paths[-1])
     return tuple(paths)

@@ -13,7 +13,7 @@ from bnsweep.report.comparison import Comparison, compare
 from bnsweep.report.figures import scales
 from bnsweep.report.figures.drawing import WIDTH, last_epoch, legend_of, remarks_on, stroke_of
 from bnsweep.report.figures.panel import Panel
-from bnsweep.report.figures.run import Figure, draw
+from bnsweep.report.figures.rendering import Figure, render
 from bnsweep.report.figures.scales import Scale
 from bnsweep.report.figures.sheet import Sheet, Stroke
 from bnsweep.report.figures.thinning import thinned
@@ -47,7 +47,7 @@ def final_accuracy(runs: Sequence[SweepRun]) -> Figure | None:
         panel.frame(name)
         panel.x_name(comparison.across.label)
         _against_values(panel, comparison, partial(_final, accuracy))
-    return draw(sheet)
+    return render(sheet)
 
 
 def epochs_to_target(runs: Sequence[SweepRun]) -> Figure | None:
@@ -71,13 +71,13 @@ def epochs_to_target(runs: Sequence[SweepRun]) -> Figure | None:
     panel.x_name(comparison.across.label)
 
     def speed(results: Sequence[RunResult]) -> Point:
-        needed = [min(measures.epochs_to_target(result), never) for result in results]
-        median = min(measures.median_epochs_to_target(results), never)
+        needed = [min(measures.epochs_needed(result), never) for result in results]
+        median = min(measures.median_epochs_needed(results), never)
         diverged = sum(result.status == "diverged" for result in results)
         return Point(median, min(needed), max(needed), diverged, len(results))
 
     _against_values(panel, comparison, speed, shelf=never, apart=apart)
-    return draw(sheet)
+    return render(sheet)
 
 
 def _final(accuracy: measures.Quantity, results: Sequence[RunResult]) -> Point:

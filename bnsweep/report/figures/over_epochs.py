@@ -16,7 +16,7 @@ from bnsweep.report.figures.drawing import (
     stroke_of,
 )
 from bnsweep.report.figures.panel import Panel
-from bnsweep.report.figures.run import Figure, draw
+from bnsweep.report.figures.rendering import Figure, render
 from bnsweep.report.figures.sheet import COLORS, DASHES, MARKERS, Stroke
 from bnsweep.report.figures.thinning import spread_lines, thinned
 
@@ -47,7 +47,7 @@ def curves(runs: Sequence[SweepRun]) -> Figure:
         note_diverged(panel, comparison, value, comparison.lines)
         if not any(comparison.results(value, line) for line in comparison.lines):
             panel.note("no result")
-    return draw(sheet)
+    return render(sheet)
 
 
 def generalization_gap(runs: Sequence[SweepRun]) -> Figure:
@@ -90,4 +90,4 @@ def generalization_gap(runs: Sequence[SweepRun]) -> Figure:
     panel.x_name("epoch")
     for line, stroke in zip(lines, strokes, strict=True):
         draw_course(panel, comparison.results(None, line), stroke, measures.GAP)
-    return draw(sheet)
+    return render(sheet)
