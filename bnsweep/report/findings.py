@@ -1,4 +1,4 @@
-"""What came out of a sweep: worked out once, printed at the terminal and written in the summary."""
+"""What came out of a sweep, worked out once for both the terminal and the summary."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ MAX_LINES = 4  # more are listed in the summary instead of the answer
 
 @dataclass(frozen=True)
 class Findings:
-    """What came out of a sweep; each part is worked out when it is first asked for.
+    """What came out of a sweep; each part is worked out when it is first used.
 
     Attributes:
         runs: all runs of the sweep.
-        keys_to_choose: keys whose values are chosen on the validation samples, and that are
-            therefore not compared.
+        keys_to_choose: keys whose values are chosen on the validation samples before the runs
+            are compared.
     """
 
     runs: Sequence[SweepRun]
@@ -31,7 +31,7 @@ class Findings:
 
     @cached_property
     def chosen(self) -> list[SweepRun]:
-        """The runs with the chosen values; all runs where there is nothing to choose."""
+        """The runs with the chosen values; all runs if there is nothing to choose."""
         return choose(self.runs, self.keys_to_choose)
 
     @cached_property
@@ -46,7 +46,7 @@ class Findings:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many runs there are in all and of each outcome; a reused run is only that."""
+        """The number of runs, in total and of each outcome; a reused run counts only as reused."""
         outcomes = Counter(run.outcome for run in self.runs)
         return {"runs_total": len(self.runs)} | {
             f"runs_{name}": outcomes[name] for name in OUTCOMES
@@ -66,7 +66,7 @@ class Findings:
 
     @cached_property
     def answer(self) -> list[str]:
-        """What learns where, and what came of each claim; empty if no run ended."""
+        """Where each line learns, and the outcome of each claim; empty if no run ended."""
         if not self.compared:
             return []
         by_claim: dict[str, list[Claim]] = {}
@@ -77,9 +77,9 @@ class Findings:
 
     @cached_property
     def claims(self) -> list[Claim]:
-        """The claims that the sweep can be held against, each for each pair of networks.
+        """The claims that the sweep can judge, for each pair of networks.
 
-        Gaps are judged where Dropout was swept.
+        Gaps are judged if Dropout was swept.
         """
         return [
             *claims.initial_weights(self._comparison),
@@ -94,7 +94,7 @@ class Findings:
 
     @cached_property
     def gap_claims(self) -> list[Claim]:
-        """The claims about the generalisation gap, each for each pair of networks."""
+        """The claims about the generalisation gap, for each pair of networks."""
         return [*gaps.overfitting(self._overlaid), *gaps.dropout(self.compared)]
 
     @cached_property
@@ -112,7 +112,7 @@ class Findings:
 
 
 def _of_all_pairs(judged: Sequence[Claim]) -> str:
-    """Return what came of a claim for the first pair that decides it, and a tally of all pairs."""
+    """Return a claim as judged for the first pair that can judge it, and a tally of all pairs."""
     first = next((claim for claim in judged if claim.outcome != "not judged"), judged[0])
     if len(judged) == 1:
         return first.text

@@ -80,14 +80,14 @@ def _imported(path: str) -> object:
 def _ours(path: str) -> Draw:
     """Return the drawing function at `path` in `figures`.
 
-    It is imported by its first call: matplotlib takes a third of a second, and the names of the
-    figures are needed before anything is drawn.
+    Its first call imports it: the names of the figures are needed before anything is drawn, and
+    importing matplotlib takes a third of a second.
     """
     return lambda runs: cast("Draw", _imported(f"bnsweep.report.figures.{path}"))(runs)
 
 
 def _which_learn(runs: Runs) -> list[str]:
-    """Return where each line learns, unless the answer has said it."""
+    """Return where each line learns, if there are too many lines for the answer."""
     learns = claims.where_it_learns(compare(runs))
     return ["\n".join(f"- {text}" for text in learns)] if len(learns) > MAX_LINES else []
 
@@ -134,7 +134,7 @@ def _gaps(runs: Runs) -> list[str]:
 
 
 def _health(runs: Runs) -> list[str]:
-    """Count the layers of each place that are collapsed, saturated and so on."""
+    """Return how many layers of each place are collapsed, saturated and so on."""
     comparison = compare(runs)
     axis = comparison.across
 

@@ -1,4 +1,4 @@
-"""What came out of a sweep, in words and tables: the Markdown text beside its figures."""
+"""The summary of a sweep: Markdown text beside its figures."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def summarise(findings: Findings, figures: Sequence[str]) -> str:
 
 
 def _claims(findings: Findings, *, with_gaps: bool) -> list[str]:
-    """Return the section of what was judged and is not in the answer."""
+    """Return the section of the claims that the answer does not mention."""
     judged = findings.claims
     if with_gaps and not findings.swept_dropout:
         judged = [*judged, *findings.gap_claims]
@@ -57,7 +57,7 @@ def _claims(findings: Findings, *, with_gaps: bool) -> list[str]:
 
 
 def _choices(runs: Sequence[SweepRun]) -> str:
-    """Say what was chosen for each combination of the other keys."""
+    """Return what was chosen for each combination of the other keys."""
     axes = {
         key: axis for key, axis in swept_axes([run.spec for run in runs]).items() if key != "seed"
     }

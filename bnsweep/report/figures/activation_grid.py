@@ -1,4 +1,4 @@
-"""The figure that shows collapsed, saturated and healthy layers of a whole sweep at once."""
+"""The figure of the hidden layers of a whole sweep: collapsed, saturated or healthy."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ PANEL_WIDTH, PANEL_HEIGHT = 1.22, 0.5
 BLOCK_MARGIN = 0.5
 PAGE_WIDTH = 12.6
 BINS = 40
-TALLEST = 0.15  # the share of all outputs at which a bin is cut off
+TALLEST = 0.15  # bins with a larger share of the outputs are cut off
 BEFORE, AFTER = "#B0B0B0", COLORS[0]
 HEALTH_NOTES = (
     "Collapsed: standard deviation below 0.05, exploded: above 10",
@@ -34,9 +34,9 @@ HEALTH_NOTES = (
 def activations(runs: Sequence[SweepRun]) -> Figure | None:
     """Draw the outputs of every layer, before and after training, as a grid of histograms.
 
-    A block for each line, a column for each value across, a row for each layer. Panels of one
-    activation have one scale, so that a collapse is seen as such. Where there are several
-    seeds, the first one's outputs are drawn.
+    There is a block for each line, a column for each value across, and a row for each layer.
+    Panels of one activation share a scale, which makes a collapse visible. Of several seeds,
+    the first is drawn.
     """
     comparison, notes = thinned(compare(runs), panels=GRID_VALUES)
     lines = spread_lines(comparison.lines, GRID_LINES)
@@ -69,7 +69,7 @@ def activations(runs: Sequence[SweepRun]) -> Figure | None:
 def _block(
     sheet: Sheet, left: float, top: float, comparison: Comparison, line: Line, reach: float
 ) -> float:
-    """Draw all layers of one line and return where they end."""
+    """Draw all layers of one line; return where they end."""
     if line.label:
         sheet.texts.append(Text(left, top - 0.05, line.label, size=10, bold=True))
         top -= 0.1
@@ -114,7 +114,7 @@ def _verdict(healths: Sequence[measures.Health]) -> str:
 
 
 def _reach(results: Iterable[RunResult]) -> float:
-    """Return how far the axis of an unbounded activation goes: where healthy layers end."""
+    """Return the end of the axis of unbounded activations: where healthy layers end."""
     ends = [
         measures.quantiles(histogram, [0.99])[0]
         for result in results

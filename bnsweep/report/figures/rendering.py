@@ -31,7 +31,7 @@ from bnsweep.report.measures import Floats
 DPI = 110
 FONTS = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf")
 
-Codes = NDArray[np.integer[Any]]  # what matplotlib does on the way to each corner of an outline
+Codes = NDArray[np.integer[Any]]  # how matplotlib's pen gets to each corner of an outline
 
 
 def render(sheet: Sheet) -> Figure:
@@ -76,14 +76,14 @@ def render(sheet: Sheet) -> Figure:
 def save(figure: Figure, path: pathlib.Path) -> None:
     """Write `figure` to `path` as PNG, whole or not at all."""
     buffer = io.BytesIO()
-    # savefig would do, but obeys the reader's own matplotlibrc.
+    # savefig obeys the reader's own matplotlibrc.
     FigureCanvasAgg(figure).print_png(buffer, pil_kwargs={"compress_level": 3})  # type: ignore[no-untyped-call]
     path.parent.mkdir(parents=True, exist_ok=True)
     records.write_whole(path, buffer.getvalue())
 
 
 def _outlines(text: Text) -> list[tuple[Floats, Codes]]:
-    """Return the outline of each character of `text` at its place: corners and codes."""
+    """Return the outline of each character of `text` at its place, as corners and codes."""
     glyphs = [_glyph(char, text.bold) for char in text.text]
     ends = np.cumsum([0.0, *(advance for *_, advance in glyphs)])
     start = {"left": 0.0, "center": ends[-1] / 2, "right": ends[-1]}[text.ha]
@@ -99,7 +99,7 @@ def _outlines(text: Text) -> list[tuple[Floats, Codes]]:
 
 @lru_cache(maxsize=1024)
 def _glyph(char: str, bold: bool) -> tuple[Floats, Codes, float]:
-    """Return corners and codes of a character's outline and its advance, in ems."""
+    """Return the corners and codes of a character's outline, and its advance, in ems."""
     font = get_font(FONTS / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"))
     code = ord(char) if font.get_char_index(ord(char)) else ord("?")
     font.set_size(100, 72)

@@ -29,7 +29,7 @@ HEALTH_COLORS: dict[measures.Health, str] = {
 
 
 def learning_curves(result: RunResult) -> Figure:
-    """Draw accuracy and loss over the epochs, on training and test set."""
+    """Draw accuracy and loss over the epochs, on the training and test sets."""
     sheet = Sheet(8.0)
     top = sheet.header("Learning curves", _description(result))
     if not result.curves:
@@ -98,10 +98,10 @@ def _description(result: RunResult) -> list[str]:
 
 
 def _loss_scale(losses: Sequence[Floats]) -> Scale:
-    """Return a scale for all epochs but the untrained network, if there are others.
+    """Return a scale for all epochs after the untrained network's, if there are any.
 
-    Large initial weights make its loss a thousand times that of the next epoch, which would
-    leave nothing else to see.
+    With large initial weights its loss is a thousand times that of the next epoch, and would
+    hide the others.
     """
     values = np.concatenate([loss[1:] for loss in losses])
     if not np.isfinite(values).any():
@@ -113,7 +113,7 @@ def _loss_scale(losses: Sequence[Floats]) -> Scale:
 
 
 def _edges(pair: Sequence[Histogram], activation: str) -> Floats:
-    """Return a panel's bins: between the activation's bounds, or where all but a tail lies."""
+    """Return a panel's bins: between the activation's bounds, or up to the tails of the outputs."""
     low, high = measures.bounds(activation)
     if math.isfinite(high - low):
         return np.linspace(low, high, 51)
@@ -126,7 +126,7 @@ def _edges(pair: Sequence[Histogram], activation: str) -> Floats:
 
 
 def _tallest(heights: Floats) -> float:
-    """The largest height but one: ReLU's spike at zero would flatten everything else."""
+    """Return the second largest height: ReLU's spike at zero would flatten everything else."""
     return float(np.sort(heights)[-2])
 
 
