@@ -158,8 +158,8 @@ def timed_sweep(overrides: list[str]) -> None:
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
     from bnsweep.cli import app
-    from bnsweep.report import write
-    from bnsweep.report.figures import run as figures
+    from bnsweep.report import output
+    from bnsweep.report.figures import rendering, single_run
     from bnsweep.run import execute
     from bnsweep.tracking import mlflow_tracker as tracking
     from bnsweep.tracking import run_log
@@ -167,9 +167,10 @@ def timed_sweep(overrides: list[str]) -> None:
     timed(ConfigLoaderImpl, "load_configuration", "composing")
     timed(ConfigLoaderImpl, "load_sweep_config", "composing")
     timed(execute.Experiment, "run", "training")
-    for name in ("learning_curves", "activation_distributions", "save"):
-        timed(figures, name, "figures")
-    timed(write, "write_report", "report")
+    for name in ("learning_curves", "activation_distributions"):
+        timed(single_run, name, "figures")
+    timed(rendering, "save", "figures")
+    timed(output, "write_report", "report")
     for owner in (tracking.MlflowTracker, run_log.RunLog):
         for name, member in list(vars(owner).items()):
             if inspect.isfunction(member) and not name.startswith("_"):

@@ -28,7 +28,7 @@ from bnsweep.errors import IncompleteError, UserError
 from bnsweep.keys import GROUPS, flatten
 from bnsweep.records import RunResult, RunSpec
 from bnsweep.redact import without_secrets
-from bnsweep.report.write import check_figures
+from bnsweep.report.output import check_figures
 from bnsweep.run.config import option_files, specify, to_plain
 from bnsweep.sweep.cluster import worker_environment
 from bnsweep.sweep.interrupts import Interrupts

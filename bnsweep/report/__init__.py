@@ -1,1 +1,1 @@
-"""What a sweep is made into: its table, its figures, and in words what came out."""
+"""The report of a sweep: its table, its figures, and what came out in words."""

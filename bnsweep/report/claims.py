@@ -1,15 +1,15 @@
-"""What the chapter claims of Batch Normalization, held against a sweep.
+"""The chapter's claims about Batch Normalization, judged by a sweep.
 
-Each function returns claims, and none where the sweep has nothing to say: where it does not
-compare networks that differ in Batch Normalization and in nothing else, but for what was chosen
-for each on validation samples. A verdict rests on differences between runs of one seed, and on at
-least five seeds.
+Each function judges a claim for each pair of networks that differ in Batch Normalization and in
+nothing else, except in what was chosen for each on validation samples. It returns nothing if the
+sweep has no such pair. A verdict takes at least five seeds, and rests on differences between runs
+with the same seed.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bnsweep.keys import Value, hashable
 from bnsweep.records import RunResult, SweepRun
@@ -34,7 +34,7 @@ Results = Sequence[RunResult]
 
 
 class Claim(NamedTuple):
-    """A claim of the chapter, what came of it for one pair of networks, and what that rests on."""
+    """A claim of the chapter and its outcome for one pair of networks; `text` gives the reasons."""
 
     claimed: str
     outcome: str
@@ -42,7 +42,7 @@ class Claim(NamedTuple):
 
 
 def where_it_learns(comparison: Comparison) -> list[str]:
-    """Say at which values across each line learns: with all seeds, with some, with none."""
+    """Return at which values across each line learns with all seeds, and with some."""
     axis = comparison.across
     return [_learns(comparison, axis, line) for line in comparison.lines] if axis else []
 
@@ -66,13 +66,13 @@ def _learns(comparison: Comparison, axis: Axis, line: Line) -> str:
 
 
 def initial_weights(comparison: Comparison) -> list[Claim]:
-    """Say whether the result depends less on the initial weights with Batch Normalization."""
+    """Judge whether the result depends less on the initial weights with Batch Normalization."""
     axis = comparison.across
     if not axis or axis.key != "weight_std":
         return []
     pairs = comparison.with_and_without[:MAX_PAIRS]
-    said = (_initial_weights(comparison, axis, pair, statements=len(pairs)) for pair in pairs)
-    return [text for text in said if text]
+    claims = (_initial_weights(comparison, axis, pair, statements=len(pairs)) for pair in pairs)
+    return [claim for claim in claims if claim]
 
 
 def _initial_weights(
@@ -90,10 +90,10 @@ def _initial_weights(
     if len(both) < 2 or difference is None:
         return None
     if silent := [who(line) for line in pair if not _learns_somewhere(ends[line].values())]:
-        # Nothing depends less on its initial weights than a network that never learns.
+        # A network that never learns does not depend on its initial weights at all.
         learns = _subject(silent, "learns", "learn")
         return not_judged(INITIAL_WEIGHTS, f"{learns} at none of the {len(both)} scales")
-    said = judged(
+    claim = judged(
         INITIAL_WEIGHTS,
         difference,
         "less",
@@ -105,34 +105,34 @@ def _initial_weights(
         v: Estimate.paired(ends[normed][v], ends[plain][v], statements=statements * len(both))
         for v in both
     }
-    text = said.text
+    text = claim.text
     for line, verdict in ((normed, "more"), (plain, "less")):
         if ahead := [v for v, d in differences.items() if d and d.verdict == verdict]:
             where = f"{len(ahead)} of {len(both)} scales ({listing(axis, ahead)})"
             text += f" {who(line)} ends higher at {where}."
-    return said._replace(text=text)
+    return claim._replace(text=text)
 
 
 def _learns_somewhere(ends: Iterable[Seeds]) -> bool:
-    return any(Estimate.of([*found.values()]).mean >= LEARNS for found in ends)
+    return any(Estimate.of([*by_seed.values()]).mean >= LEARNS for by_seed in ends)
 
 
 def _shortfalls(ends: Sequence[Mapping[Value, Seeds]]) -> list[dict[int, float]]:
-    """Return by how much each network's worst value falls short of the best of all, by seed.
+    """Return how far each network's worst value falls short of the best of all, by seed.
 
-    Held against its own best, a network that is never good would depend on nothing.
+    Compared with its own best, a network that is never good would seem to depend on nothing.
     """
-    found = [of_seed for of_line in ends for of_seed in of_line.values()]
-    seeds = set.intersection(*(set(of_seed) for of_seed in found)) if found else set()
-    best = {seed: max(of_seed[seed] for of_seed in found) for seed in seeds}
+    every = [by_seed for of_line in ends for by_seed in of_line.values()]
+    seeds = set.intersection(*(set(by_seed) for by_seed in every)) if every else set()
+    best = {seed: max(by_seed[seed] for by_seed in every) for seed in seeds}
     return [
-        {seed: best[seed] - min(of_seed[seed] for of_seed in of_line.values()) for seed in seeds}
+        {seed: best[seed] - min(by_seed[seed] for by_seed in of_line.values()) for seed in seeds}
         for of_line in ends
     ]
 
 
 def learning_rate(runs: Sequence[SweepRun]) -> list[Claim]:
-    """Say whether learning is possible at larger rates, and faster, with Batch Normalization."""
+    """Judge whether learning works at larger rates, and is faster, with Batch Normalization."""
     comparison = compare(runs)
     axis = comparison.across
     if not axis or axis.key != "optimizer.lr" or not axis.numeric:
@@ -155,7 +155,7 @@ def learning_rate(runs: Sequence[SweepRun]) -> list[Claim]:
 def _no_edge(
     comparison: Comparison, axis: Axis, pair: Pair, edges: Sequence[Mapping[int, float]]
 ) -> str:
-    """Return why a pair has no largest rates that can be compared; nothing where it has."""
+    """Return why a pair's largest rates cannot be compared; empty if they can."""
     for line, edge in zip(pair, edges, strict=True):
         seeds = {r.spec.seed for v in axis.values for r in comparison.results(v, line)}
         if missing := len(seeds - edge.keys()):
@@ -177,9 +177,9 @@ def _larger_rate(
         for line, log in zip(pair, logs, strict=True)
     )
     step = max(_step_above(axis, rate) for edge in edges for rate in edge.values())
-    # With one network learning at the largest rate, how much further it would is not known.
+    # A network that learns at the largest rate tried might learn at larger ones.
     open_end = any(rate == max(axis.values) for rate in edges[0].values())
-    # Where learning ends lies somewhere between the largest rate that learns and the next one.
+    # The true edge lies between the largest rate that learns and the next rate tried.
     within = replace(
         difference,
         low=difference.low - math.log10(step),
@@ -201,7 +201,7 @@ def _larger_rate(
 def largest_rates(
     comparison: Comparison, axis: Axis, line: Line, threshold: float
 ) -> dict[int, float]:
-    """Return the largest value at which each seed ends with a training accuracy of `threshold`."""
+    """Return the largest value at which each seed ends at a training accuracy of `threshold`."""
     largest: dict[int, float] = {}
     for value in axis.values:
         results = comparison.results(value, line)
@@ -212,50 +212,47 @@ def largest_rates(
 
 
 def _step_above(axis: Axis, rate: float) -> float:
-    """Return how many times larger the next rate is; that of the last is the one before it."""
+    """Return the ratio of the next larger rate to `rate`, or of the last rate to the one before."""
     above = [value for value in axis.values if value > rate]
     below = [value for value in axis.values if value < rate]
     return float(min(above) / rate if above else rate / max(below))
 
 
 def _at_its_best(runs: Sequence[SweepRun]) -> list[Claim]:
-    """Compare speed and test accuracy, each model at the settings that are best for it.
-
-    What is learnt, and for how long, is the same for both.
-    """
+    """Compare speed and test accuracy, each model at its best settings of the training method."""
     keys = {key for run in runs for key in run.spec.swept if _is_tuned(key)}
     try:
         best = compare(chosen := choose(runs, keys), overlay="all")
     except ValueError:
         return [not_judged(FASTER, f"what is best for each {NOTHING_TO_CHOOSE_BY}")]
-    said = []
+    claims = []
     pairs = best.with_and_without[:MAX_PAIRS]
     for pair in pairs:
         results = [best.results(None, line) for line in pair]
         choices = "; ".join(
-            f"{who(line)}: {choice_of(chosen, found)}"
-            for line, found in zip(pair, results, strict=True)
+            f"{who(line)}: {choice_of(chosen, of_line)}"
+            for line, of_line in zip(pair, results, strict=True)
         )
         where = f"each at its best on the validation samples ({choices})"
         faster = _faster(where, pair, results, statements=len(pairs))
         on_test = _on_test(pair, results, statements=len(pairs))
-        said.append(faster._replace(text=f"{faster.text} {on_test}"))
-    return said
+        claims.append(faster._replace(text=f"{faster.text} {on_test}"))
+    return claims
 
 
 def _is_tuned(key: str) -> bool:
-    """Whether a key is a setting of the training method, and not of the problem."""
+    """Whether a key belongs to the training method and not to the problem."""
     parts_of_method = ("weight_std", "optimizer", "model")
     return key not in MODEL_KEYS and key.partition(".")[0] in parts_of_method
 
 
 def _faster(where: str, pair: Pair, results: Sequence[Results], *, statements: int) -> Claim:
-    epochs = [measures.by_seed(measures.epochs_to_target, found) for found in results]
-    never = [sum(math.isinf(e) for e in found.values()) for found in epochs]
+    epochs = [measures.by_seed(measures.epochs_needed, of_line) for of_line in results]
+    never = [sum(math.isinf(e) for e in by_seed.values()) for by_seed in epochs]
     if any(never):
         missing = " and ".join(
-            f"{who(line)} with {count} of {len(found)} seeds"
-            for line, count, found in zip(pair, never, epochs, strict=True)
+            f"{who(line)} with {count} of {len(by_seed)} seeds"
+            for line, count, by_seed in zip(pair, never, epochs, strict=True)
             if count
         )
         return not_judged(FASTER, f"{where}, {TARGET:.0%} is not reached by {missing}")
@@ -268,14 +265,14 @@ def _faster(where: str, pair: Pair, results: Sequence[Results], *, statements: i
 
 
 def _on_test(pair: Pair, results: Sequence[Results], *, statements: int) -> str:
-    tests = [measures.finals_by_seed(measures.TEST, found) for found in results]
+    tests = [measures.finals_by_seed(measures.TEST, of_line) for of_line in results]
     difference = Estimate.paired(*tests, statements=statements)
     text = f"The test accuracy is {with_each(pair, tests)}"
     return f"{text}; {difference_text(difference)}." if difference else f"{text}."
 
 
-def on_test(comparison: Comparison) -> list[str]:
-    """Compare the test accuracies of all pairs of networks with and without the layer."""
+def accuracies_on_test(comparison: Comparison) -> list[str]:
+    """Compare test accuracies with and without Batch Normalization, pair by pair."""
     pairs = comparison.with_and_without[:MAX_PAIRS]
     return [
         _on_test(pair, [comparison.results(None, line) for line in pair], statements=len(pairs))
@@ -284,38 +281,40 @@ def on_test(comparison: Comparison) -> list[str]:
 
 
 def choice_of(runs: Sequence[SweepRun], results: Results) -> str:
-    """Return what was chosen for the runs of one place."""
+    """Return the chosen settings of one place."""
     run = next(run for run in runs if run.result is results[0])
     return choice_text(run.chosen)
 
 
-def choice_text(chosen: Mapping[str, Any]) -> str:
-    """Return chosen keys and values as text."""
+def choice_text(chosen: Mapping[str, Value]) -> str:
+    """Return chosen settings as text."""
     return ", ".join(
         phrase(key_label(key), value_label(hashable(value))) for key, value in chosen.items()
     )
 
 
 def judged(claimed: str, difference: Estimate, holds: Verdict, detail: str) -> Claim:
-    """Return a claim, the verdict that its paired difference allows, and what that rests on."""
+    """Return a claim with the verdict on a paired difference; the verdict `holds` supports it."""
     outcome = {holds: "holds", "undecided": "undecided", "none": "no verdict"}.get(
         difference.verdict, "does not hold here"
     )
     few = f"{counted(difference.n, 'seed')}: " if outcome == "no verdict" else ""
-    said = f"{few}{outcome}"
-    text = f"Claim: {claimed}. **{said[0].upper()}{said[1:]}.** {detail[0].upper()}{detail[1:]}."
+    verdict = f"{few}{outcome}"
+    text = (
+        f"Claim: {claimed}. **{verdict[0].upper()}{verdict[1:]}.** {detail[0].upper()}{detail[1:]}."
+    )
     return Claim(claimed, outcome, text)
 
 
 def not_judged(claimed: str, why: str) -> Claim:
-    """Return a claim of which the sweep cannot say anything, and why."""
+    """Return a claim that the sweep cannot judge, and why."""
     return Claim(claimed, "not judged", f"Claim: {claimed}. Not judged: {why}.")
 
 
 def with_each(
     pair: Pair, values: Sequence[Seeds], form: str = "z.3f", *, joiner: str = " and "
 ) -> str:
-    """Return the estimate of a quantity with each line of a pair, over the seeds of both."""
+    """Return the estimate of a quantity for each line of a pair, over the seeds that both have."""
     both = set.intersection(*(set(of_line) for of_line in values))
     estimates = [Estimate.of([of_line[s] for s in both or of_line]) for of_line in values]
     return joiner.join(
@@ -325,21 +324,21 @@ def with_each(
 
 
 def difference_text(difference: Estimate, form: str = "+z.3f") -> str:
-    """Return a paired difference with its interval, and how many seeds it rests on."""
+    """Return a paired difference with its interval and its number of seeds."""
     return f"difference {with_interval(difference, form)}, n = {difference.n}"
 
 
 def _geometric(log10: Estimate) -> str:
-    """Return the number of which `log10` is the logarithm, with its interval."""
+    """Return ten to the power of an estimate, with its interval."""
     mean, low, high = (f"{10**end:.3g}" for end in (log10.mean, log10.low, log10.high))
     return mean if math.isnan(log10.low) else f"{mean} ({low} to {high})"
 
 
 def _subject(names: Sequence[str], singular: str, plural: str) -> str:
-    """Return names and the verb that they take."""
+    """Return names with their verb."""
     return f"{' and '.join(names)} {singular if len(names) == 1 else plural}"
 
 
 def who(line: Line) -> str:
-    """Return what a line is called in a sentence."""
+    """Return a line's name in a sentence."""
     return line.label or "the network"

@@ -1,7 +1,6 @@
-"""What a sweep compares: the key that spans the panels, those of the lines, and the seeds.
+"""What a sweep compares: one key across the panels, the other keys as lines, seeds in each place.
 
-All of it is read off the keys that were swept and their values; no experiment is known by
-its name.
+This follows from the swept keys and their values alone; no experiment is known by its name.
 """
 
 import itertools
@@ -16,34 +15,35 @@ from bnsweep.records import RunResult, RunSpec, SweepRun, with_results
 from bnsweep.report.labels import key_label, key_name, phrase, value_label
 
 MODEL_KEYS = ("model", "model.batch_norm")
-# The values of these say what they are: "adam" needs no "optimizer" before it.
+# Values of these keys need no name before them: "adam", not "optimizer adam".
 SELF_EXPLANATORY_KEYS = ("model", "optimizer", "data", "model.activation")
 MAX_OVERLAID = 8
 
-Place = tuple[Value, tuple[Value, ...]]
-Setting = tuple[tuple[str, Value], ...]  # keys with their values
+Values = tuple[Value, ...]  # of a line's keys
+Place = tuple[Value, Values]  # the value across and the line
+Items = frozenset[tuple[str, Value]]  # keys with their values
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A swept key and its values, in the order in which they are shown."""
+    """A swept key and its values, in the order of display."""
 
     key: str
     values: tuple[Value, ...]
 
     @property
     def label(self) -> str:
-        """The key as a reader would call it."""
+        """The key's short name."""
         return key_label(self.key)
 
     @property
     def name(self) -> str:
-        """The key as a title names it."""
+        """The key's name in a title."""
         return key_name(self.key)
 
     @property
     def numeric(self) -> bool:
-        """Whether the values lie on a number line."""
+        """Whether all values are numbers."""
         return all(is_number(value) for value in self.values)
 
     @cached_property
@@ -53,7 +53,7 @@ class Axis:
         return next(enough, 17)
 
     def text(self, value: Value) -> str:
-        """Return `value` to three significant digits, or as many as tell the values apart."""
+        """Return `value` to three significant digits, or as many as distinguish the values."""
         return value_label(value, self._digits)
 
     def equation(self, value: Value) -> str:
@@ -61,7 +61,7 @@ class Axis:
         return f"{self.label} = {self.text(value)}"
 
     def phrase(self, value: Value) -> str:
-        """Return `value` as a line's label says it: with its key, unless it explains itself."""
+        """Return `value` for a line's label: after its key, unless the value needs no name."""
         if isinstance(value, str) and self.key in SELF_EXPLANATORY_KEYS:
             return self.text(value)
         return phrase(self.label, self.text(value))
@@ -73,9 +73,10 @@ class Line:
 
     Attributes:
         values: the combination.
-        label: what it is called.
-        kin: a number that lines share which differ in the model only.
-        variant: which model of its kin it is: even with Batch Normalization, odd without it.
+        label: its name.
+        kin: a number shared by the lines that differ only in the model.
+        variant: the number of its model among its kin: even with Batch Normalization, odd
+            without it.
         batch_norm: whether it has Batch Normalization.
     """
 
@@ -90,7 +91,7 @@ class Line:
 class Comparison:
     """The runs of a sweep that ended, each in its place: a value of `across` and a line.
 
-    `free` are the keys whose value was chosen for each place by itself.
+    The values of the keys in `free` were chosen for each place separately.
     """
 
     across: Axis | None
@@ -101,11 +102,11 @@ class Comparison:
 
     @property
     def values(self) -> tuple[Value, ...]:
-        """What the panels stand for; a single None when one panel holds everything."""
+        """The values of the panels; a single None if there is only one panel."""
         return self.across.values if self.across else (None,)
 
     def results(self, value: Value, line: Line) -> tuple[RunResult, ...]:
-        """Return the runs of one place, which differ in their seeds only."""
+        """Return the runs of one place, which differ only in their seeds."""
         return self.cells.get((value, line.values), ())
 
     @property
@@ -115,77 +116,78 @@ class Comparison:
 
     @property
     def model_axis(self) -> int | None:
-        """Which of `line_axes` chooses between models."""
+        """The index of the axis in `line_axes` that chooses between models."""
         return next((i for i, axis in enumerate(self.line_axes) if axis.key in MODEL_KEYS), None)
 
     @property
     def normalisation_differs(self) -> bool:
-        """Whether some lines have Batch Normalization and others have not."""
+        """Whether some lines have Batch Normalization and others do not."""
         return len({line.batch_norm for line in self.lines}) == 2
 
     def changed(self, line: Line, index: int, value: Value) -> Line | None:
-        """Return the line that has `value` at `index` and is else as `line`, if there is one."""
+        """Return the line with `value` at `index` and otherwise the values of `line`, if any."""
         values = (*line.values[:index], value, *line.values[index + 1 :])
         return next((other for other in self.lines if other.values == values), None)
 
     def contrast(self, key: str) -> list[tuple[Line, Line]]:
         """Return the pairs of lines that differ in `key` and in nothing else.
 
-        What counts is the configuration that was run, not what the lines are called. Keys that
-        do nothing unless `key` is set differ with it; those in `free` may differ too. Of several
-        lines that a line could be paired with, it is the one with the most swept values in
-        common, and pairs of equal configurations are one. The first of a pair has the value that
-        is true, or else comes first.
+        The configurations that were run count, not the names of the lines. Keys that do nothing
+        unless `key` is set may differ too, and so may those in `free`. A line is paired with the
+        candidates that share the most swept values with it, and pairs of equal configurations
+        appear once. In each pair, the value of `key` that is on, smaller or first in the
+        alphabet comes first.
         """
         allowed = {key, *dependents(lambda needed: needed == key), *self.free}
-        # Lines of one kin are alike at one value, but for the keys that may differ.
-        kin: dict[tuple[Value, frozenset[tuple[str, Value]]], list[Line]] = {}
-        reduced = {
+        # Only lines that agree somewhere in all other keys can be a pair: look up, not compare all.
+        fixed = {
             line: [
-                (value, frozenset(item for item in found if not _within(item[0], allowed)))
-                for value, found in self._settings[line.values].items()
+                (value, frozenset(item for item in items if not _within(item[0], allowed)))
+                for value, items in self._settings[line.values].items()
             ]
             for line in self.lines
         }
-        for line, places in reduced.items():
+        agreeing: dict[tuple[Value, Items], list[Line]] = {}
+        for line, places in fixed.items():
             for place in places:
-                kin.setdefault(place, []).append(line)
-        pairs: dict[tuple[frozenset[Value], ...], tuple[Line, Line]] = {}
-        for line, places in reduced.items():
+                agreeing.setdefault(place, []).append(line)
+        pairs: dict[tuple[frozenset[tuple[Value, Items]], ...], tuple[Line, Line]] = {}
+        for line, places in fixed.items():
             others = [
                 other
-                for other in dict.fromkeys(other for place in places for other in kin[place])
+                for other in dict.fromkeys(other for place in places for other in agreeing[place])
                 if _rank(self._value_of(line, key)) < _rank(self._value_of(other, key))
                 and all(_within(name, allowed) for name in self._differing(line, other))
             ]
             nearest = max((_in_common(line, other) for other in others), default=0)
             for other in others:
                 if _in_common(line, other) == nearest:
-                    both = (self._settings[each.values] for each in (line, other))
-                    same = tuple(frozenset(found.items()) for found in both)
-                    pairs.setdefault(same, (line, other))
+                    configurations = tuple(
+                        frozenset(self._settings[each.values].items()) for each in (line, other)
+                    )
+                    pairs.setdefault(configurations, (line, other))
         return list(pairs.values())
 
     @cached_property
     def with_and_without(self) -> list[tuple[Line, Line]]:
-        """The pairs that differ in Batch Normalization alone: with it, without it."""
+        """The pairs that differ only in Batch Normalization: with it, without it."""
         return self.contrast("model.batch_norm")
 
     def _differing(self, line: Line, other: Line) -> set[str]:
-        """Return the keys in which the runs of two lines differ, at the values both have."""
+        """Return the keys in which the runs of two lines differ, at the values that both have."""
         ours, theirs = self._settings[line.values], self._settings[other.values]
         return {
             key for value in ours.keys() & theirs.keys() for key, _ in ours[value] ^ theirs[value]
         }
 
     @cached_property
-    def _settings(self) -> dict[tuple[Value, ...], dict[Value, frozenset[tuple[str, Value]]]]:
+    def _settings(self) -> dict[Values, dict[Value, Items]]:
         """The settings of each line's runs, by the value across."""
-        of_lines: dict[tuple[Value, ...], dict[Value, frozenset[tuple[str, Value]]]] = {}
-        found = _settings([results[0].spec for results in self.cells.values()])
-        for (value, line), setting in zip(self.cells, found, strict=True):
-            of_lines.setdefault(line, {})[value] = frozenset(setting.items())
-        return of_lines
+        by_line: dict[Values, dict[Value, Items]] = {}
+        settings = _settings([results[0].spec for results in self.cells.values()])
+        for (value, line), setting in zip(self.cells, settings, strict=True):
+            by_line.setdefault(line, {})[value] = frozenset(setting.items())
+        return by_line
 
     def _value_of(self, line: Line, key: str) -> Value:
         results = next(r for v in self.values if (r := self.results(v, line)))
@@ -193,7 +195,7 @@ class Comparison:
 
 
 def _within(key: str, keys: Collection[str]) -> bool:
-    """Whether `key` is one of `keys`, or lies below one of them."""
+    """Whether `key` is one of `keys` or lies below one."""
     return any(key == other or key.startswith(f"{other}.") for other in keys)
 
 
@@ -202,7 +204,7 @@ def _in_common(line: Line, other: Line) -> int:
 
 
 def _rank(value: Value) -> tuple[bool, Value]:
-    """Return what orders the values of a key: what is switched on, numbers by size, names."""
+    """Return the sorting key of a value: on before off, numbers by size, then names."""
     if isinstance(value, bool) or value is None:
         return False, not value
     return (False, value) if is_number(value) else (True, str(value))
@@ -217,52 +219,52 @@ def swept_axes(specs: Sequence[RunSpec]) -> dict[str, Axis]:
 
 
 def distinguishing_keys(specs: Sequence[RunSpec], keys: Sequence[str]) -> list[str]:
-    """Return the further keys that part runs which `keys` would take for repetitions.
+    """Return the further keys that distinguish runs of equal `keys` and different settings.
 
-    With them, runs of equal values differ in their seeds, and in keys that do nothing, alone.
-    Each of them is the one that parts most of what the keys before it leave together.
+    Together with `keys` they leave only repetitions: runs of equal values differ in their seeds
+    and in keys that do nothing. Each is the one that splits the runs into the most groups.
     """
     places = [tuple(spec.value(key) for key in keys if key != "seed") for spec in specs]
     settings = _settings(specs)
     candidates = list(dict.fromkeys(key for setting in settings for key in setting))
     pairs = list(zip(places, settings, strict=True))
     distinct = len({(place, frozenset(setting.items())) for place, setting in pairs})
-    found: list[str] = []
+    further: list[str] = []
     while len({place for place, _ in pairs}) < distinct:
-        parted = {key: [(*place, s.get(key)) for place, s in pairs] for key in candidates}
-        found.append(max(candidates, key=lambda key: len(set(parted[key]))))
-        pairs = list(zip(parted[found[-1]], settings, strict=True))
-    return found
+        split = {key: [(*place, s.get(key)) for place, s in pairs] for key in candidates}
+        further.append(max(candidates, key=lambda key: len(set(split[key]))))
+        pairs = list(zip(split[further[-1]], settings, strict=True))
+    return further
 
 
 def _settings(specs: Sequence[RunSpec]) -> list[dict[str, Value]]:
-    """Return what decides each run's numbers, except the seed, by its dotted keys.
+    """Return the settings that decide each run's numbers, except the seed, by dotted key.
 
-    The place of the data counts where nothing else explains that fingerprints differ: other
-    data lie there.
+    The place of the data counts if nothing else explains why fingerprints differ: the data do.
     """
-    found = [
+    settings = [
         {key: hashable(value) for key, value in spec.settings.items() if value is not None}
         for spec in specs
     ]
     explained = {
-        (spec.seed, frozenset(setting.items())) for spec, setting in zip(specs, found, strict=True)
+        (spec.seed, frozenset(setting.items()))
+        for spec, setting in zip(specs, settings, strict=True)
     }
     if len({spec.fingerprint for spec in specs}) > len(explained):
-        for spec, setting in zip(specs, found, strict=True):
+        for spec, setting in zip(specs, settings, strict=True):
             setting["data.root"] = spec.value("data.root")
-    return found
+    return settings
 
 
 def compare(
     runs: Sequence[SweepRun], *, overlay: Literal["no", "names", "all"] = "no"
 ) -> Comparison:
-    """Arrange the runs of a sweep: one key across, the others as lines, `seed` within them.
+    """Arrange the runs of a sweep: one key across, the others as lines, seeds in each place.
 
-    Across go three weight scales or more, else the numeric key with most values, else the weight
-    scales, else the key with most values that is not the model. With `overlay` of `all`, none
-    goes across; of `names`, not the few values of a single key that span no number line
-    (`optimizer=sgd,adam`).
+    The key across is the weight scale if it has three values or more, else the numeric key with
+    the most values, else the weight scale, else the key with the most values that is not the
+    model. With `overlay="all"` no key goes across; with `overlay="names"` a single key with few
+    values that are not all numbers (`optimizer=sgd,adam`) does not.
     """
     axes = [axis for key, axis in swept_axes([run.spec for run in runs]).items() if key != "seed"]
     across = max(axes, key=_panel_priority, default=None)
@@ -276,7 +278,7 @@ def compare(
         spec = result.spec
         value = spec.value(across.key) if across else None
         line = tuple(spec.value(axis.key) for axis in others)
-        # A seed that was given twice is one run, not a repetition.
+        # A seed given twice is one run, not a repetition.
         cells.setdefault((value, line), {}).setdefault(spec.seed, result)
     free = tuple(dict.fromkeys(key for run in runs for key in run.chosen))
     filled = {place: tuple(by_seed.values()) for place, by_seed in cells.items()}
@@ -284,27 +286,27 @@ def compare(
 
 
 def choose(runs: Sequence[SweepRun], keys: Collection[str]) -> list[SweepRun]:
-    """Return the runs that have the best values of `keys`, for each combination of the others.
+    """Return the runs with the best values of `keys`, for each combination of the other keys.
 
-    The best have the highest accuracy on the validation samples after the last epoch, averaged
-    over the seeds that all of them have; of equals, those that come first. What was chosen stands
-    in each run's `chosen`, and no longer in its `swept`. Combinations in which no run ended are
+    The best values have the highest accuracy on the validation samples after the last epoch,
+    averaged over the seeds that all of them have; of equals the one with more seeds wins, then
+    the first. The values move from each run's `swept` to its `chosen`. Runs that did not end are
     left out.
 
-    Without `keys` there is nothing to choose, and all runs are returned as they are.
+    Without `keys`, return all runs as they are.
 
     Raises:
-        ValueError: not all runs have validation samples to choose by.
+        ValueError: a run has no validation samples.
     """
     if not keys:
         return list(runs)
-    groups: dict[Setting, dict[Setting, dict[Value, SweepRun]]] = {}
+    groups: dict[Items, dict[Items, dict[Value, SweepRun]]] = {}
     for run in (run for run in runs if run.comparable):
         if run.result is None or "validation_accuracy" not in run.result.curves:
             raise ValueError("data.validation_size: not all runs have samples to choose by")
         swept = {k: hashable(v) for k, v in run.spec.swept.items() if k != "seed"}
-        others = tuple(item for item in swept.items() if item[0] not in keys)
-        picked = tuple(item for item in swept.items() if item[0] in keys)
+        others = frozenset(item for item in swept.items() if item[0] not in keys)
+        picked = frozenset(item for item in swept.items() if item[0] in keys)
         by_seed = groups.setdefault(others, {}).setdefault(picked, {})
         by_seed.setdefault(run.spec.seed, run)
     return [
@@ -315,14 +317,14 @@ def choose(runs: Sequence[SweepRun], keys: Collection[str]) -> list[SweepRun]:
 
 
 def _without_keys(run: SweepRun, keys: Collection[str]) -> SweepRun:
-    """Return `run` with its values of `keys` among what was chosen, not what was swept."""
+    """Return `run` with its values of `keys` moved from `swept` to `chosen`."""
     swept = {key: value for key, value in run.spec.swept.items() if key not in keys}
     chosen = {key: value for key, value in run.spec.swept.items() if key in keys}
     return replace(run.with_swept(swept), chosen={**run.chosen, **chosen})
 
 
 def _best(candidates: Sequence[Mapping[Value, SweepRun]]) -> Mapping[Value, SweepRun]:
-    """Return the candidate that is best on the validation samples, each given by its seeds."""
+    """Return the candidate that is best on the validation samples; each is its runs by seed."""
     shared = set.intersection(*(set(runs) for runs in candidates))
 
     def accuracy(runs: Mapping[Value, SweepRun]) -> tuple[float, int]:
@@ -334,7 +336,7 @@ def _best(candidates: Sequence[Mapping[Value, SweepRun]]) -> Mapping[Value, Swee
 
 
 def _ordered(key: str, values: Iterable[Value]) -> tuple[Value, ...]:
-    """Numbers by size, the weight scales from the largest as the chapter has them; then names."""
+    """Return the values in order: numbers by size, weight scales from the largest, then names."""
     distinct = list(dict.fromkeys(values))
     numbers = sorted((v for v in distinct if is_number(v)), reverse=key == "weight_std")
     return (*numbers, *(v for v in distinct if not is_number(v)))
@@ -342,7 +344,7 @@ def _ordered(key: str, values: Iterable[Value]) -> tuple[Value, ...]:
 
 def _panel_priority(axis: Axis) -> tuple[bool, bool, bool, bool, int]:
     scales = axis.key == "weight_std"
-    # Two scales are a comparison, not a range: another number may then span the panels.
+    # Two scales are a comparison, not a range: another numeric key may go across.
     return (
         scales and len(axis.values) > 2,
         axis.numeric,
@@ -353,7 +355,7 @@ def _panel_priority(axis: Axis) -> tuple[bool, bool, bool, bool, int]:
 
 
 def _with_lines(comparison: Comparison) -> Comparison:
-    """Return `comparison` with the lines that its cells hold: kin by kin, model by model."""
+    """Return `comparison` with the lines that its cells have, sorted by kin and model."""
     axes, model = comparison.line_axes, comparison.model_axis
     present = {line for _, line in comparison.cells}
     normalised = {

@@ -1,4 +1,4 @@
-"""Numbers as they may be claimed: means over seeds with their intervals, and paired differences."""
+"""Means over seeds and paired differences, with their intervals and verdicts."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -7,18 +7,18 @@ from functools import lru_cache
 from typing import Literal
 
 CONFIDENCE = 0.95
-MIN_SEEDS = 5  # fewer give an interval, and no verdict
-ROUNDING = 1e-9  # a difference this small is that of floating-point numbers
+MIN_SEEDS = 5  # fewer give an interval but no verdict
+ROUNDING = 1e-9  # smaller differences come from floating-point arithmetic
 
 Verdict = Literal["less", "more", "undecided", "none"]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean of a quantity over `n` seeds, and the interval in which its true mean lies.
+    """The mean of a quantity over `n` seeds, and a confidence interval for its true mean.
 
     `low` and `high` are the ends of Student's interval at a confidence of 95 %, NaN for one
-    seed; `diverged` is how many of the n runs diverged. They count with their last value.
+    seed; `diverged` of the n runs diverged, and count with their last value.
     """
 
     mean: float
@@ -29,7 +29,7 @@ class Estimate:
 
     @classmethod
     def of(cls, values: Collection[float], *, diverged: int = 0, statements: int = 1) -> "Estimate":
-        """Return the estimate from one value a seed, of which there is at least one.
+        """Return the estimate from one value for each seed; there is at least one.
 
         The intervals of `statements` estimates made together hold for all of them at once, at
         the same confidence (Bonferroni).
@@ -46,9 +46,9 @@ class Estimate:
     def paired(
         cls, a: Mapping[int, float], b: Mapping[int, float], *, statements: int = 1
     ) -> "Estimate | None":
-        """Return the estimate of a - b from the seeds that both have; None if there are none.
+        """Return the estimate of a - b over the seeds that both have; None if they share none.
 
-        The runs of one seed share their draws, so that the difference varies less than either.
+        Runs with the same seed share their random draws, so the difference varies less than either.
         """
         differences = [a[seed] - b[seed] for seed in a if seed in b]
         return cls.of(differences, statements=statements) if differences else None
@@ -60,9 +60,9 @@ class Estimate:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether a difference is below zero (less), above it (more), or cannot be told.
+        """The sign of a difference: below zero (`less`), above it (`more`), or neither.
 
-        `undecided`: its interval holds zero. `none`: it rests on too few seeds to say anything.
+        `undecided`: its interval contains zero. `none`: there are too few seeds for a verdict.
         """
         if self.n < MIN_SEEDS:
             return "none"
@@ -74,6 +74,6 @@ class Estimate:
 @lru_cache
 def _quantile(degrees: int, probability: float) -> float:
     """Return a quantile of Student's t distribution."""
-    from scipy.special import stdtrit  # takes a quarter of a second: not before it is needed
+    from scipy.special import stdtrit  # slow: it takes a quarter of a second
 
     return float(stdtrit(degrees, probability))

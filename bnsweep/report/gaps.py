@@ -1,4 +1,4 @@
-"""The generalisation gap, and the chapter's claim that Batch Normalization narrows it."""
+"""The chapter's claims about the generalisation gap: Batch Normalization narrows it."""
 
 from collections.abc import Sequence
 
@@ -26,13 +26,13 @@ BEST = "at its best rate"
 OVERFITTING = "Batch Normalization reduces overfitting"
 DROPOUT_LESS = "Dropout matters less"
 MAX_VALUES, MAX_CHANGES = 4, 24
-COMPARABLE = 0.02  # networks whose training accuracies differ by less have fitted alike
+COMPARABLE = 0.02  # training accuracies that differ by no more are alike
 
 
 def overfitting(comparison: Comparison) -> list[Claim]:
-    """Say whether Batch Normalization reduces overfitting, pair by pair.
+    """Judge whether Batch Normalization reduces overfitting, pair by pair.
 
-    Gaps are compared between networks that have fitted their training samples alike.
+    Gaps are compared between networks that fit their training samples equally well.
     """
     pairs = comparison.with_and_without[:MAX_PAIRS]
     alike = [pair for pair in pairs if _fitted_alike(comparison, pair)]
@@ -49,7 +49,7 @@ def _fitted_alike(comparison: Comparison, pair: Pair) -> bool:
     difference = Estimate.paired(*train)
     if difference is None or min(Estimate.of([*t.values()]).mean for t in train) < LEARNS:
         return False
-    # Where there are too few seeds for a verdict, the mean alone has to do.
+    # With too few seeds for a verdict, use the mean alone.
     few = difference.n < MIN_SEEDS
     ends = (difference.mean,) if few else (difference.low, difference.high)
     return all(abs(end) <= COMPARABLE for end in ends)
@@ -78,9 +78,9 @@ def _not_comparable(comparison: Comparison, pair: Pair) -> Claim:
 
 
 def changes(comparison: Comparison) -> list[str]:
-    """Return a table of what a change of one key alone does to accuracies and gap.
+    """Return a table of what changing one key does to the accuracies and the gap.
 
-    Of keys with few values, that is: of many, the figure says more.
+    Keys with many values are left to the figure.
     """
     few = [axis for axis in comparison.line_axes if len(axis.values) <= MAX_VALUES]
     pairs = list(dict.fromkeys(pair for axis in few for pair in _changes_of(comparison, axis)))
@@ -103,7 +103,7 @@ def changes(comparison: Comparison) -> list[str]:
 
 
 def _changes_of(comparison: Comparison, axis: Axis) -> list[Pair]:
-    """Return the changed line and the one it is held against, for each change of a key."""
+    """Return each changed line with its reference line, for one key."""
     if axis.key in MODEL_KEYS:
         return comparison.with_and_without
     index, first = comparison.line_axes.index(axis), axis.values[0]
@@ -112,7 +112,7 @@ def _changes_of(comparison: Comparison, axis: Axis) -> list[Pair]:
 
 
 def dropout(runs: Sequence[SweepRun]) -> list[Claim]:
-    """Say whether Dropout gains less with Batch Normalization, each at its own best rate."""
+    """Judge whether Dropout gains less with Batch Normalization, each at its own best rate."""
     rates = {run.spec.swept.get(DROPOUT) for run in runs}
     if 0 not in rates or len(rates) < 2:
         return []
@@ -168,5 +168,5 @@ def _dropout_claim(
 def _finals(
     comparison: Comparison, pair: Pair, quantity: measures.Quantity
 ) -> list[dict[int, float]]:
-    """Return a quantity at the end of the runs of each line of a pair, by seed."""
+    """Return the final values of a quantity for each line of a pair, by seed."""
     return [measures.finals_by_seed(quantity, comparison.results(None, line)) for line in pair]

@@ -1,4 +1,4 @@
-"""How swept keys, their values and a sweep's settings read on a figure or in a table."""
+"""How keys, values and settings are written in figures and tables."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,22 +22,22 @@ LABELS = {
 
 
 def key_label(key: str) -> str:
-    """Return a configuration key as a reader would call it."""
+    """Return a key's short name."""
     return LABELS.get(key, key)
 
 
 def key_name(key: str) -> str:
-    """Return a configuration key as a title names it."""
+    """Return a key's name in a title."""
     return "weight scale W" if key == "weight_std" else key_label(key)
 
 
 def phrase(label: str, text: str) -> str:
-    """Return a value with the label of its key, as a sentence says it: `W = 0.01`, `dropout 0`."""
+    """Return a value after the label of its key: `W = 0.01`, `dropout 0`."""
     return f"{label} = {text}" if len(label) == 1 else f"{label} {text}"
 
 
 def value_label(value: Value, digits: int = 3) -> str:
-    """Return `value` as a reader would write it, floats to `digits` significant digits."""
+    """Return `value` for a reader, floats to `digits` significant digits."""
     if isinstance(value, tuple):
         repeated = len(value) > 1 and len(set(value)) == 1
         return f"{len(value)} x {value[0]}" if repeated else "-".join(map(str, value))
@@ -45,7 +45,7 @@ def value_label(value: Value, digits: int = 3) -> str:
 
 
 def setting(results: Sequence[RunResult]) -> str:
-    """Return what all `results` have in common and a reader of a figure would ask for."""
+    """Return the settings that all `results` share, such as the data set and learning rate."""
 
     def common(values: Iterable[Value]) -> Value:
         distinct = set(values)

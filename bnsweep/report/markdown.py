@@ -1,4 +1,4 @@
-"""Pieces of Markdown text: tables, numbers with their intervals, lists of swept values."""
+"""Pieces of Markdown: tables, numbers with their intervals, lists of swept values."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,13 +9,13 @@ from bnsweep.report.estimates import Estimate
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def with_interval(estimate: Estimate, form: str = "z.3f") -> str:
-    """Return a mean and half the width of its interval, `0.411 ± 0.031`, where there is one."""
+    """Return a mean and, if it has one, half its interval: `0.411 ± 0.031`."""
     mean = f"{estimate.mean:{form}}"
     if math.isnan(estimate.half_width):
         return mean
@@ -23,7 +23,7 @@ def with_interval(estimate: Estimate, form: str = "z.3f") -> str:
 
 
 def listing(axis: Axis, values: Iterable[Value]) -> str:
-    """Return `values` of an axis, three or more neighbours as `first to last`."""
+    """Return a list of an axis's values; three or more neighbours become `first to last`."""
     groups: list[list[Value]] = []
     previous = -2
     for index in sorted(axis.values.index(value) for value in values):
@@ -38,5 +38,5 @@ def listing(axis: Axis, values: Iterable[Value]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number and its noun, in the plural where it is not one."""
+    """Return a number with its noun, in the plural unless the number is one."""
     return f"{number} {noun}" + ("" if number == 1 else "s")

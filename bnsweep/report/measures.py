@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+import bnsweep.nn.layers  # noqa: F401 (each activation enters itself in ACTIVATIONS)
 from bnsweep.keys import ACTIVATIONS
 from bnsweep.records import Histogram, RunResult
 from bnsweep.report.estimates import Estimate
@@ -21,8 +22,8 @@ TRAIN = "train_accuracy"
 TEST = "test_accuracy"
 GAP = "gap"  # the generalisation gap: training accuracy minus test accuracy
 
-TARGET = 0.9  # the training accuracy whose first epoch is the measure of speed
-LEARNS = 0.4  # a final training accuracy a third of the way from chance, 0.1, to perfect
+TARGET = 0.9  # speed is the number of epochs until this training accuracy
+LEARNS = 0.4  # a final training accuracy a third of the way from chance (0.1) to 1
 IN_PART = 0.15
 
 COLLAPSED_STD = 0.05
@@ -67,20 +68,20 @@ def final(quantity: Quantity, results: Sequence[RunResult]) -> Estimate:
 def by_seed(
     measure: Callable[[RunResult], float], results: Sequence[RunResult]
 ) -> dict[int, float]:
-    """Return what `measure` gives for each result, by the result's seed."""
+    """Return `measure` of each result, by seed."""
     return {result.spec.seed: measure(result) for result in results}
 
 
 def finals_by_seed(quantity: Quantity, results: Sequence[RunResult]) -> dict[int, float]:
-    """Return a quantity at the last epoch of each result, by the result's seed."""
+    """Return a quantity at the last epoch of each result, by seed."""
     return by_seed(lambda result: last(quantity, result), results)
 
 
 def course(quantity: Quantity, results: Sequence[RunResult]) -> Course:
     """Return a quantity's spread over `results` at each epoch.
 
-    A run that ended early keeps its last value as long as another one goes on, as it does in
-    its final metrics: dropping it would raise the mean.
+    A run that ended early keeps its last value until the longest run ends, as in its final
+    metrics: dropping it would raise the mean.
     """
     longest = max(result.epochs_run for result in results)
     table = np.array(
@@ -93,22 +94,22 @@ def course(quantity: Quantity, results: Sequence[RunResult]) -> Course:
     return Course(epochs, table.mean(axis=0), table.min(axis=0), table.max(axis=0))
 
 
-def epochs_to_target(result: RunResult) -> float:
+def epochs_needed(result: RunResult) -> float:
     """Return the first epoch with a training accuracy of `TARGET`; infinity if there is none."""
     reached = np.flatnonzero(result.curves[TRAIN] >= TARGET)
     return float(reached[0]) if reached.size else math.inf
 
 
-def median_epochs_to_target(results: Sequence[RunResult]) -> float:
-    """Return the median over the seeds; infinity if half of them never get there."""
-    ordered = sorted(epochs_to_target(result) for result in results)
+def median_epochs_needed(results: Sequence[RunResult]) -> float:
+    """Return the median over the seeds; infinity if half the seeds never reach `TARGET`."""
+    ordered = sorted(epochs_needed(result) for result in results)
     return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def share_at_zero(histogram: Histogram) -> float:
     """Return the share of the outputs that a ReLU holds at zero.
 
-    It is the first bin's excess over the second, if the first one starts at zero.
+    It is the first bin's excess over the second, if the first bin starts at zero.
     """
     counts = histogram.counts
     if not sum(counts) or histogram.edges[0] != 0:
@@ -118,7 +119,7 @@ def share_at_zero(histogram: Histogram) -> float:
 
 
 def histogram_std(histogram: Histogram) -> float:
-    """Return the standard deviation of the outputs, as if each lay in the middle of its bin."""
+    """Return the standard deviation of the outputs, with each at the middle of its bin."""
     if not sum(histogram.counts):
         return math.nan
     edges, counts = np.array(histogram.edges), np.array(histogram.counts, float)
@@ -129,12 +130,12 @@ def histogram_std(histogram: Histogram) -> float:
 
 
 def shares(histogram: Histogram, edges: Floats) -> Floats:
-    """Return the share of all outputs in each bin of `edges`, which need not hold them all."""
+    """Return the share of all outputs in each bin of `edges`; some may lie in none."""
     if not (total := sum(histogram.counts)):
         return np.zeros(len(edges) - 1)
     at_zero = share_at_zero(histogram)
     counts = np.array(histogram.counts, float) / total
-    counts[0] -= at_zero  # a spike, not something spread over the bin
+    counts[0] -= at_zero  # a spike at zero, not spread over the bin
     below = np.concatenate([[0.0], np.cumsum(counts)])
     rebinned: Floats = np.diff(np.interp(edges, np.array(histogram.edges), below))
     if at_zero:
@@ -142,22 +143,33 @@ def shares(histogram: Histogram, edges: Floats) -> Floats:
     return rebinned
 
 
+def quantiles(histogram: Histogram, shares: Sequence[float]) -> Floats:
+    """Return the values below which these shares of the outputs lie."""
+    below = np.concatenate([[0.0], np.cumsum(histogram.counts)]) / sum(histogram.counts)
+    values: Floats = np.interp(shares, below, np.array(histogram.edges))
+    return values
+
+
 def bounds(activation: str, *, within: tuple[float, float] = (-math.inf, math.inf)) -> Ends:
-    """Return the ends of an activation's outputs, and those of `within` where it has none."""
-    ends = ACTIVATIONS[activation].bounds if activation in ACTIVATIONS else within
-    return max(ends[0], within[0]), min(ends[1], within[1])
+    """Return the bounds of an activation's outputs, cut to those of `within`.
+
+    An unknown activation, such as one of the user's own model, is unbounded.
+    """
+    low, high = ACTIVATIONS[activation].bounds if activation in ACTIVATIONS else within
+    return max(low, within[0]), min(high, within[1])
 
 
 def is_rectifier(activation: str) -> bool:
-    """Whether an activation's outputs begin at zero and have no other end."""
+    """Whether an activation's outputs start at zero and are unbounded above."""
     return bounds(activation) == (0.0, math.inf)
 
 
 def health(histogram: Histogram, activation: str) -> Health:
-    """Return what a look at a layer's outputs would call them.
+    """Classify a layer by its outputs.
 
-    saturated: half or more lie within 5 % of the ends of a bounded activation; dead: 95 % of a
-    ReLU's are zero; collapsed: their standard deviation is below 0.05; exploded: above 10.
+    saturated: half or more lie within 5 % of the bounds of a bounded activation; dead: 95 % or
+    more of a ReLU's are zero; collapsed: the standard deviation is below 0.05; exploded: it is
+    above 10.
     """
     if not sum(histogram.counts):
         return "not finite"

@@ -1,51 +1,50 @@
-"""The figures of a sweep, each registered once: its title, how it is drawn, what is said of it."""
+"""The figures of a sweep, each registered once together with its section of the summary."""
 
 import importlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from bnsweep.errors import UserError
 from bnsweep.keys import Value
 from bnsweep.records import SweepRun
 from bnsweep.report import claims, gaps, measures
-from bnsweep.report.answer import MAX_LINES
 from bnsweep.report.comparison import Line, compare
-from bnsweep.report.final_table import diverged_text, final_table
+from bnsweep.report.findings import MAX_LINES
 from bnsweep.report.markdown import table, with_interval
 from bnsweep.report.measures import LEARNS, TARGET
+from bnsweep.report.tables import diverged_text, final_table
 
 if TYPE_CHECKING:
-    import matplotlib.figure
+    from matplotlib.figure import Figure
 
 MAX_ROWS = 128
 MAX_GAPS = 40
 
 Runs = Sequence[SweepRun]
-Draw = Callable[[Runs], "matplotlib.figure.Figure | None"]
+Draw = Callable[[Runs], "Figure | None"]
 
 
 @dataclass(frozen=True)
 class SweepFigure:
-    """A figure of a sweep, with its section of the summary.
+    """A figure of a sweep and its section of the summary.
 
     Attributes:
         title: of the section.
-        draw: from the runs to the figure, or None where they have nothing for it to show; a
-            dotted path is imported when the figure is drawn.
+        draw: from the runs to the figure; None if the runs have nothing for it to show.
         section: from the runs to the paragraphs of the section.
     """
 
     title: str
-    draw: Draw | str
-    section: Callable[[Runs], list[str]] = lambda runs: []  # noqa: ARG005
+    draw: Draw
+    section: Callable[[Runs], list[str]] = lambda _: []
 
 
 def sweep_figure(name: str) -> SweepFigure:
-    """Return the figure of a name in `FIGURES`, or of a dotted path to one of the user's own.
+    """Return the figure with a name in `FIGURES`, or one of the user's own by its dotted path.
 
-    The path is that of a `SweepFigure`, or of a function that draws.
+    The path leads to a `SweepFigure` or to a function that draws.
 
     Raises:
         UserError: there is no such figure.
@@ -57,49 +56,49 @@ def sweep_figure(name: str) -> SweepFigure:
             f"report.figures: there is no figure {name}; give names out of "
             f"{', '.join(FIGURES)}, or the dotted path of your own"
         )
-    found = _imported(name)
-    if isinstance(found, SweepFigure):
-        return found
-    if not callable(found):
+    try:
+        figure = _imported(name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"report.figures: {name} cannot be imported ({error})") from error
+    if isinstance(figure, SweepFigure):
+        return figure
+    if not callable(figure):
         raise UserError(f"report.figures: {name} is neither a SweepFigure nor a function")
-    return SweepFigure(title=name.rpartition(".")[2], draw=found)
-
-
-def draw(name: str, runs: Runs) -> "matplotlib.figure.Figure | None":
-    """Draw the figure of a name."""
-    function = sweep_figure(name).draw
-    if isinstance(function, str):
-        function = cast("Draw", _imported(function))
-    return function(runs)
+    return SweepFigure(title=name.rpartition(".")[2], draw=figure)
 
 
 def file_name(name: str) -> str:
-    """Return the name of the file that a figure is written to, without its ending."""
+    """Return the name of a figure's file, without the suffix."""
     return name.rpartition(".")[2]
 
 
 def _imported(path: str) -> object:
     module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"report.figures: {path} cannot be imported ({error})") from error
+    return getattr(importlib.import_module(module), name)
 
 
-def _which_learn(runs: Sequence[SweepRun]) -> list[str]:
-    """Say at which values each line learns, where the answer has no room for it."""
+def _ours(path: str) -> Draw:
+    """Return the drawing function at `path` in `figures`.
+
+    Its first call imports it: the names of the figures are needed before anything is drawn, and
+    importing matplotlib takes a third of a second.
+    """
+    return lambda runs: cast("Draw", _imported(f"bnsweep.report.figures.{path}"))(runs)
+
+
+def _which_learn(runs: Runs) -> list[str]:
+    """Return where each line learns, if there are too many lines for the answer."""
     learns = claims.where_it_learns(compare(runs))
     return ["\n".join(f"- {text}" for text in learns)] if len(learns) > MAX_LINES else []
 
 
-def _final_table(runs: Sequence[SweepRun]) -> list[str]:
-    found = final_table(compare(runs))
-    if len(found.rows) > MAX_ROWS:
-        found = replace(found, rows=found.rows[:MAX_ROWS], note=f"{found.note}; first rows")
-    return [f"{found.note}.", table(found.head, found.rows)]
+def _final_table(runs: Runs) -> list[str]:
+    final = final_table(compare(runs))
+    cut = "; first rows" if len(final.rows) > MAX_ROWS else ""
+    return [f"{final.note}{cut}.", table(final.head, final.rows[:MAX_ROWS])]
 
 
-def _speed(runs: Sequence[SweepRun]) -> list[str]:
+def _speed(runs: Runs) -> list[str]:
     comparison = compare(runs)
     axis = comparison.across
     if not axis or not axis.numeric:
@@ -118,7 +117,7 @@ def _speed(runs: Sequence[SweepRun]) -> list[str]:
     return [note, table(head, rows)]
 
 
-def _gaps(runs: Sequence[SweepRun]) -> list[str]:
+def _gaps(runs: Runs) -> list[str]:
     comparison = compare(runs, overlay="all")
     rows = []
     for line in comparison.lines[:MAX_GAPS]:
@@ -134,8 +133,8 @@ def _gaps(runs: Sequence[SweepRun]) -> list[str]:
     return [*parts, *gaps.changes(comparison)]
 
 
-def _health(runs: Sequence[SweepRun]) -> list[str]:
-    """Count the layers of each place that are collapsed, saturated and so on."""
+def _health(runs: Runs) -> list[str]:
+    """Return how many layers of each place are collapsed, saturated and so on."""
     comparison = compare(runs)
     axis = comparison.across
 
@@ -163,17 +162,24 @@ def _health(runs: Sequence[SweepRun]) -> list[str]:
     return [f"{note}{seeds}.", table(head, rows[:MAX_GAPS])]
 
 
-_OWN = "bnsweep.report.figures"
 FIGURES: dict[str, SweepFigure] = {
     "curves": SweepFigure(
-        "Training accuracy over the epochs", f"{_OWN}.curves.curves", _which_learn
+        title="Training accuracy over the epochs",
+        draw=_ours("over_epochs.curves"),
+        section=_which_learn,
     ),
-    "final_accuracy": SweepFigure("Final accuracy", f"{_OWN}.values.final_accuracy", _final_table),
-    "epochs_to_target": SweepFigure("Speed", f"{_OWN}.values.epochs_to_target", _speed),
+    "final_accuracy": SweepFigure(
+        title="Final accuracy", draw=_ours("over_values.final_accuracy"), section=_final_table
+    ),
+    "epochs_to_target": SweepFigure(
+        title="Speed", draw=_ours("over_values.epochs_to_target"), section=_speed
+    ),
     "generalization_gap": SweepFigure(
-        "Generalisation gap", f"{_OWN}.curves.generalization_gap", _gaps
+        title="Generalisation gap", draw=_ours("over_epochs.generalization_gap"), section=_gaps
     ),
     "activations": SweepFigure(
-        "Outputs of the hidden layers", f"{_OWN}.activation_grid.activations", _health
+        title="Outputs of the hidden layers",
+        draw=_ours("activation_grid.activations"),
+        section=_health,
     ),
 }

@@ -1,13 +1,13 @@
-"""What came out of a sweep, in words and tables: the Markdown text beside its figures."""
+"""The summary of a sweep: Markdown text beside its figures."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 from bnsweep.records import SweepRun, with_results
-from bnsweep.report.answer import answer, claims_of, how_runs_ended, on_test
 from bnsweep.report.claims import MAX_PAIRS, choice_text
-from bnsweep.report.comparison import Axis, choose, swept_axes
+from bnsweep.report.comparison import Axis, swept_axes
 from bnsweep.report.estimates import MIN_SEEDS
+from bnsweep.report.findings import Findings
 from bnsweep.report.labels import key_label, setting
 from bnsweep.report.markdown import counted, table
 from bnsweep.report.measures import LEARNS
@@ -23,34 +23,32 @@ THRESHOLDS = (
 )
 
 
-def summarise(
-    runs: Sequence[SweepRun], figures: Sequence[str], keys_to_choose: Sequence[str] = ()
-) -> str:
+def summarise(findings: Findings, figures: Sequence[str]) -> str:
     """Return the summary of a sweep: its answer first, then a section for each named figure."""
-    ended = [run for run in runs if run.comparable]
-    shown = choose(ended, keys_to_choose)
-    said = answer(shown)
-    parts = [f"# {_heading(runs)}", *said, how_runs_ended(runs)]
-    if missing := [run for run in runs if not run.comparable]:
-        parts.append(_missing(missing))
-    if ended:
-        parts.append(f"The same in all runs: {setting(with_results(ended))}.")
+    runs = findings.compared
+    parts = [f"# {_heading(findings.runs)}", *findings.answer, findings.how_runs_ended]
+    if findings.missing:
+        parts.append(_missing(findings.missing))
+    if runs:
+        parts.append(f"The same in all runs: {setting(with_results(findings.runs))}.")
         parts.append(THRESHOLDS)
-        if any(run.chosen for run in shown):
-            parts.append(_choices(shown))
-        parts += _claims(shown, said, figures)
+        if any(run.chosen for run in runs):
+            parts.append(_choices(runs))
+        parts += _claims(findings, with_gaps="generalization_gap" in figures)
         for name in figures:
             figure = sweep_figure(name)
-            if texts := [text for text in figure.section(shown) if text]:
+            if texts := [text for text in figure.section(runs) if text]:
                 parts += [f"## {figure.title} (figures/{file_name(name)}.png)", *texts]
     return "\n\n".join(parts) + "\n"
 
 
-def _claims(runs: Sequence[SweepRun], answered: Sequence[str], figures: Sequence[str]) -> list[str]:
-    """Return the section of what was judged and is not told in the answer."""
-    judged = claims_of(runs, with_gaps="generalization_gap" in figures)
-    texts = [claim.text for claim in judged] or on_test(runs)
-    new = [text for text in texts if text not in answered]
+def _claims(findings: Findings, *, with_gaps: bool) -> list[str]:
+    """Return the section of the claims that the answer does not mention."""
+    judged = findings.claims
+    if with_gaps and not findings.swept_dropout:
+        judged = [*judged, *findings.gap_claims]
+    texts = [claim.text for claim in judged] or findings.on_test
+    new = [text for text in texts if text not in findings.answer]
     if not new:
         return []
     most = max(Counter(claim.claimed for claim in judged).values(), default=0)
@@ -59,7 +57,7 @@ def _claims(runs: Sequence[SweepRun], answered: Sequence[str], figures: Sequence
 
 
 def _choices(runs: Sequence[SweepRun]) -> str:
-    """Say what was chosen for each combination of the other keys."""
+    """Return what was chosen for each combination of the other keys."""
     axes = {
         key: axis for key, axis in swept_axes([run.spec for run in runs]).items() if key != "seed"
     }

@@ -1,6 +1,6 @@
-"""What a person at the terminal sees: progress while a sweep runs, at its end what came out.
+"""What a person sees at the terminal: progress while a sweep runs, and its findings at the end.
 
-Where the output is no terminal, both are sparse lines of plain text.
+If the output is not a terminal, both are plain text.
 """
 
 import os
@@ -11,16 +11,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
-from bnsweep.records import SweepRun
-from bnsweep.report.answer import answer, how_runs_ended
-from bnsweep.report.comparison import choose, compare
-from bnsweep.report.final_table import final_table
+from bnsweep.report.findings import Findings
+
+if TYPE_CHECKING:
+    import rich.progress
 
 LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
-MAX_ROWS = 64
+TABLE_ROWS = 64
 MAX_MISSING = 20
 MAX_ERROR = 80
 
@@ -28,7 +28,7 @@ Row = list[str]
 
 
 class Progress:
-    """Shows how many of `total` runs are done, and how long the others will take.
+    """Shows how many of `total` runs are done, and how long the rest will take.
 
     On a terminal it is a bar that lives while the context lasts; elsewhere a line after ten
     seconds and a tenth of the runs, whichever is later, and a last one. `update` may be
@@ -43,11 +43,10 @@ class Progress:
         self._state = ""
         self._shown = ""
         self._last = (self._start, 0)
-        self._bar: Any = None
-        self._task: Any = None
+        self._bar: tuple[rich.progress.Progress, rich.progress.TaskID] | None = None
 
     def __enter__(self) -> Self:
-        """Start to show."""
+        """Show the bar."""
         if is_terminal(self.stream):
             from rich.console import Console
             from rich.progress import BarColumn, TextColumn
@@ -55,9 +54,9 @@ class Progress:
 
             console = Console(file=self.stream)
             columns = BarColumn(), TextColumn("{task.description}")
-            self._bar = Bar(*columns, console=console, refresh_per_second=2)
-            self._task = self._bar.add_task(f"0/{self.total} runs", total=self.total)
-            self._bar.start()
+            bar = Bar(*columns, console=console, refresh_per_second=2)
+            self._bar = bar, bar.add_task(f"0/{self.total} runs", total=self.total)
+            bar.start()
         return self
 
     def __exit__(
@@ -66,17 +65,17 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Show the last state, and stop."""
+        """Show the last state and stop."""
         if self._bar is not None:
-            self._bar.stop()
+            self._bar[0].stop()
         elif self._state and self._state != self._shown:
             self._print(self._state)
 
     def update(self, done: int, failed: int = 0, running: int | None = None) -> None:
-        """Take note that `done` runs are over, `failed` of them failed, `running` under way."""
+        """Record how many runs are done, how many of these failed, and how many are running."""
         now = time.monotonic()
         if self._before is None:
-            self._before = done  # these took no time, so they say nothing of the others
+            self._before = done  # they took no time, so they do not count in the estimate
         self._state = f"{done}/{self.total} runs"
         if failed:
             self._state += f", {failed} failed"
@@ -89,7 +88,8 @@ class Progress:
                 each = (now - self._start) / (done - self._before)
                 self._state += f", {clock(each * (self.total - done))} left"
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, description=self._state)
+            bar, task = self._bar
+            bar.update(task, completed=done, description=self._state)
             return
         then, done_then = self._last
         if now - then >= LINE_SECONDS and done - done_then >= LINE_SHARE * self.total:
@@ -101,23 +101,19 @@ class Progress:
         print(line, file=self.stream, flush=True)
 
 
-def print_outcome(
-    runs: Sequence[SweepRun], keys_to_choose: Sequence[str] = (), *, stream: TextIO | None = None
-) -> None:
-    """Print the answer of a sweep, its table, and the runs that have no result."""
+def print_findings(findings: Findings, *, stream: TextIO | None = None) -> None:
+    """Print the answer of a sweep, its table, and the runs without a result."""
     stream = stream or sys.stdout
-    ended = [run for run in runs if run.comparable]
-    shown = choose(ended, keys_to_choose)
-    if shown:
-        for sentence in answer(shown):
+    if findings.compared:
+        for sentence in findings.answer:
             _print_text(sentence.replace("**", ""), stream)
-        found = final_table(compare(shown))
-        _print_text(how_runs_ended(runs), stream)
-        _print_text(f"{found.note}:", stream)
-        _print_rows(found.head, found.rows[:MAX_ROWS], stream)
-        if (left := len(found.rows) - MAX_ROWS) > 0:
+        _print_text(findings.how_runs_ended, stream)
+        table = findings.table
+        _print_text(f"{table.note}:", stream)
+        _print_rows(table.head, table.rows[:TABLE_ROWS], stream)
+        if (left := len(table.rows) - TABLE_ROWS) > 0:
             _print_text(f"and {left} more rows, in summary.md and results.csv", stream)
-    missing = [run for run in runs if not run.comparable]
+    missing = findings.missing
     for run in missing[:MAX_MISSING]:
         why = f": {run.reason[:MAX_ERROR]}" if run.reason else ""
         print(_encodable(f"{run.spec.name}: {run.status}{why}", stream), file=stream)
@@ -126,7 +122,7 @@ def print_outcome(
 
 
 def _print_text(text: str, stream: TextIO) -> None:
-    """Print a paragraph, folded to the width of a terminal, and an empty line."""
+    """Print a paragraph, wrapped to the width of a terminal, and an empty line."""
     if is_terminal(stream):
         text = textwrap.fill(text, max(20, shutil.get_terminal_size().columns - 1))
     print(f"{_encodable(text, stream)}\n", file=stream)
@@ -145,21 +141,21 @@ def print_where(
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal on which a line can be drawn again."""
+    """Whether `stream` is a terminal that can redraw a line."""
     return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 def clock(seconds: float) -> str:
-    """Return a duration as a clock would show it: 0:41, 1:02:03."""
+    """Return a duration as a clock shows it: 0:41, 1:02:03."""
     minutes, second = divmod(round(seconds), 60)
     hour, minute = divmod(minutes, 60)
     return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
 
 
 def _print_rows(head: Row, rows: Sequence[Row], stream: TextIO) -> None:
-    """Print a table: drawn on a terminal that is wide enough for it, else plain, a row a line."""
+    """Print a table, with colours if the terminal is wide enough, otherwise as plain text."""
     head, *rows = ([_encodable(cell, stream) for cell in row] for row in (head, *rows))
-    # A name above a column may be folded between its words.
+    # A column's name may be wrapped between words.
     words = [max(name.split(), key=len, default="") for name in head]
     widths = [max(map(len, column)) for column in zip(words, *rows, strict=True)]
     room = shutil.get_terminal_size().columns - 3 * len(widths)
@@ -184,6 +180,6 @@ def _print_rows(head: Row, rows: Sequence[Row], stream: TextIO) -> None:
 
 
 def _encodable(text: str, stream: TextIO) -> str:
-    """Return `text` with a question mark for what the stream's encoding does not have."""
+    """Return `text` with a question mark for each character that the stream cannot encode."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)

@@ -47,7 +47,7 @@ def save_run(result: RunResult, folder: Path, network: Network | None) -> RunRes
 
 def _draw(result: RunResult, folder: Path) -> None:
     # matplotlib takes a third of a second to import: not before there is something to draw.
-    from bnsweep.report.figures import run as figures
+    from bnsweep.report.figures import rendering, single_run
 
-    figures.save(figures.learning_curves(result), folder / "learning_curves.png")
-    figures.save(figures.activation_distributions(result), folder / "activations.png")
+    rendering.save(single_run.learning_curves(result), folder / "learning_curves.png")
+    rendering.save(single_run.activation_distributions(result), folder / "activations.png")

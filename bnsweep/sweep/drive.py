@@ -13,7 +13,8 @@ from bnsweep.errors import ConfigError, IncompleteError, InterruptedSweepError, 
 from bnsweep.keys import check_all
 from bnsweep.records import has_history
 from bnsweep.redact import first_line
-from bnsweep.report import terminal, write
+from bnsweep.report import output, terminal
+from bnsweep.report.findings import Findings
 from bnsweep.run.config import to_plain
 from bnsweep.sweep import local_workers
 from bnsweep.sweep.cluster import Workers, connect
@@ -46,12 +47,12 @@ def run_sweep(
         IncompleteError: runs failed, or were interrupted, or are not in the store.
     """
     check_all(to_plain(config))
-    write.check_figures(config.report.figures)
+    output.check_figures(config.report.figures)
     _check_folders(config)
     planned = plan(config, overrides, composer)
     specs, datasets = planned.specs, planned.datasets
     can_choose = all(dataset.x_validation is not None for dataset in datasets)
-    write.check_choice(config.report.choose, specs, can_choose=can_choose)
+    output.check_choice(config.report.choose, specs, can_choose=can_choose)
     tracker = make_tracker(config)
     tracker.keep_secrets(config)
     if not config.resume:
@@ -177,7 +178,8 @@ def _finish(
     """Write the report, close the parent run, and print what came out."""
     _settle(planned, tracker, parent, outcomes)
     runs = [outcomes.sweep_run(spec) for spec in planned.specs]
-    counts = write.counts(runs)
+    findings = Findings(runs, list(config.report.choose))
+    counts = findings.counts
     missing = len(outcomes.unstored(planned.specs)) if parent is not None else 0
     problems = []
     if outcomes.interrupted:
@@ -190,8 +192,7 @@ def _finish(
         problems.append(f"{missing} of {len(runs)} runs are not in the store {tracker.shown}")
     summary = ", ".join(problems)
     try:
-        figures, keys = list(config.report.figures), list(config.report.choose)
-        summary = write.write_report(runs, folder, figures, keys).summary
+        summary = output.write_report(findings, folder, list(config.report.figures)).summary
     except Exception as error:
         # The runs are done whatever the report fails at, and their parent must be closed.
         problems.append(f"the report cannot be written ({first_line(error)})")
@@ -202,7 +203,7 @@ def _finish(
             tracker.end_sweep(parent, status=status, counts=counts, note=summary, folder=folder)
         except UserError as error:
             problems.append(f"the sweep's own record is not in the store: {error}")
-    terminal.print_outcome(runs, list(config.report.choose))
+    terminal.print_findings(findings)
     terminal.print_where(folder, tracker.ui_command)
     if problems:
         hint = "the same command with resume=true does what is missing"

@@ -8,9 +8,9 @@ import re
 import pytest
 from made_up import sweep
 
-from bnsweep.report.answer import answer
 from bnsweep.report.claims import initial_weights, learning_rate, where_it_learns
 from bnsweep.report.comparison import compare
+from bnsweep.report.findings import Findings
 from bnsweep.report.gaps import dropout, overfitting
 
 MODELS = ["batchnorm", "plain"]
@@ -285,7 +285,7 @@ def test_the_answer_tells_of_pairs_that_disagree():
         model__activation=["relu", "tanh"],
         seed=range(5),
     )
-    assert answer(runs)[1].endswith("Of 2 pairs: holds for 1, does not hold here for 1.")
+    assert Findings(runs).answer[1].endswith("Of 2 pairs: holds for 1, does not hold here for 1.")
 
 
 def test_dropout_without_a_result_to_hold_it_against_is_not_judged():
@@ -303,10 +303,10 @@ def test_no_verdict_stands_in_bold_where_there_are_too_few_seeds():
         gaps((0.1, 0.3), seeds=3, rates_of_dropout=(0, 0.1)),
         sweep(lambda run: (0.1, 0.5), weight_std=[1, 0.1, 0.01], model=MODELS, seed=range(4)),
     ):
-        said = " ".join(answer(runs))
+        said = " ".join(Findings(runs).answer)
         assert "no verdict" in said
         assert all(bold.endswith("no verdict.") for bold in re.findall(r"\*\*(.+?)\*\*", said))
 
 
 def test_a_sweep_in_which_nothing_ended_has_no_answer():
-    assert answer([]) == []
+    assert Findings([]).answer == []

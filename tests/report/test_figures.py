@@ -9,13 +9,12 @@ import pytest
 from made_up import result, sweep, with_result
 
 from bnsweep.errors import UserError
-from bnsweep.report import write
-from bnsweep.report.figures import activation_grid
-from bnsweep.report.figures import curves as sweep_figures
-from bnsweep.report.figures import run as figures
-from bnsweep.report.figures import values as value_figures
+from bnsweep.report import output
+from bnsweep.report.figures import activation_grid, over_epochs, over_values, single_run
+from bnsweep.report.figures.rendering import save
 from bnsweep.report.figures.sheet import DASHES
-from bnsweep.report.sections import FIGURES, draw
+from bnsweep.report.findings import Findings
+from bnsweep.report.sections import FIGURES
 
 NORMAL = np.random.default_rng(0).standard_normal(2000)
 SCALES = [10.0 ** (-4 * k / 15) for k in range(16)]
@@ -25,9 +24,9 @@ MODELS = ["batchnorm", "plain"]
 @pytest.fixture
 def sheet(monkeypatch):
     """Return what draws a figure up to its sheet, of which texts and lines can be read."""
-    for module in (figures, sweep_figures, value_figures, activation_grid):
-        monkeypatch.setattr(module, "draw", lambda sheet: sheet)
-    return draw
+    for module in (single_run, over_epochs, over_values, activation_grid):
+        monkeypatch.setattr(module, "render", lambda sheet: sheet)
+    return lambda name, runs: FIGURES[name].draw(runs)
 
 
 def texts(sheet):
@@ -201,14 +200,14 @@ def test_every_figure_holds_for_every_sweep(grid, tmp_path):
         warnings.simplefilter("error")
         runs = sweep(fields=outputs, **grid)
         for name in FIGURES:
-            figure = draw(name, runs)
+            figure = FIGURES[name].draw(runs)
             if figure is None:
                 assert not grid.keys() - {"seed"}, name
                 continue
             width, height = figure.get_size_inches()
             assert 5 < width < 14
             assert 2 < height < 30
-            figures.save(figure, tmp_path / f"{name}.png")
+            save(figure, tmp_path / f"{name}.png")
 
 
 @pytest.mark.parametrize(
@@ -222,13 +221,13 @@ def test_the_figures_of_a_run_hold_for_every_outcome(status, accuracies, tmp_pat
     run = result(accuracies, status=status, outputs=[NORMAL, [np.nan]] if accuracies else [])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for drawn in (figures.learning_curves(run), figures.activation_distributions(run)):
-            figures.save(drawn, tmp_path / "figures" / "figure.png")
+        for drawn in (single_run.learning_curves(run), single_run.activation_distributions(run)):
+            save(drawn, tmp_path / "figures" / "figure.png")
 
 
 @pytest.mark.usefixtures("sheet")
 def test_learning_curves_say_where_a_run_diverged():
-    page = figures.learning_curves(result([0.1, 0.2, 0.1], status="diverged"))
+    page = single_run.learning_curves(result([0.1, 0.2, 0.1], status="diverged"))
     assert any("Diverged at epoch 2" in text for text in texts(page))
     assert marks(page) == 2
 
@@ -237,18 +236,20 @@ def test_learning_curves_say_where_a_run_diverged():
 def test_the_untrained_network_does_not_squeeze_all_other_losses():
     run = result([0.1, 0.5, 0.9])
     curves = {**run.curves, "train_loss": np.array([1e18, 1.0, 1.0])}
-    page = figures.learning_curves(replace(run, curves=curves))
+    page = single_run.learning_curves(replace(run, curves=curves))
     assert "epoch 0 lies above, at 1e18" in texts(page)
 
 
 @pytest.mark.usefixtures("sheet")
 def test_the_zeros_of_a_relu_are_counted():
-    page = figures.activation_distributions(result(outputs=[np.r_[np.zeros(300), np.arange(100)]]))
+    page = single_run.activation_distributions(
+        result(outputs=[np.r_[np.zeros(300), np.arange(100)]])
+    )
     assert "at zero 75% to 75%" in texts(page)
 
 
 def test_a_saved_figure_is_a_whole_png_and_nothing_else_is_left(tmp_path):
-    figures.save(figures.learning_curves(result()), tmp_path / "figures" / "curves.png")
+    save(single_run.learning_curves(result()), tmp_path / "figures" / "curves.png")
     (written,) = (tmp_path / "figures").iterdir()
     assert written.read_bytes().startswith(b"\x89PNG")
     assert written.read_bytes().rstrip().endswith(b"IEND\xaeB`\x82")
@@ -274,16 +275,17 @@ def test_a_figure_of_ones_own_is_drawn_by_its_dotted_path(tmp_path, monkeypatch)
     (tmp_path / "own_figures.py").write_text(OWN_FIGURE)
     monkeypatch.syspath_prepend(tmp_path)
     names = ["own_figures.dots", "own_figures.counted"]
-    report = write.write_report(sweep(weight_std=[1, 0.1]), tmp_path, names)
+    report = output.write_report(Findings(sweep(weight_std=[1, 0.1])), tmp_path, names)
     assert [path.name for path in report.figures] == ["dots.png", "counted.png"]
     assert "## How many (figures/counted.png)\n\nThey are 2." in report.summary
     for name in ("own_figures.lines", "no_such_module.dots", "own_figures.Figure.__doc__"):
         with pytest.raises(UserError, match=f"report.figures: {name}"):
-            write.check_figures([name])
+            output.check_figures([name])
 
 
 def test_drawing_leaves_pyplot_alone():
     code = (
-        "import sys, bnsweep.report.figures.curves; assert 'matplotlib.pyplot' not in sys.modules"
+        "import sys, bnsweep.report.figures.over_epochs\n"
+        "assert 'matplotlib.figure' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -21,14 +21,14 @@ def test_a_run_that_diverged_keeps_its_last_accuracy_in_the_mean():
 
 
 def test_speed_is_the_first_epoch_at_the_target():
-    assert measures.epochs_to_target(result([0.1, 0.9, 0.2, 1.0])) == 1
-    assert measures.epochs_to_target(result([0.1, 0.8])) == math.inf
+    assert measures.epochs_needed(result([0.1, 0.9, 0.2, 1.0])) == 1
+    assert measures.epochs_needed(result([0.1, 0.8])) == math.inf
 
 
 def test_the_median_seed_never_gets_there_if_half_of_them_do_not():
     fast, never = result([0.1, 1.0]), result([0.1, 0.1])
-    assert measures.median_epochs_to_target([fast, fast, never]) == 1
-    assert measures.median_epochs_to_target([fast, never]) == math.inf
+    assert measures.median_epochs_needed([fast, fast, never]) == 1
+    assert measures.median_epochs_needed([fast, never]) == math.inf
 
 
 def test_a_course_is_as_long_as_its_longest_run():

@@ -8,7 +8,8 @@ import pytest
 from made_up import result, sweep, with_result
 
 from bnsweep.report import terminal
-from bnsweep.report.terminal import Progress, print_outcome, print_where
+from bnsweep.report.findings import Findings
+from bnsweep.report.terminal import Progress, print_findings, print_where
 
 
 class Terminal(io.TextIOWrapper):
@@ -90,7 +91,7 @@ def test_on_a_terminal_a_bar_shows_the_same():
 
 def table(runs, stream=None):
     stream = stream or io.StringIO()
-    print_outcome(runs, stream=stream)
+    print_findings(Findings(runs), stream=stream)
     return stream.text() if isinstance(stream, Terminal) else stream.getvalue()
 
 
@@ -194,7 +195,7 @@ def test_no_number_is_torn_apart_on_a_narrow_terminal(monkeypatch, columns):
 def test_an_encoding_without_the_characters_is_no_error(stream):
     runs = sweep(optimizer=["最適化", "sgd"], weight_std=[1, 0.1])
     out = stream(encoding="ascii")
-    print_outcome(runs, stream=out)
+    print_findings(Findings(runs), stream=out)
     print_where(Path("/tmp/ä"), stream=out)
     with Progress(2, stream=out) as progress:
         progress.update(2)

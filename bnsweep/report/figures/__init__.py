@@ -1,1 +1,1 @@
-"""What is drawn, of a run and of a sweep: matplotlib stays in here."""
+"""The figures of a run and of a sweep: no other package imports matplotlib."""

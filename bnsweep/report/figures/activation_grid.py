@@ -1,4 +1,4 @@
-"""The figure that shows collapsed, saturated and healthy layers of a whole sweep at once."""
+"""The figure of the hidden layers of a whole sweep: collapsed, saturated or healthy."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,22 +6,23 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bnsweep.keys import rounded
-from bnsweep.records import Histogram, RunResult, SweepRun, with_results
+from bnsweep.records import RunResult, SweepRun, with_results
 from bnsweep.report import measures
 from bnsweep.report.comparison import Comparison, Line, compare
 from bnsweep.report.figures.panel import Panel
-from bnsweep.report.figures.run import HEALTH_COLORS, Figure, draw
-from bnsweep.report.figures.scales import Floats, Scale
+from bnsweep.report.figures.rendering import Figure, render
+from bnsweep.report.figures.scales import Scale
 from bnsweep.report.figures.sheet import COLORS, SOFT, Sheet, Stroke, Text
+from bnsweep.report.figures.single_run import HEALTH_COLORS
 from bnsweep.report.figures.thinning import spread_lines, spread_out, thinned
 from bnsweep.report.labels import setting
 
-MAX_VALUES, MAX_LINES, MAX_LAYERS = 8, 6, 8
+GRID_VALUES, GRID_LINES, GRID_LAYERS = 8, 6, 8  # at most
 PANEL_WIDTH, PANEL_HEIGHT = 1.22, 0.5
 BLOCK_MARGIN = 0.5
 PAGE_WIDTH = 12.6
 BINS = 40
-TALLEST = 0.15  # the share of all outputs at which a bin is cut off
+TALLEST = 0.15  # bins with a larger share of the outputs are cut off
 BEFORE, AFTER = "#B0B0B0", COLORS[0]
 HEALTH_NOTES = (
     "Collapsed: standard deviation below 0.05, exploded: above 10",
@@ -33,12 +34,12 @@ HEALTH_NOTES = (
 def activations(runs: Sequence[SweepRun]) -> Figure | None:
     """Draw the outputs of every layer, before and after training, as a grid of histograms.
 
-    A block for each line, a column for each value across, a row for each layer. Panels of one
-    activation have one scale, so that a collapse is seen as such. Where there are several
-    seeds, the first one's outputs are drawn.
+    There is a block for each line, a column for each value across, and a row for each layer.
+    Panels of one activation share a scale, which makes a collapse visible. Of several seeds,
+    the first is drawn.
     """
-    comparison, notes = thinned(compare(runs), panels=MAX_VALUES)
-    lines = spread_lines(comparison.lines, MAX_LINES)
+    comparison, notes = thinned(compare(runs), panels=GRID_VALUES)
+    lines = spread_lines(comparison.lines, GRID_LINES)
     measured = [result for result in with_results(runs) if result.final_activations]
     if not measured:
         return None
@@ -62,13 +63,13 @@ def activations(runs: Sequence[SweepRun]) -> Figure | None:
             for i, line in enumerate(lines[start : start + across])
         ]
         top = min(bottoms) - 0.15
-    return draw(sheet)
+    return render(sheet)
 
 
 def _block(
     sheet: Sheet, left: float, top: float, comparison: Comparison, line: Line, reach: float
 ) -> float:
-    """Draw all layers of one line and return where they end."""
+    """Draw all layers of one line; return where they end."""
     if line.label:
         sheet.texts.append(Text(left, top - 0.05, line.label, size=10, bold=True))
         top -= 0.1
@@ -84,7 +85,7 @@ def _block(
         ticks = tuple((end, rounded(end, 2)) for end in (low, high))
         x, y = Scale(low, high, ticks), Scale(0, TALLEST)
         layers = list(zip(result.initial_activations, result.final_activations, strict=False))
-        shown = spread_out(list(enumerate(layers, 1)), MAX_LAYERS)
+        shown = spread_out(list(enumerate(layers, 1)), GRID_LAYERS)
         for row, (number, pair) in enumerate(shown):
             corner = (left + column * PANEL_WIDTH, top - (row + 1) * PANEL_HEIGHT)
             panel = Panel(sheet, *corner, PANEL_WIDTH - 0.08, PANEL_HEIGHT - 0.06, x, y)
@@ -113,18 +114,12 @@ def _verdict(healths: Sequence[measures.Health]) -> str:
 
 
 def _reach(results: Iterable[RunResult]) -> float:
-    """Return how far the axis of an unbounded activation goes: where healthy layers end."""
+    """Return the end of the axis of unbounded activations: where healthy layers end."""
     ends = [
-        _quantile(histogram, 0.99)
+        measures.quantiles(histogram, [0.99])[0]
         for result in results
         if math.isinf(measures.bounds(str(result.spec.value("model.activation")))[1])
         for histogram in (*result.initial_activations, *result.final_activations)
         if measures.health(histogram, "") == "healthy"
     ]
     return math.ceil(float(np.median(ends))) if ends else 3.0
-
-
-def _quantile(histogram: Histogram, share: float) -> float:
-    below = np.concatenate([[0], np.cumsum(histogram.counts)]) / sum(histogram.counts)
-    edges: Floats = np.array(histogram.edges)
-    return float(np.interp(share, below, edges))

@@ -1,4 +1,4 @@
-"""What the figures of a sweep have in common: how a comparison's lines are drawn and explained."""
+"""What the figures of a sweep share: how lines are styled, drawn and explained."""
 
 import math
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from bnsweep.report.figures.sheet import COLORS, DASHES, MARKERS, Sheet, Stroke
 from bnsweep.report.figures.thinning import spread_out
 from bnsweep.report.labels import setting
 
-WIDTH = 12.6  # inches that a sheet is wide at most
+WIDTH = 12.6  # of the widest sheet, in inches
 
 
 def grid(count: int, *, aspect: float) -> tuple[Sheet, list[tuple[float, float, float, float]]]:
-    """Return a sheet for `count` panels, and of each: left, depth of its bottom, width, height."""
+    """Return a sheet and a box for each panel: left, depth of its bottom, width, height."""
     columns = count if count <= 3 else min(8, max(4, math.ceil(math.sqrt(count))))
     width = min(4.2 if count > 1 else 7.0, (WIDTH - 0.6) / columns)
     height = min(max(aspect * width, 1.25), 3.6)
@@ -33,7 +33,7 @@ def remarks_on(
     dashes: bool = True,
     diverged: str = "x: diverged",
 ) -> list[str]:
-    """Return what a reader must know to read the figure."""
+    """Return the remarks that explain the figure."""
     ended = with_results(runs)
     remarks = [setting(ended)]
     if dashes and comparison.model_axis is not None and comparison.normalisation_differs:
@@ -50,7 +50,7 @@ def remarks_on(
 
 
 def stroke_of(comparison: Comparison, line: Line, *, marked: bool = False) -> Stroke:
-    """Return the stroke of a line; markers tell hues apart where dashes do not."""
+    """Return the stroke of a line; it has a marker if dashes do not distinguish the hues."""
     dashes = {other: _dash(comparison, other) for other in comparison.lines}
     marked |= len(comparison.lines) > len(set(dashes.values()))
     models_alone = comparison.model_axis is not None and len(comparison.line_axes) == 1
@@ -59,25 +59,33 @@ def stroke_of(comparison: Comparison, line: Line, *, marked: bool = False) -> St
 
 
 def _dash(comparison: Comparison, line: Line) -> int:
-    """Return which dash a line has: each model its own, or else the lines in turn."""
+    """Return the index of a line's dash: one for each model, or else one line after another."""
     return line.variant if comparison.model_axis is not None else line.kin % len(DASHES)
 
 
+def strokes_of_all(lines: Sequence[Line]) -> list[Stroke]:
+    """Return a stroke for each of a few lines that share a panel: each has its own colour."""
+    return [
+        Stroke(COLORS[i], DASHES[line.variant % len(DASHES)], marker=MARKERS[i])
+        for i, line in enumerate(lines)
+    ]
+
+
 def legend_of(comparison: Comparison, *, marked: bool = False) -> list[tuple[str, Stroke]]:
-    """Return the entries of a legend: none where there is but one line."""
+    """Return the entries of the legend; a single line needs none."""
     lines = comparison.lines if len(comparison.lines) > 1 else ()
     return [(line.label, stroke_of(comparison, line, marked=marked)) for line in lines]
 
 
 def last_epoch(runs: Sequence[SweepRun]) -> int:
-    """Return the last epoch that any run recorded, at least 1."""
+    """Return the last epoch of the longest run, at least 1."""
     return max([1, *(result.epochs_run for result in with_results(runs))])
 
 
 def note_diverged(
     panel: Panel, comparison: Comparison, value: Value, lines: Sequence[Line]
 ) -> None:
-    """Write into a panel how many of its runs diverged, line by line."""
+    """Write into a panel how many runs of each line diverged."""
     notes = []
     for line in lines:
         results = comparison.results(value, line)
@@ -94,7 +102,7 @@ def draw_course(
     stroke: Stroke,
     quantity: measures.Quantity = measures.TRAIN,
 ) -> None:
-    """Draw a quantity over the epochs: mean and range of `results`, and where they diverged."""
+    """Draw a quantity over the epochs: the mean and range of `results`, and where they diverged."""
     if not results:
         return
     course = measures.course(quantity, results)
@@ -102,7 +110,7 @@ def draw_course(
         panel.band(course.epochs, course.low, course.high, stroke.color)
     panel.line(course.epochs, course.mean, stroke)
     if stroke.marker:
-        start = COLORS.index(stroke.color) % 3  # so that markers of equal lines stand apart
+        start = COLORS.index(stroke.color) % 3  # keeps the markers of equal lines apart
         for i in spread_out(range(start, len(course.epochs)), 5):
             panel.mark(course.epochs[i], course.mean[i], stroke, size=0.04)
     for result in results:

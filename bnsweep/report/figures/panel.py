@@ -1,4 +1,4 @@
-"""A panel: a rectangle of a sheet with a scale on each side, on which data is drawn."""
+"""A panel: a rectangle of a sheet with two scales, in which data is drawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bnsweep.report.figures.scales import Floats, Scale
+from bnsweep.report.figures.scales import Scale
 from bnsweep.report.figures.sheet import CHARACTER, EDGE, GRID, INK, SOFT, Sheet, Stroke, Text
+from bnsweep.report.measures import Floats
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A rectangle of a sheet with a scale on each side; data outside is put on the edge."""
+    """A rectangle of a sheet with two scales; data outside is drawn on the edge."""
 
     sheet: Sheet
     left: float
@@ -24,7 +25,7 @@ class Panel:
     y: Scale
 
     def points(self, x: ArrayLike, y: ArrayLike) -> Floats:
-        """Return data as points of the sheet, (n, 2)."""
+        """Return the points of the sheet, (n, 2), at which data lies."""
         across, up = self.x(x), self.y(y)
         return np.column_stack([self.left + self.width * across, self.bottom + self.height * up])
 
@@ -37,9 +38,9 @@ class Panel:
         inward: bool = False,
         fill: str = "",
     ) -> None:
-        """Draw the outline and the grid, and around it the title and the labels of the ticks.
+        """Draw the outline, the grid, the title and the labels of the ticks.
 
-        `inward` keeps the labels of ticks at the two ends within the panel's width.
+        `inward` keeps the labels of the first and last tick within the panel's width.
         """
         left, bottom, right, top = self._box()
         thin = Stroke(GRID, width=0.6)
@@ -75,7 +76,7 @@ class Panel:
         self.sheet.area(edge, color, alpha=0.2, layer=1)
 
     def steps(self, edges: Floats, heights: Floats, color: str, *, filled: bool) -> None:
-        """Draw a histogram, as an area or as its outline."""
+        """Draw a histogram as an area or an outline."""
         points = self.points(np.repeat(edges, 2), np.concatenate([[0], np.repeat(heights, 2), [0]]))
         if filled:
             self.sheet.area(points, color, layer=1)
@@ -88,7 +89,7 @@ class Panel:
         self.sheet.mark(across, up, stroke, size=size)
 
     def label(self, x: float, y: float, text: str, *, color: str, size: float = 6.5) -> None:
-        """Write beside a point of the data, to its upper right."""
+        """Write to the upper right of a point of the data."""
         ((across, up),) = self.points([x], [y])
         self._text(across + 0.05, up + 0.05, text, size=size, color=color)
 
@@ -105,7 +106,7 @@ class Panel:
             self._text(self.left, y, text, size=size, color=INK, va="top")
 
     def x_name(self, name: str) -> None:
-        """Write what the x-axis stands for, under the labels of its ticks."""
+        """Write the name of the x-axis under the labels of its ticks."""
         depth = 0.36
         if self._slanted:
             depth = 0.24 + 0.66 * 8 * CHARACTER * self._longest_label

@@ -1,16 +1,14 @@
-"""Scales of a figure's axes: where a value lies between the two ends, and where the ticks are."""
+"""Scales of a figure's axes: where values lie between the two ends, and where the ticks are."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from bnsweep.keys import is_number, rounded
-
-Floats = NDArray[np.floating[Any]]
+from bnsweep.keys import Value, is_number, rounded
+from bnsweep.report.measures import Floats
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Scale:
     log: bool = False
 
     def __call__(self, values: ArrayLike) -> Floats:
-        """Return where `values` lie, 0 at the low end and 1 at the high; none lies outside."""
+        """Return where `values` lie, from 0 at the low end to 1 at the high end, clipped."""
         x = np.asarray(values, float)
         low, high = self.low, self.high
         if self.log:
@@ -32,7 +30,7 @@ class Scale:
 
 
 def linear(low: float, high: float, *, ticks: int = 5, whole: bool = False) -> Scale:
-    """Return a linear scale with about `ticks` ticks at round values, or at whole ones."""
+    """Return a linear scale with about `ticks` ticks at round values, or at whole numbers."""
     if not high > low:
         low, high = low - 0.5, high + 0.5
     raw = (high - low) / max(1, ticks)
@@ -44,7 +42,7 @@ def linear(low: float, high: float, *, ticks: int = 5, whole: bool = False) -> S
 
 
 def logarithmic(low: float, high: float, *, ticks: int = 6) -> Scale:
-    """Return a logarithmic scale; its ticks are powers of ten, or 1, 2, 5 where it is short."""
+    """Return a logarithmic scale with ticks at powers of ten, or at 1, 2, 5 if it is short."""
     if high / low < 3:
         low, high = low / 2, high * 2
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -57,17 +55,17 @@ def logarithmic(low: float, high: float, *, ticks: int = 6) -> Scale:
 
 
 def named(labels: Sequence[str], *, ticks: int = 24) -> Scale:
-    """Return a scale on which the labels stand side by side, at 0, 1, 2, ..."""
+    """Return a scale with labels side by side, at 0, 1, 2, ..."""
     step = math.ceil(len(labels) / ticks)
     shown = [(float(i), text) for i, text in enumerate(labels)][::step]
     return Scale(-0.5, len(labels) - 0.5, tuple(shown))
 
 
-def fitting(values: Sequence[Any], labels: Sequence[str]) -> Scale:
+def fitting(values: Sequence[Value], labels: Sequence[str]) -> Scale:
     """Return the scale that suits `values`: logarithmic, linear, or of names side by side.
 
-    Numbers get an axis of numbers, a logarithmic one where they are positive and span more
-    than a decade; as soon as one value is a name, all of them are.
+    It is logarithmic if the numbers are positive and span more than a decade. If one value is
+    a name, all are treated as names.
     """
     if not all(is_number(value) for value in values):
         return named(labels)

@@ -1,7 +1,7 @@
-"""A sheet of panels: where the lines, areas and texts of a figure stand, in inches.
+"""A sheet: the lines, areas and texts of a figure with their places, in inches.
 
-All panels of a sheet gather in a few collections, where matplotlib's subplots would each cost
-25 ms: every run of a sweep draws its figures, and a sweep's own may hold a hundred panels.
+All panels of a sheet share a few collections, because each of matplotlib's subplots costs 25 ms:
+every run of a sweep draws its figures, and a sweep's own may have a hundred panels.
 """
 
 import math
@@ -13,17 +13,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bnsweep.report.figures.scales import Floats
+from bnsweep.report.measures import Floats
 
-# Okabe and Ito's palette, told apart by colour-blind eyes too; without its yellow, which white
-# paper swallows.
+# Okabe and Ito's palette for colour-blind readers, without yellow, which is invisible on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 DASHES: tuple[tuple[float, ...], ...] = ((), (4, 1.8), (6, 1.5, 1.2, 1.5), (1.2, 1.4))
 MARKERS = "osd^v<>p"
 INK, SOFT, GRID, EDGE = "#222222", "#666666", "#DDDDDD", "#AAAAAA"
 
 MARGIN = 0.15
-CHARACTER = 0.0077  # inches of width of a character of average text, for each point of its size
+CHARACTER = 0.0077  # average width of a character, in inches for each point of its size
 CORNERS = {
     "o": (20, 0.0),
     "s": (4, 45.0),
@@ -47,7 +46,7 @@ class Stroke:
 
 
 @dataclass(frozen=True)
-class Line:
+class Polyline:
     """A line through points, (n, 2)."""
 
     points: Floats
@@ -82,19 +81,19 @@ class Text:
 
 @dataclass
 class Sheet:
-    """A page on which things gather, from the top, y = 0, downwards, so with negative y.
+    """A page that starts at y = 0 and grows downwards, so y is negative.
 
-    It becomes as long as it must. What has a higher layer hides what has a lower one.
+    Its height follows from what is drawn. Higher layers cover lower ones.
     """
 
     width: float
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Polyline] = field(default_factory=list)
     areas: list[Area] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
 
     @property
     def height(self) -> float:
-        """How far down things reach, and a margin."""
+        """The depth of the lowest thing drawn, and a margin."""
         shapes = [line.points[:, 1].min() for line in self.lines]
         shapes += [area.points[:, 1].min() for area in self.areas]
         return MARGIN - float(
@@ -103,7 +102,7 @@ class Sheet:
 
     def line(self, points: ArrayLike, stroke: Stroke, *, layer: int = 2) -> None:
         """Add a line."""
-        self.lines.append(Line(np.asarray(points, float), stroke, layer))
+        self.lines.append(Polyline(np.asarray(points, float), stroke, layer))
 
     def area(self, points: ArrayLike, color: str, *, alpha: float = 1.0, layer: int = 0) -> None:
         """Add a filled polygon."""
@@ -112,7 +111,7 @@ class Sheet:
     def mark(self, x: float, y: float, stroke: Stroke, *, size: float = 0.05) -> None:
         """Add the stroke's marker at a point; `size` is its radius.
 
-        That of a dashed stroke is hollow, so that the two can be told apart without a line.
+        A dashed stroke's marker is hollow, to distinguish it without a line.
         """
         if stroke.marker == "x":
             for dx in (size, -size):
@@ -127,7 +126,7 @@ class Sheet:
             self.area(rim / 2 + np.array([x, y]) / 2, "white", layer=3)
 
     def header(self, title: str, remarks: Sequence[str]) -> float:
-        """Write the title and below it the remarks, and return where they end."""
+        """Write the title, and the remarks below it; return where they end."""
         top = -0.3
         self.texts.append(Text(MARGIN, top, title, size=12, bold=True))
         room = int((self.width - 2 * MARGIN) / (8.5 * CHARACTER))
@@ -137,7 +136,7 @@ class Sheet:
         return top - 0.08
 
     def legend(self, entries: Sequence[tuple[str, Stroke]], top: float) -> float:
-        """Write the strokes and their names in rows, and return where they end."""
+        """Write strokes with their names in rows; return where they end."""
         if not entries:
             return top
         column = 0.75 + 10 * CHARACTER * max(len(name) for name, _ in entries)

@@ -1,17 +1,19 @@
-"""Fewer panels and lines, where a sweep has more than a page holds or eyes can tell apart."""
+"""Fewer panels and lines, for sweeps with more than a page holds or the eye distinguishes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar
 
 from bnsweep.report.comparison import Axis, Comparison, Line
 from bnsweep.report.figures.sheet import COLORS, DASHES
 
+Item = TypeVar("Item")
+
 
 def thinned(comparison: Comparison, *, panels: int) -> tuple[Comparison, list[str]]:
-    """Return at most `panels` panels, and as many lines as eyes can tell apart.
+    """Return at most `panels` panels and as many lines as there are colours and dashes.
 
-    Beside the comparison come the sentences that say what was left out.
+    With the comparison come sentences about what was left out.
     """
     across, lines, notes = comparison.across, comparison.lines, []
     if across and len(across.values) > panels:
@@ -26,14 +28,14 @@ def thinned(comparison: Comparison, *, panels: int) -> tuple[Comparison, list[st
 
 
 def spread_lines(lines: Sequence[Line], count: int) -> tuple[Line, ...]:
-    """Return at most `count` of `lines`, at even distances, but kin together."""
+    """Return at most `count` of `lines`, evenly spaced; lines of one kin stay together."""
     together = max((sum(line.kin == other.kin for other in lines) for line in lines), default=1)
     kins = spread_out(sorted({line.kin for line in lines}), max(1, count // together))
     return tuple(line for line in lines if line.kin in kins)[:count]
 
 
-def spread_out(items: Sequence[Any], count: int) -> tuple[Any, ...]:
-    """Return `count` of `items`, the first and the last among them, at even distances."""
+def spread_out(items: Sequence[Item], count: int) -> tuple[Item, ...]:
+    """Return at most `count` of `items`, evenly spaced from the first to the last."""
     if len(items) <= count:
         return tuple(items)
     last = len(items) - 1

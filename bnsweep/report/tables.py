@@ -1,4 +1,4 @@
-"""The table of a sweep: final accuracies, a row for each value across, columns for each model."""
+"""The table of final accuracies: a row for each value across, columns for each model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MAX_COLUMNS = 4
 
 @dataclass(frozen=True)
 class FinalTable:
-    """Head and rows of the table, and what its numbers are."""
+    """The table's head and rows, and a note on what its numbers are."""
 
     note: str
     head: list[str]
@@ -24,8 +24,8 @@ class FinalTable:
 def final_table(comparison: Comparison) -> FinalTable:
     """Return final training and test accuracies: mean and interval over the seeds.
 
-    Rows stand for the values across and for the lines' other keys; the models, or else the key
-    with fewest values, up to four, stand side by side.
+    The models are columns, or else the key with the fewest values if these are at most four;
+    the value across and the other keys are rows.
     """
     columns = _column_axis(comparison)
     axes = [axis for axis in (comparison.across, *comparison.line_axes) if axis]
@@ -33,12 +33,12 @@ def final_table(comparison: Comparison) -> FinalTable:
     groups: dict[tuple[Value, ...], dict[Value, Sequence[RunResult]]] = {}
     for value in comparison.values:
         for line in comparison.lines:
-            found = dict(zip(comparison.line_axes, line.values, strict=True))
+            values = dict(zip(comparison.line_axes, line.values, strict=True))
             if comparison.across:
-                found[comparison.across] = value
-            place = tuple(found[axis] for axis in rest)
+                values[comparison.across] = value
+            place = tuple(values[axis] for axis in rest)
             if results := comparison.results(value, line):
-                groups.setdefault(place, {})[found[columns] if columns else None] = results
+                groups.setdefault(place, {})[values[columns] if columns else None] = results
     choices = columns.values if columns else (None,)
     names = [f"{columns.phrase(choice)} " if columns else "" for choice in choices]
     return FinalTable(
@@ -46,8 +46,8 @@ def final_table(comparison: Comparison) -> FinalTable:
         head=[axis.label for axis in rest] + [f"{n}{s}" for n in names for s in ("train", "test")],
         rows=[
             [axis.text(value) for axis, value in zip(rest, place, strict=True)]
-            + [cell for choice in choices for cell in _cells(found.get(choice, ()))]
-            for place, found in sorted(groups.items(), key=lambda item: _order(rest, item[0]))
+            + [cell for choice in choices for cell in _cells(by_choice.get(choice, ()))]
+            for place, by_choice in sorted(groups.items(), key=lambda item: _order(rest, item[0]))
         ],
     )
 
@@ -64,7 +64,7 @@ def _order(axes: Sequence[Axis], place: Sequence[Value]) -> list[int]:
 
 
 def _cells(results: Sequence[RunResult]) -> list[str]:
-    """Return a place's accuracies on training and test set, and how many of its runs diverged."""
+    """Return a place's training accuracy, with how many runs diverged, and its test accuracy."""
     if not results:
         return ["-", "-"]
     train = measures.final(measures.TRAIN, results)
@@ -73,7 +73,7 @@ def _cells(results: Sequence[RunResult]) -> list[str]:
 
 
 def diverged_text(diverged: int, n: int) -> str:
-    """Return how many of n runs diverged, in brackets, and nothing where none did."""
+    """Return how many of n runs diverged, in brackets; nothing if none did."""
     if not diverged:
         return ""
     return " (diverged)" if n == 1 else f" ({diverged} of {n} diverged)"

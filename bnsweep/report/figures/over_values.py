@@ -1,4 +1,4 @@
-"""Figures of one number a run against the values of a swept key: final accuracy, speed."""
+"""Figures against the values of a swept key: final accuracy, speed."""
 
 import itertools
 import math
@@ -13,14 +13,14 @@ from bnsweep.report.comparison import Comparison, compare
 from bnsweep.report.figures import scales
 from bnsweep.report.figures.drawing import WIDTH, last_epoch, legend_of, remarks_on, stroke_of
 from bnsweep.report.figures.panel import Panel
-from bnsweep.report.figures.run import Figure, draw
+from bnsweep.report.figures.rendering import Figure, render
 from bnsweep.report.figures.scales import Scale
 from bnsweep.report.figures.sheet import Sheet, Stroke
 from bnsweep.report.figures.thinning import thinned
 
 
 class Point(NamedTuple):
-    """What is drawn of one place: a middle, the ends of its bar, and how many of n diverged."""
+    """One place as drawn: a middle, the ends of its bar, and how many of n runs diverged."""
 
     middle: float
     low: float
@@ -30,7 +30,7 @@ class Point(NamedTuple):
 
 
 def final_accuracy(runs: Sequence[SweepRun]) -> Figure | None:
-    """Draw the accuracy after the last epoch against one key, on training and on test set."""
+    """Draw the accuracy after the last epoch against one key, on the training and test sets."""
     comparison, notes = thinned(compare(runs), panels=10_000)
     if not comparison.across:
         return None
@@ -47,11 +47,11 @@ def final_accuracy(runs: Sequence[SweepRun]) -> Figure | None:
         panel.frame(name)
         panel.x_name(comparison.across.label)
         _against_values(panel, comparison, partial(_final, accuracy))
-    return draw(sheet)
+    return render(sheet)
 
 
 def epochs_to_target(runs: Sequence[SweepRun]) -> Figure | None:
-    """Draw after how many epochs each network reaches the target accuracy, against one key."""
+    """Draw the epochs that each network needs to reach the target accuracy, against one key."""
     comparison, notes = thinned(compare(runs), panels=10_000)
     if not comparison.across:
         return None
@@ -71,19 +71,19 @@ def epochs_to_target(runs: Sequence[SweepRun]) -> Figure | None:
     panel.x_name(comparison.across.label)
 
     def speed(results: Sequence[RunResult]) -> Point:
-        needed = [min(measures.epochs_to_target(result), never) for result in results]
-        median = min(measures.median_epochs_to_target(results), never)
+        needed = [min(measures.epochs_needed(result), never) for result in results]
+        median = min(measures.median_epochs_needed(results), never)
         diverged = sum(result.status == "diverged" for result in results)
         return Point(median, min(needed), max(needed), diverged, len(results))
 
     _against_values(panel, comparison, speed, shelf=never, apart=apart)
-    return draw(sheet)
+    return render(sheet)
 
 
 def _final(accuracy: measures.Quantity, results: Sequence[RunResult]) -> Point:
-    found = measures.final(accuracy, results)
-    low, high = (found.mean, found.mean) if found.n == 1 else (found.low, found.high)
-    return Point(found.mean, low, high, found.diverged, found.n)
+    final = measures.final(accuracy, results)
+    low, high = (final.mean, final.mean) if final.n == 1 else (final.low, final.high)
+    return Point(final.mean, low, high, final.diverged, final.n)
 
 
 def _remarks(runs: Sequence[SweepRun], comparison: Comparison, middle: str, ends: str) -> list[str]:
@@ -107,10 +107,10 @@ def _against_values(
     shelf: float = math.inf,
     apart: float = 0.0,
 ) -> None:
-    """Draw a measure against the values across: lines along numbers, bars beside names.
+    """Draw a measure against the values across: lines for numbers, bars for names.
 
-    Points at a height of `shelf` or more lie there beside each other, each line `apart` from
-    the one before, and no line leads to them.
+    Points at or above `shelf` are not connected, and those of successive lines are drawn
+    `apart` from each other.
     """
     axis = comparison.across
     if not axis:

@@ -1,4 +1,4 @@
-"""Figures of a sweep over the epochs: training accuracy, and the generalisation gap."""
+"""Figures over the epochs: training accuracy, and the generalisation gap."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,11 @@ from bnsweep.report.figures.drawing import (
     note_diverged,
     remarks_on,
     stroke_of,
+    strokes_of_all,
 )
 from bnsweep.report.figures.panel import Panel
-from bnsweep.report.figures.run import Figure, draw
-from bnsweep.report.figures.sheet import COLORS, DASHES, MARKERS, Stroke
+from bnsweep.report.figures.rendering import Figure, render
+from bnsweep.report.figures.sheet import DASHES, Stroke
 from bnsweep.report.figures.thinning import spread_lines, thinned
 
 MAX_PANELS = 64
@@ -25,7 +26,7 @@ MAX_COMBINATIONS = 8
 
 
 def curves(runs: Sequence[SweepRun]) -> Figure:
-    """Draw training accuracy over the epochs: a panel for each value of one key, shared axes."""
+    """Draw training accuracy over the epochs, with a panel for each value of one key."""
     comparison, notes = thinned(compare(runs, overlay="names"), panels=MAX_PANELS)
     sheet, boxes = grid(len(comparison.values), aspect=0.68)
     top = sheet.header("Training accuracy over the epochs", remarks_on(runs, comparison) + notes)
@@ -47,11 +48,11 @@ def curves(runs: Sequence[SweepRun]) -> Figure:
         note_diverged(panel, comparison, value, comparison.lines)
         if not any(comparison.results(value, line) for line in comparison.lines):
             panel.note("no result")
-    return draw(sheet)
+    return render(sheet)
 
 
 def generalization_gap(runs: Sequence[SweepRun]) -> Figure:
-    """Draw training and test accuracy over the epochs, and all the gaps between them."""
+    """Draw training and test accuracy over the epochs, and the gap between them."""
     comparison = compare(runs, overlay="all")
     lines = spread_lines(comparison.lines, MAX_COMBINATIONS)
     notes = ["Above, solid: training set, dashed: test set"]
@@ -63,10 +64,7 @@ def generalization_gap(runs: Sequence[SweepRun]) -> Figure:
         remarks_on(runs, comparison, dashes=False) + notes,
     )
     x = scales.linear(0, last_epoch(runs), whole=True)
-    strokes = [
-        Stroke(COLORS[i], DASHES[line.variant % len(DASHES)], marker=MARKERS[i])
-        for i, line in enumerate(lines)
-    ]
+    strokes = strokes_of_all(lines)
     columns = len({left for left, *_ in boxes})
     for i, (line, stroke) in enumerate(zip(lines, strokes, strict=True)):
         left, below, width, height = boxes[i]
@@ -90,4 +88,4 @@ def generalization_gap(runs: Sequence[SweepRun]) -> Figure:
     panel.x_name("epoch")
     for line, stroke in zip(lines, strokes, strict=True):
         draw_course(panel, comparison.results(None, line), stroke, measures.GAP)
-    return draw(sheet)
+    return render(sheet)

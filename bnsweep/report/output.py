@@ -1,8 +1,7 @@
-"""A finished sweep becomes a table, figures and a summary, in the sweep's folder."""
+"""The files of a finished sweep: its table, its figures and its summary."""
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from bnsweep.errors import UserError
 from bnsweep.keys import hashable
 from bnsweep.records import RunSpec, SweepRun
 from bnsweep.report import sections
-from bnsweep.report.comparison import choose
+from bnsweep.report.findings import Findings
 from bnsweep.report.summary import summarise
 
 FINAL_METRICS = (
@@ -25,45 +24,33 @@ FINAL_METRICS = (
     "epochs_run",
 )
 MAX_NOTE = 8000  # characters; a longer tag is refused
-STATUSES = ("finished", "diverged", "failed", "killed", "reused")
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written: the table, the figures, and the summary, short enough for a note."""
+    """What was written; `summary` is cut to the length of a note."""
 
     csv: Path
     figures: tuple[Path, ...]
     summary: str
 
 
-def counts(runs: Sequence[SweepRun]) -> dict[str, int]:
-    """Return how many runs there are in all and of each status; a reused run is only that."""
-    found = Counter(run.outcome for run in runs)
-    return {"runs_total": len(runs)} | {f"runs_{name}": found[name] for name in STATUSES}
-
-
-def write_report(
-    runs: Sequence[SweepRun],
-    folder: Path,
-    figures: Sequence[str],
-    keys_to_choose: Sequence[str] = (),
-) -> Report:
+def write_report(findings: Findings, folder: Path, figures: Sequence[str]) -> Report:
     """Write `results.csv`, `summary.md` and the named `figures/*.png` into `folder`.
 
-    The table holds all runs, figures and summary those that are left when the values of
-    `keys_to_choose` have been chosen. A figure for which the sweep has nothing to show is left
-    out: all of them where no run ended, those against a key where only seeds were swept.
+    The table holds all runs; the figures and the summary hold those with the chosen values.
+    Figures with nothing to show are left out: all of them if no run ended, and those against
+    a key if only seeds were swept.
 
     Raises:
-        ValueError: there is no figure of one of the names.
+        UserError: a figure's name is unknown.
     """
     check_figures(figures)
     table = folder / "results.csv"
-    records.write_whole(table, results_csv(runs).encode())
-    summary = summarise(runs, figures, keys_to_choose)
+    records.write_whole(table, results_csv(findings.runs).encode())
+    summary = summarise(findings, figures)
     records.write_whole(folder / "summary.md", summary.encode())
-    drawn = _draw(choose(runs, keys_to_choose), folder / "figures", figures)
+    drawn = _draw(findings.chosen, folder / "figures", figures)
     return Report(table, drawn, _shortened(summary))
 
 
@@ -86,7 +73,7 @@ def check_choice(keys: Sequence[str], specs: Sequence[RunSpec], *, can_choose: b
         can_choose: whether all of them have validation samples.
 
     Raises:
-        UserError: it is not a list of keys to choose by, or a data set has no samples to do so.
+        UserError: a key cannot be chosen, or a data set has no validation samples.
     """
     known = {key for spec in specs for key in spec.leaves}
     if unknown := [key for key in keys if key not in known]:
@@ -99,12 +86,12 @@ def check_choice(keys: Sequence[str], specs: Sequence[RunSpec], *, can_choose: b
     if keys and not can_choose:
         raise UserError(
             f"report.choose={list(keys)}: values are chosen by the accuracy on validation samples, "
-            "of which there are none; set data.validation_size, or report.choose=[]"
+            "and there are none; set data.validation_size, or report.choose=[]"
         )
 
 
 def results_csv(runs: Sequence[SweepRun]) -> str:
-    """Return the table of a sweep: a row a run, a column for each swept key."""
+    """Return the table of a sweep: one row for each run, one column for each swept key."""
     keys = list(dict.fromkeys(key for run in runs for key in run.spec.swept))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -127,7 +114,7 @@ def results_csv(runs: Sequence[SweepRun]) -> str:
 
 
 def _shortened(summary: str) -> str:
-    """Return as many whole lines of `summary` as the tracking store takes for a note."""
+    """Return as many whole lines of `summary` as fit into a note of the tracking store."""
     if len(summary) <= MAX_NOTE:
         return summary
     more = "\n\nThe rest is in `summary.md` in the folder of the sweep.\n"
@@ -137,12 +124,12 @@ def _shortened(summary: str) -> str:
 def _draw(runs: Sequence[SweepRun], folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
     if not any(run.comparable for run in runs):
         return ()
-    # matplotlib takes a third of a second to import: not before there is something to draw.
-    from bnsweep.report.figures.run import save
+    # Importing matplotlib takes a third of a second, so wait until there is something to draw.
+    from bnsweep.report.figures.rendering import save
 
     paths = []
     for name in names:
-        if figure := sections.draw(name, runs):
+        if figure := sections.sweep_figure(name).draw(runs):
             paths.append(folder / f"{sections.file_name(name)}.png")
             save(figure, paths[-1])
     return tuple(paths)

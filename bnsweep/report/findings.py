@@ -1,0 +1,136 @@
+"""What came out of a sweep, worked out once for both the terminal and the summary."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bnsweep.records import SweepRun
+from bnsweep.report import claims, gaps, measures
+from bnsweep.report.claims import Claim
+from bnsweep.report.comparison import Comparison, choose, compare
+from bnsweep.report.markdown import counted, with_interval
+from bnsweep.report.tables import FinalTable, final_table
+
+OUTCOMES = ("finished", "diverged", "reused", "failed", "killed")
+MAX_LINES = 4  # more are listed in the summary instead of the answer
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What came out of a sweep; each part is worked out when it is first used.
+
+    Attributes:
+        runs: all runs of the sweep.
+        keys_to_choose: keys whose values are chosen on the validation samples before the runs
+            are compared.
+    """
+
+    runs: Sequence[SweepRun]
+    keys_to_choose: Sequence[str] = ()
+
+    @cached_property
+    def chosen(self) -> list[SweepRun]:
+        """The runs with the chosen values; all runs if there is nothing to choose."""
+        return choose(self.runs, self.keys_to_choose)
+
+    @cached_property
+    def compared(self) -> list[SweepRun]:
+        """Those of the chosen runs that ended."""
+        return [run for run in self.chosen if run.comparable]
+
+    @cached_property
+    def missing(self) -> list[SweepRun]:
+        """The runs without a result."""
+        return [run for run in self.runs if not run.comparable]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """The number of runs, in total and of each outcome; a reused run counts only as reused."""
+        outcomes = Counter(run.outcome for run in self.runs)
+        return {"runs_total": len(self.runs)} | {
+            f"runs_{name}": outcomes[name] for name in OUTCOMES
+        }
+
+    @property
+    def how_runs_ended(self) -> str:
+        """The counts in words."""
+        counts = {name: self.counts[f"runs_{name}"] for name in OUTCOMES}
+        listed = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+        return f"{counted(len(self.runs), 'run')}: {listed}." if self.runs else "No runs."
+
+    @cached_property
+    def table(self) -> FinalTable:
+        """The final accuracies."""
+        return final_table(self._comparison)
+
+    @cached_property
+    def answer(self) -> list[str]:
+        """Where each line learns, and the outcome of each claim; empty if no run ended."""
+        if not self.compared:
+            return []
+        by_claim: dict[str, list[Claim]] = {}
+        for claim in self.claims:
+            by_claim.setdefault(claim.claimed, []).append(claim)
+        outcomes = [_of_all_pairs(judged) for judged in by_claim.values()]
+        return [" ".join(_what_learns(self._comparison)), *(outcomes or self.on_test[:1])]
+
+    @cached_property
+    def claims(self) -> list[Claim]:
+        """The claims that the sweep can judge, for each pair of networks.
+
+        Gaps are judged if Dropout was swept.
+        """
+        return [
+            *claims.initial_weights(self._comparison),
+            *claims.learning_rate(self.compared),
+            *(self.gap_claims if self.swept_dropout else []),
+        ]
+
+    @property
+    def swept_dropout(self) -> bool:
+        """Whether the compared runs have more than one swept rate of Dropout."""
+        return len({run.spec.swept.get(gaps.DROPOUT) for run in self.compared}) > 1
+
+    @cached_property
+    def gap_claims(self) -> list[Claim]:
+        """The claims about the generalisation gap, for each pair of networks."""
+        return [*gaps.overfitting(self._overlaid), *gaps.dropout(self.compared)]
+
+    @cached_property
+    def on_test(self) -> list[str]:
+        """The test accuracies of each pair of networks, with and without the layer."""
+        return claims.accuracies_on_test(self._overlaid)
+
+    @cached_property
+    def _comparison(self) -> Comparison:
+        return compare(self.compared)
+
+    @cached_property
+    def _overlaid(self) -> Comparison:
+        return compare(self.compared, overlay="all")
+
+
+def _of_all_pairs(judged: Sequence[Claim]) -> str:
+    """Return a claim as judged for the first pair that can judge it, and a tally of all pairs."""
+    first = next((claim for claim in judged if claim.outcome != "not judged"), judged[0])
+    if len(judged) == 1:
+        return first.text
+    outcomes = Counter(claim.outcome for claim in judged)
+    tally = ", ".join(f"{outcome} for {number}" for outcome, number in outcomes.items())
+    return f"{first.text} Of {len(judged)} pairs: {tally}."
+
+
+def _what_learns(comparison: Comparison) -> list[str]:
+    if not comparison.across:
+        (results,) = comparison.cells.values()
+        train, test = (
+            with_interval(measures.final(quantity, results))
+            for quantity in (measures.TRAIN, measures.TEST)
+        )
+        seeds = counted(len(results), "seed")
+        return [f"Final accuracy: {train} on the training set, {test} on the test set ({seeds})."]
+    if len(comparison.lines) <= MAX_LINES:
+        return claims.where_it_learns(comparison)
+    learn = [all(measures.learns(r) for r in results) for results in comparison.cells.values()]
+    return [f"{sum(learn)} of {len(learn)} combinations learn with every seed that ended."]
