@@ -14,9 +14,9 @@ import numpy as np
 
 from bnsweep import records
 from bnsweep.errors import ReadingError
-from bnsweep.keys import Value, hashable
 from bnsweep.nn.network import Network
 from bnsweep.records import RunResult
+from bnsweep.records.keys import Value, hashable
 from bnsweep.redact import first_line
 from bnsweep.tracking import sqlite_store
 from bnsweep.tracking.mlflow_tracker import MlflowTracker

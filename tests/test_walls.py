@@ -14,24 +14,20 @@ ROOT = Path(__file__).parents[1]
 # Room: the rooms it imports, and the large packages it alone, or it beside others, may import.
 WALLS = {
     "errors": ("", ""),
-    "keys": ("errors", ""),
     "redact": ("", ""),
-    "records": ("keys", ""),
-    "data": ("errors keys", "sklearn pooch requests platformdirs"),
-    "nn": ("errors keys records data", ""),
-    "report": ("errors keys records nn", "matplotlib rich scipy"),
-    "run": ("errors keys redact records data nn report", "hydra omegaconf"),
-    "tracking": ("errors keys redact records data", "hydra omegaconf mlflow requests"),
+    "records": ("errors", ""),
+    "data": ("errors records", "sklearn pooch requests platformdirs"),
+    "nn": ("records data", ""),
+    "report": ("errors records nn", "matplotlib rich scipy"),
+    "run": ("errors redact records data nn report", "hydra omegaconf"),
+    "tracking": ("errors redact records data", "hydra omegaconf mlflow requests"),
     "sweep": (
-        "errors keys redact records data report run tracking",
+        "errors redact records data report run tracking",
         "hydra omegaconf mlflow joblib ray",
     ),
     "hydra_plugins": ("sweep", "hydra omegaconf"),
-    "cli": (
-        "errors keys redact records data report run tracking sweep hydra_plugins",
-        "hydra omegaconf",
-    ),
-    "reading": ("errors keys redact records nn run tracking", "pandas"),
+    "cli": ("errors redact records run sweep hydra_plugins", "hydra omegaconf"),
+    "reading": ("errors redact records nn run tracking", "pandas"),
     "__init__": ("reading", ""),
     "__main__": ("cli", ""),
 }

@@ -23,22 +23,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep.cli import arguments
-from bnsweep.data import Dataset
 from bnsweep.errors import IncompleteError, UserError
-from bnsweep.keys import GROUPS, flatten
-from bnsweep.records import RunResult, RunSpec
+from bnsweep.records.keys import GROUPS, flatten
 from bnsweep.redact import without_secrets
-from bnsweep.report.output import check_figures
-from bnsweep.run.config import option_files, specify, to_plain
+from bnsweep.run.config import to_plain
+from bnsweep.sweep import single
 from bnsweep.sweep.cluster import worker_environment
-from bnsweep.sweep.interrupts import Interrupts
-from bnsweep.sweep.job import do_job, train_and_log
+from bnsweep.sweep.job import do_job
 from bnsweep.sweep.jobs import JobReport
-from bnsweep.sweep.plan import SweepPlan
-from bnsweep.sweep.resume import find_done, log_from_disk
-from bnsweep.tracking import Tracker
-from bnsweep.tracking.make import make_tracker
-from bnsweep.tracking.no_tracker import NoLog
 from hydra_plugins.bnsweep import BnsweepSweeper
 
 
@@ -104,34 +96,10 @@ class CheckBeforeRun(Callback):
             _Refused: the run is invalid (status 2), or done already (status 0).
         """
         try:
-            files = option_files(config.hydra.runtime)
-            spec, dataset = specify(config, files)
-            check_figures(config.report.figures)
-            config.sweep.options = spec.options
-            tracker = make_tracker(config)
-            tracker.keep_secrets(config)
-            tracker.prepare()
-            if config.resume and _is_done(spec, dataset, tracker, Path(config.output_dir)):
+            if single.is_done(config):
                 raise _Refused(0)
         except Exception as error:
             raise _Refused(2) from error
-
-
-def _is_done(spec: RunSpec, dataset: Dataset, tracker: Tracker, output_dir: Path) -> bool:
-    """Return whether a run is done already; if so, log it if the store lacks it."""
-    outcomes = find_done([spec], tracker, output_dir.absolute())
-    if spec.number not in outcomes.reused:
-        return False
-    if tracker.uri is not None:
-        log_from_disk(SweepPlan([spec], [dataset], []), tracker, None, outcomes)
-        if outcomes.unstored([spec]):
-            raise IncompleteError(
-                f"the run could not be logged to the store {tracker.shown}; run the same command "
-                "again"
-            )
-    where = outcomes.folders.get(0) or f"run {outcomes.run_ids[0]} of the store {tracker.shown}"
-    print(f"done already: {where}")
-    return True
 
 
 def run(cfg: DictConfig) -> JobReport:
@@ -143,37 +111,10 @@ def run(cfg: DictConfig) -> JobReport:
     hydra_config = HydraConfig.get()
     if hydra_config.mode == RunMode.MULTIRUN:
         return do_job(cfg, hydra_config)
-    folder = Path(hydra_config.runtime.output_dir)
-    with Interrupts() as interrupts:
-        # Once training is over, Ctrl-C waits until the result is written and logged.
-        result, run_log = train_and_log(cfg, folder, on_trained=interrupts.hold)
-        if result.status == "killed":
-            raise KeyboardInterrupt
-        try:
-            _print_outcome(result, folder, run_log, make_tracker(cfg))
-        except IncompleteError as error:
-            raise _Refused(error.exit_status) from error
-    return JobReport(result.status)
-
-
-def _print_outcome(result: RunResult, folder: Path, run_log: NoLog, tracker: Tracker) -> None:
-    if result.status == "failed":
-        last = str(result.error).strip().splitlines()[-1]
-        raise IncompleteError(f"the run failed: {last}; its traceback is in {folder / 'error.txt'}")
-    final = result.final_metrics()
-    ended = f"diverged in epoch {result.epochs_run}" if result.status == "diverged" else "finished"
-    print(
-        f"{ended}: train accuracy {final['final_train_accuracy']:.3f}, "
-        f"test accuracy {final['final_test_accuracy']:.3f}"
-    )
-    print(f"results: {folder}")
-    if not run_log.complete:
-        raise IncompleteError(
-            f"the run is not in the store {tracker.shown}; run the same command with resume=true "
-            "to log it"
-        )
-    if tracker.ui_command:
-        print(f"to see them: {tracker.ui_command}")
+    try:
+        return single.do_run(cfg, Path(hydra_config.runtime.output_dir))
+    except IncompleteError as error:
+        raise _Refused(error.exit_status) from error
 
 
 def _folder_name() -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bnsweep.data.download import FASHION_MNIST, MNIST, Source, cached_files, files_in
 from bnsweep.data.idx import read_idx
 from bnsweep.errors import DataError
-from bnsweep.keys import check
+from bnsweep.records.keys import check
 
 _CLASSES = 10
 _DIGITS_TOTAL = 1797

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import DTypeLike
 
-from bnsweep import keys
 from bnsweep.nn.columns import column_mean, column_sum
 from bnsweep.nn.layers import Affine, Array, Arrays, Backward, Layer
+from bnsweep.records import keys
 
 
 class BatchNorm(Layer):

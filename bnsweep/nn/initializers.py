@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bnsweep import keys
+from bnsweep.records import keys
 
 WeightStd = float | str
 

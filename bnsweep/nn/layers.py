@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnsweep import keys
 from bnsweep.nn.columns import column_sum, constant
+from bnsweep.records import keys
 
 Array = NDArray[np.floating[Any]]
 Arrays = dict[str, Array]

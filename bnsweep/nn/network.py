@@ -9,12 +9,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bnsweep import keys
 from bnsweep.nn import initializers
 from bnsweep.nn.batchnorm import BatchNorm
 from bnsweep.nn.initializers import WeightStd
 from bnsweep.nn.layers import Affine, Dropout, Layer
 from bnsweep.nn.losses import cross_entropy_gradient
+from bnsweep.records import keys
 
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]

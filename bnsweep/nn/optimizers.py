@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnsweep import keys
+from bnsweep.records import keys
 
 Array = NDArray[np.floating[Any]]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnsweep import keys
 from bnsweep.nn.columns import constant
 from bnsweep.nn.losses import cross_entropy
 from bnsweep.nn.network import Network
 from bnsweep.nn.optimizers import Optimizer
+from bnsweep.records import keys
 
 if TYPE_CHECKING:
     from bnsweep.data.datasets import Dataset

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from bnsweep.keys import Value, hashable
 from bnsweep.records import RunResult, SweepRun
+from bnsweep.records.keys import Value, hashable
 from bnsweep.report import measures
 from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, Line, choose, compare
 from bnsweep.report.estimates import Estimate, Verdict

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from bnsweep.keys import Value, dependents, hashable, is_number
 from bnsweep.records import RunResult, RunSpec, SweepRun, with_results
+from bnsweep.records.keys import Value, dependents, hashable, is_number
 from bnsweep.report.labels import key_label, key_name, phrase, value_label
 
 MODEL_KEYS = ("model", "model.batch_norm")

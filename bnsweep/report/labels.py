@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from bnsweep.keys import Value, shown
 from bnsweep.records import RunResult
+from bnsweep.records.keys import Value, shown
 
 LABELS = {
     "weight_std": "W",

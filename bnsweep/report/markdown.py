@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from bnsweep.keys import Value
+from bnsweep.records.keys import Value
 from bnsweep.report.comparison import Axis
 from bnsweep.report.estimates import Estimate
 

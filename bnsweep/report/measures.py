@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bnsweep.nn.layers  # noqa: F401 (each activation enters itself in ACTIVATIONS)
-from bnsweep.keys import ACTIVATIONS
 from bnsweep.records import Histogram, RunResult
+from bnsweep.records.keys import ACTIVATIONS
 from bnsweep.report.estimates import Estimate
 
 Floats = NDArray[np.floating[Any]]

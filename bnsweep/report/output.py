@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bnsweep import records
 from bnsweep.errors import UserError
-from bnsweep.keys import hashable
 from bnsweep.records import RunSpec, SweepRun
+from bnsweep.records.keys import hashable
 from bnsweep.report import sections
 from bnsweep.report.findings import Findings
 from bnsweep.report.summary import summarise

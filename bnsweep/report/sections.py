@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from bnsweep.errors import UserError
-from bnsweep.keys import Value
 from bnsweep.records import SweepRun
+from bnsweep.records.keys import Value
 from bnsweep.report import claims, gaps, measures
 from bnsweep.report.comparison import Line, compare
 from bnsweep.report.findings import MAX_LINES

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bnsweep.keys import Value
 from bnsweep.records import RunResult
+from bnsweep.records.keys import Value
 from bnsweep.report import measures
 from bnsweep.report.comparison import Axis, Comparison
 from bnsweep.report.markdown import counted, with_interval

@@ -16,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from bnsweep.data import Dataset
 from bnsweep.errors import ConfigError
-from bnsweep.keys import GROUPS, Config, check_all, is_ours
 from bnsweep.records import RunSpec
+from bnsweep.records.keys import GROUPS, Config, check_all, is_ours
 from bnsweep.run.build import load_dataset
 
 

@@ -10,8 +10,8 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnsweep.errors import ConfigError, IncompleteError, InterruptedSweepError, UserError
-from bnsweep.keys import check_all
 from bnsweep.records import has_history
+from bnsweep.records.keys import check_all
 from bnsweep.redact import first_line
 from bnsweep.report import output, terminal
 from bnsweep.report.findings import Findings

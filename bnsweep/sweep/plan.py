@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnsweep.data import Dataset
 from bnsweep.errors import ConfigError
-from bnsweep.keys import Value, flatten, hashable
 from bnsweep.records import RunSpec
+from bnsweep.records.keys import Value, flatten, hashable
 from bnsweep.report.comparison import distinguishing_keys
 from bnsweep.run.config import OptionFile, option_files, specify
 from bnsweep.sweep.composing import Composer, has_mapping, overlap

@@ -8,8 +8,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from bnsweep.keys import is_number, shown
 from bnsweep.records import RunSpec
+from bnsweep.records.keys import is_number, shown
 from bnsweep.redact import without_secrets
 
 if TYPE_CHECKING:

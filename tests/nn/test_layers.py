@@ -3,11 +3,11 @@ import pytest
 from gradients import assert_same_gradient, numerical_gradient
 from watching import watched
 
-from bnsweep import keys
-from bnsweep.keys import ACTIVATIONS
 from bnsweep.nn.batchnorm import BatchNorm
 from bnsweep.nn.columns import constant
 from bnsweep.nn.layers import Activation, Affine, Dropout, ReLU, Sigmoid, Tanh
+from bnsweep.records import keys
+from bnsweep.records.keys import ACTIVATIONS
 
 M, N = 6, 4  # batch, features
 
@@ -244,7 +244,7 @@ def test_an_activation_reaches_its_bounds_and_stays_within_them(name):
 
 
 def test_a_subclass_of_activation_is_chosen_by_its_name(monkeypatch):
-    monkeypatch.setattr("bnsweep.keys.ACTIVATIONS", {})
+    monkeypatch.setattr("bnsweep.records.keys.ACTIVATIONS", {})
 
     class Square(Activation):
         pass

@@ -3,9 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from bnsweep import keys
 from bnsweep.errors import ConfigError
-from bnsweep.records import RunSpec, fingerprint
+from bnsweep.records import RunSpec, fingerprint, keys
 from bnsweep.run.config import check
 
 CONFIG = {

@@ -28,12 +28,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = (
-    *("bnsweep/nn/*.py", "bnsweep/report/comparison.py", "bnsweep/keys.py"),
+    *("bnsweep/nn/*.py", "bnsweep/report/comparison.py", "bnsweep/records/keys.py"),
     *("bnsweep/run/config.py", "bnsweep/sweep/composing.py", "bnsweep/sweep/plan.py"),
 )
 # Modules whose promises the tests of other rooms check, too.
 ELSEWHERE = {
-    "bnsweep/keys.py": ("tests/run", "tests/cli", "tests/sweep", "tests/report"),
+    "bnsweep/records/keys.py": ("tests/run", "tests/cli", "tests/sweep", "tests/report"),
     "bnsweep/run/config.py": ("tests/run", "tests/sweep"),
 }
 NOT_COPIED = shutil.ignore_patterns(

@@ -7,7 +7,7 @@ from hydra.types import RunMode
 
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.errors import ConfigError
-from bnsweep.keys import RESULT_KEYS
+from bnsweep.records.keys import RESULT_KEYS
 from bnsweep.run.config import to_plain
 from bnsweep.sweep.composing import Composer
 from bnsweep.sweep.launching import _overrides_of

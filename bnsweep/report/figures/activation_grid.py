@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from bnsweep.keys import rounded
 from bnsweep.records import RunResult, SweepRun, with_results
+from bnsweep.records.keys import rounded
 from bnsweep.report import measures
 from bnsweep.report.comparison import Comparison, Line, compare
 from bnsweep.report.figures.panel import Panel

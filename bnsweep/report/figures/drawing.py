@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from bnsweep.keys import Value
 from bnsweep.records import RunResult, SweepRun, with_results
+from bnsweep.records.keys import Value
 from bnsweep.report import measures
 from bnsweep.report.comparison import Comparison, Line
 from bnsweep.report.figures.panel import Panel

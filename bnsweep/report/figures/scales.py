@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bnsweep.keys import Value, is_number, rounded
+from bnsweep.records.keys import Value, is_number, rounded
 from bnsweep.report.measures import Floats
 
 

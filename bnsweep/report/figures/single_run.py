@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bnsweep.keys import rounded
 from bnsweep.records import Histogram, RunResult
+from bnsweep.records.keys import rounded
 from bnsweep.report import measures
 from bnsweep.report.figures import scales
 from bnsweep.report.figures.panel import Panel

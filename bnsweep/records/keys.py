@@ -180,7 +180,9 @@ def _number(
 
 def _whole(least: int, **row: Any) -> Key:
     return Key(
-        lambda value: is_number(value) and isinstance(value, numbers.Integral) and int(value) >= least,
+        lambda value: (
+            is_number(value) and isinstance(value, numbers.Integral) and int(value) >= least
+        ),
         lambda: f"a whole number of at least {least}",
         **row,
     )

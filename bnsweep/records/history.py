@@ -1,35 +1,24 @@
-"""What goes from room to room: a run as asked for, its result, its place in a sweep.
+"""The result of a run, its place in a sweep, and the file `history.json`.
 
-A run's result is the file `history.json`, which is enough to draw every figure of the run and to
-log it to a tracking store later: it holds everything that only training could give again.
+The file is enough to draw every figure of the run and to log it to a tracking store later: it
+holds everything that only training could give again.
 """
 
-import hashlib
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnsweep.keys import (
-    RESULT_KEYS,
-    Config,
-    Value,
-    effective,
-    flatten,
-    hashable,
-    is_neutral,
-    shown,
-)
+from bnsweep.records.keys import Value
+from bnsweep.records.spec import RunSpec
 
 FORMAT = 2
-FINGERPRINT_FORMAT = 3  # raise it when the code changes what a configuration computes
 
 HISTORY_FILE = "history.json"
 CONFIG_FILE = "config.yaml"
@@ -41,116 +30,6 @@ ENDED: tuple[Status, ...] = ("finished", "diverged")  # a diverged run is a resu
 
 Curve = NDArray[np.float64]
 Measurements = Mapping[str, float]  # of one epoch, by published name
-
-
-class Kept(NamedTuple):
-    """Which of the large files a run keeps in its folder."""
-
-    figures: bool = True
-    weights: bool = True
-
-
-KEEP_ALL = Kept()
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """A run as it is asked for: all that is known before it starts.
-
-    Attributes:
-        config: the part of the composed configuration that decides the run's numbers, as plain
-            nested values.
-        options: what its parts are called (`{"model": "batchnorm", ...}`).
-        fingerprint: a hash of what changes the run's numbers, and of nothing else; empty where
-            the data could not be had.
-        number: its number in the sweep; 0 for a single run.
-        swept: the value of each swept key; for a group it is the name of its part.
-        overrides: from which a launcher composes the run's configuration again.
-        keep: which files it keeps.
-    """
-
-    config: Config
-    options: Mapping[str, str]
-    fingerprint: str
-    number: int = 0
-    swept: Mapping[str, Value] = field(default_factory=dict)
-    overrides: tuple[str, ...] = ()
-    keep: Kept = KEEP_ALL
-
-    @classmethod
-    def of(
-        cls, cfg: Mapping[str, Any], *, data_digest: str | None, overrides: Sequence[str] = ()
-    ) -> Self:
-        """Return the run that a composed configuration describes.
-
-        Args:
-            cfg: the whole configuration as plain nested values, checked. Its part `sweep` holds
-                the run's number, what its parts are called, and the swept keys.
-            data_digest: of its data set; None where the data could not be had.
-            overrides: from which `cfg` was composed.
-        """
-        config = {key: cfg[key] for key in RESULT_KEYS}
-        options = dict(cfg["sweep"]["options"])
-        leaves = flatten(cfg) | options
-        return cls(
-            config=config,
-            options=options,
-            fingerprint="" if data_digest is None else fingerprint(config, data_digest),
-            number=cfg["sweep"]["number"],
-            swept={key: leaves.get(key) for key in cfg["sweep"]["keys"]},
-            overrides=tuple(overrides),
-            keep=Kept(figures=cfg["tracking"]["figures"], weights=cfg["tracking"]["weights"]),
-        )
-
-    @property
-    def seed(self) -> Value:
-        """The seed, by which a run is paired with others; None if it has none."""
-        return self.config.get("seed")
-
-    @property
-    def name(self) -> str:
-        """A name such as `batchnorm weight_std=0.0464 optimizer.lr=0.1 seed=0`."""
-        others = [key for key in self.swept if key not in ("model", "weight_std", "seed")]
-        values = self.leaves | dict(self.swept)
-        parts = [f"{key}={shown(values.get(key), 3)}" for key in ("weight_std", *others, "seed")]
-        return " ".join([self.options["model"], *parts])
-
-    @cached_property
-    def leaves(self) -> dict[str, Value]:
-        """Each leaf of the configuration by its dotted key, and the names of the parts."""
-        return flatten(self.config) | dict(self.options)
-
-    def value(self, key: str) -> Value:
-        """Return the value of a key, a list as a tuple; what was swept by its swept value."""
-        return hashable(self.swept[key] if key in self.swept else self.leaves.get(key))
-
-    @property
-    def parameters(self) -> dict[str, Value]:
-        """What identifies the run to a reader: its leaves and the names of its parts.
-
-        Without `_target_`s, except those that `options` holds because no name stands for them.
-        """
-        leaves = flatten(self.config)
-        named = {key: leaves[key] for key in leaves if not key.endswith("_target_")}
-        return named | dict(self.options)
-
-    @property
-    def settings(self) -> dict[str, Value]:
-        """Each leaf of the configuration that changes the run's numbers, except the seed."""
-        return {key: value for key, value in effective(self.config).items() if key != "seed"}
-
-
-def fingerprint(config: Mapping[str, Any], data_digest: str) -> str:
-    """Return a hash of what changes a run's numbers, and of nothing else.
-
-    It covers `_target_`s and values, not the names of options; the data, not their place; `1`,
-    `1.0` and `1e0` are one number. Keys that do nothing are left out: those whose value is
-    neutral, and those that need another key which is off.
-    """
-    leaves = effective(config)
-    telling = {k: _canonical(v) for k, v in leaves.items() if not is_neutral(k, v, config)}
-    text = json.dumps([FINGERPRINT_FORMAT, data_digest, telling], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -397,14 +276,3 @@ def _histograms(documents: Sequence[Mapping[str, Any]]) -> tuple[Histogram, ...]
         Histogram(edges=tuple(document["edges"]), counts=tuple(document["counts"]))
         for document in documents
     )
-
-
-def _canonical(value: Value) -> Value:
-    """Return `value` with each number in one form, so that equal settings hash equally."""
-    if isinstance(value, Mapping):
-        return {str(key): _canonical(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
