@@ -27,7 +27,7 @@ _WITH_VALUE = (
     *("--config-dir", "-cd", "--experimental-rerun"),
 )
 _MAYBE_WITH_VALUE = ("--info", "-i")
-# The extra that installs the launcher which Hydra cannot load.
+# The extra that installs a launcher, by the name under which Hydra misses it.
 _EXTRAS = {"ray": "ray", "submitit_slurm": "slurm"}
 
 

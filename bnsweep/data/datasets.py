@@ -65,9 +65,9 @@ class Dataset:
         return [array for array in parts if array is not None]
 
     def _check(self) -> None:
-        # What training relies on: NumPy takes a label of -1 for the last class.
+        # Training checks none of this, and NumPy takes a label of -1 for the last class.
         if not isinstance(self.classes, int) or self.classes < 2:
-            self._refuse("classes", f"got {self.classes!r}; it must be a whole number, at least 2")
+            self._refuse("classes", f"got {self.classes!r}; must be a whole number of at least 2")
         self._check_part("train", self.x_train, self.y_train)
         self._check_part("test", self.x_test, self.y_test)
         if self.x_validation is not None or self.y_validation is not None:
@@ -82,7 +82,7 @@ class Dataset:
         if not isinstance(x, np.ndarray) or x.ndim != 2 or 0 in x.shape:
             self._refuse(name, f"got {_described(x)}; it must be an array of (samples, features)")
         if x.dtype not in (np.float32, np.float64):
-            self._refuse(name, f"is of {x.dtype}; it must be of float32 or float64")
+            self._refuse(name, f"has dtype {x.dtype}; it must have float32 or float64")
         first = self.x_train
         if (x.shape[1], x.dtype) != (first.shape[1], first.dtype):
             self._refuse(
@@ -103,7 +103,7 @@ class Dataset:
                 "sample",
             )
         if y.dtype.kind not in "iu":
-            self._refuse(name, f"is of {y.dtype}; labels must be whole numbers")
+            self._refuse(name, f"has dtype {y.dtype}; labels must be whole numbers")
         if y.min() < 0 or y.max() >= self.classes:
             wrong = y[(y < 0) | (y >= self.classes)]
             self._refuse(
@@ -231,8 +231,8 @@ def _load_idx(source: Source, sizes: Sizes, root: str | None, dtype: str) -> Dat
     x_test, y_test = _read_part(source, files, "t10k", "data.test_size", sizes.test)
     if x_train.shape[1:] != x_test.shape[1:]:
         raise DataError(
-            f"data.root={root}: training images are of {x_train.shape[1:]} pixels, test images "
-            f"of {x_test.shape[1:]}; use the files of one data set"
+            f"data.root={root}: training images have {x_train.shape[1:]} pixels, test images "
+            f"{x_test.shape[1:]}; use the files of one data set"
         )
     train, test = (_scaled(x_train, dtype), y_train), (_scaled(x_test, dtype), y_test)
     return _split(source.name, train, test, sizes.validation)

@@ -76,7 +76,7 @@ def files_in(root: str, source: Source) -> dict[str, Path]:
     A file may also be unpacked, without its `.gz`.
 
     Raises:
-        DataError: the folder or a file is missing, or the files are those of another data set.
+        DataError: the folder or a file is missing, or the files belong to another data set.
     """
     folder = Path(root).expanduser()
     advice = (

@@ -1,7 +1,7 @@
 """How the MLflow UI shows an experiment: its kind, a saved view of its runs, and their URL.
 
 Relies on the tags `mlflow.experimentKind` and `mlflow.sharedViewState.*`, on the JSON of a saved
-view and on the UI's query parameters, none of them documented; remove when MLflow has an API for
+view and on the UI's query parameters, all undocumented; remove when MLflow has an API for
 saved views.
 """
 

@@ -189,11 +189,11 @@ X, Y = np.zeros((4, 3), "float32"), np.array([0, 1, 2, 1])
         ({"y_test": np.array([0, 1, 2, 3])}, "y_test holds the label 3.* from 0 to 2"),
         ({"y_train": Y[:3]}, r"y_train got an array of shape \(3,\).* 4 labels"),
         ({"y_train": Y[:, None]}, r"y_train got an array of shape \(4, 1\)"),
-        ({"y_train": Y.astype(float)}, "y_train is of float64; labels must be whole numbers"),
+        ({"y_train": Y.astype(float)}, "y_train has dtype float64; labels must be whole numbers"),
         ({"x_train": X.reshape(4, 3, 1)}, r"x_train got an array of shape \(4, 3, 1\)"),
         ({"x_train": X[:0]}, r"x_train got an array of shape \(0, 3\)"),
         ({"x_train": X.tolist()}, "x_train got a list"),
-        ({"x_train": X.astype(int)}, "x_train is of int64; it must be of float32 or float64"),
+        ({"x_train": X.astype(int)}, "x_train has dtype int64; it must have float32 or float64"),
         ({"x_test": np.zeros((4, 2), "float32")}, "x_test has 2 features .* x_train has 3"),
         ({"x_test": X.astype("float64")}, "x_test has 3 features of float64, x_train .* float32"),
         (
