@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
+Labels = NDArray[np.integer[Any]]
 
 
 def column_sum(x: Array, out: Array | None = None) -> Array:

@@ -11,15 +11,13 @@ writes into an array it was given, and each keeps the dtype of x.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bnsweep.nn.columns import column_sum, constant
+from bnsweep.nn.columns import Array, column_sum, constant
 from bnsweep.records import keys
 
-Array = NDArray[np.floating[Any]]
 Arrays = dict[str, Array]
 Backward = Callable[[Array], tuple[Array, Arrays]]
 

@@ -1,14 +1,8 @@
 """Softmax cross-entropy: its value and its gradient."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from bnsweep.nn.columns import column_sum
-
-Array = NDArray[np.floating[Any]]
-Labels = NDArray[np.integer[Any]]
+from bnsweep.nn.columns import Array, Labels, column_sum
 
 
 def cross_entropy(logits: Array, labels: Labels) -> float:

@@ -11,13 +11,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from bnsweep.nn import initializers
 from bnsweep.nn.batchnorm import BatchNorm
+from bnsweep.nn.columns import Array, Labels
 from bnsweep.nn.initializers import WeightStd
 from bnsweep.nn.layers import Affine, Dropout, Layer
 from bnsweep.nn.losses import cross_entropy_gradient
 from bnsweep.records import keys
-
-Array = NDArray[np.floating[Any]]
-Labels = NDArray[np.integer[Any]]
 
 EVALUATION_ROWS = 500
 

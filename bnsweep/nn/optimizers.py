@@ -1,13 +1,9 @@
 """Optimizers, each an equation between a vector of parameters and its gradient."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from bnsweep.nn.columns import Array
 from bnsweep.records import keys
-
-Array = NDArray[np.floating[Any]]
 
 
 class Optimizer:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnsweep.nn.columns import constant
+from bnsweep.nn.columns import Array, constant
 from bnsweep.nn.losses import cross_entropy
 from bnsweep.nn.network import Network
 from bnsweep.nn.optimizers import Optimizer
@@ -16,8 +16,6 @@ from bnsweep.records import keys
 
 if TYPE_CHECKING:
     from bnsweep.data.datasets import Dataset
-
-Array = NDArray[np.floating[Any]]
 
 
 def train(

@@ -52,7 +52,7 @@ def specify(
         DataError: the data cannot be had as asked for.
     """
     config = to_plain(cfg)
-    check(config)
+    check_run(config)
     if (root := config["data"].get("root")) is not None:
         # The same folder in any working directory.
         config["data"]["root"] = str(Path(root).expanduser().absolute())
@@ -72,7 +72,7 @@ def to_plain(cfg: DictConfig) -> Config:
     }
 
 
-def check(config: Mapping[str, Any]) -> None:
+def check_run(config: Mapping[str, Any]) -> None:
     """Check a composed configuration: each value by itself, and those that depend on each other.
 
     Raises:

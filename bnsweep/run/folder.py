@@ -15,7 +15,7 @@ from bnsweep.nn.network import Network
 from bnsweep.records import RunResult
 from bnsweep.redact import without_secrets
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def save_run(result: RunResult, folder: Path, network: Network | None) -> RunResult:
@@ -38,7 +38,7 @@ def save_run(result: RunResult, folder: Path, network: Network | None) -> RunRes
     except Exception:
         result = replace(result, status="failed", error=without_secrets(traceback.format_exc()))
     if result.error:
-        log.info("the run %s:\n%s", result.status, result.error)
+        _log.info("the run %s:\n%s", result.status, result.error)
         with contextlib.suppress(OSError):
             records.write_whole(folder / records.ERROR_FILE, result.error.encode())
             records.write(folder, result)

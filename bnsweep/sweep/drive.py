@@ -27,7 +27,7 @@ from bnsweep.sweep.resume import find_done, log_from_disk
 from bnsweep.tracking import Tracker
 from bnsweep.tracking.make import make_tracker
 
-WATCH_SECONDS = 0.3
+PROGRESS_SECONDS = 0.3
 
 
 def run_sweep(
@@ -129,7 +129,7 @@ def _progress(total: int, outcomes: Outcomes, workers: Workers) -> Iterator[None
         return len(done)
 
     def watch() -> None:
-        while not over.wait(WATCH_SECONDS):
+        while not over.wait(PROGRESS_SECONDS):
             workers.look()
             display.update(count())
 

@@ -10,7 +10,7 @@ from bnsweep.sweep.jobs import Outcomes
 from bnsweep.sweep.plan import SweepPlan
 from bnsweep.tracking import Tracker
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def find_done(specs: Sequence[RunSpec], tracker: Tracker, output_dir: Path) -> Outcomes:
@@ -67,7 +67,7 @@ def _results_below(output_dir: Path, fingerprints: set[str]) -> dict[str, tuple[
                 if result.spec.fingerprint in fingerprints and result.status in ENDED:
                     found[result.spec.fingerprint] = path.parent, result
     if unreadable:
-        log.warning(
+        _log.warning(
             "%s of the results below %s are not used, for instance %s",
             len(unreadable),
             output_dir,

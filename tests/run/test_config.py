@@ -5,7 +5,7 @@ import pytest
 
 from bnsweep.errors import ConfigError
 from bnsweep.records import RunSpec, fingerprint, keys
-from bnsweep.run.config import check
+from bnsweep.run.config import check_run
 
 CONFIG = {
     "data": {
@@ -60,7 +60,7 @@ def mark(**values):
 
 
 def test_the_defaults_pass():
-    check(CONFIG)
+    check_run(CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -118,28 +118,28 @@ def test_the_defaults_pass():
 )
 def test_a_value_that_cannot_be_run_is_named(key, value):
     with pytest.raises(ConfigError) as caught:
-        check(changed(**{key: value}))
+        check_run(changed(**{key: value}))
     assert str(caught.value).startswith(key.replace("__", ".") + "=")
 
 
 @pytest.mark.parametrize("value", ["he", "xavier", 1, 1e-300])
 def test_usable_scales_pass(value):
-    check(changed(weight_std=value))
+    check_run(changed(weight_std=value))
 
 
 def test_a_batch_larger_than_what_validation_leaves_is_refused():
-    check(changed(data__validation_size=900))
+    check_run(changed(data__validation_size=900))
     with pytest.raises(ConfigError, match=r"batch_size=100.* at most 99.*validation_size=901"):
-        check(changed(data__validation_size=901))
+        check_run(changed(data__validation_size=901))
 
 
 def test_a_batch_of_one_is_fine_without_batch_norm():
-    check(changed(training__batch_size=1, model__batch_norm=False))
+    check_run(changed(training__batch_size=1, model__batch_norm=False))
 
 
 def test_a_users_own_model_is_not_checked_by_our_rules():
     own = {"_target_": "mine.Model", "width": 3}
-    check(changed(model=own, optimizer={"_target_": "mine.Optimizer", "lr": "auto"}))
+    check_run(changed(model=own, optimizer={"_target_": "mine.Optimizer", "lr": "auto"}))
 
 
 def test_spelling_of_numbers_does_not_change_the_fingerprint():

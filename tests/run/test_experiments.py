@@ -34,7 +34,7 @@ def test_an_experiment_composes_and_sweeps_without_being_asked_to(name):
     assert cfg.hydra.mode.name == "MULTIRUN"
     assert set(cfg.report.figures) <= set(FIGURES)
     assert values(cfg, "model") == ["batchnorm", "plain"]
-    config.check(config.to_plain(cfg))
+    config.check_run(config.to_plain(cfg))
 
 
 @pytest.mark.parametrize("name", ["figure_6_18", "learning_rate", "overfitting"])
