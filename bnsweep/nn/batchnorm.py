@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import DTypeLike
 
-from bnsweep.nn.columns import column_mean, column_sum
-from bnsweep.nn.layers import Affine, Array, Arrays, Backward, Layer
+from bnsweep.nn.columns import Array, column_mean, column_sum
+from bnsweep.nn.layers import Affine, Arrays, Backward, Layer
 from bnsweep.records import keys
 
 
