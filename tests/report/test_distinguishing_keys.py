@@ -48,6 +48,12 @@ def test_as_few_keys_as_part_all_are_named():
     assert distinguishing_keys(crossed, []) == ["optimizer.lr", "optimizer.beta"]
 
 
+def test_runs_are_told_apart_within_each_combination_of_the_keys():
+    found = runs(optimizer(lr=1), optimizer(lr=2), optimizer(lr=2))
+    found = [replace(spec, swept={"mine": mine}) for spec, mine in zip(found, "aab", strict=True)]
+    assert distinguishing_keys(found, ["mine"]) == ["optimizer.lr"]
+
+
 def test_a_key_that_some_runs_lack_parts_them():
     found = runs(optimizer(), optimizer(beta=0.9), optimizer(beta=None))
     assert distinguishing_keys(found, []) == ["optimizer.beta"]

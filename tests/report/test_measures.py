@@ -1,9 +1,12 @@
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from made_up import result
 
+from bnsweep.records import Histogram
 from bnsweep.report import measures
 from bnsweep.run.execute import histograms
 
@@ -20,6 +23,11 @@ def test_a_run_that_diverged_keeps_its_last_accuracy_in_the_mean():
     np.testing.assert_allclose(course.high, [0.1, 0.4, 0.8])
 
 
+@pytest.mark.parametrize(("accuracy", "learns"), [(0.4, True), (0.399, False)])
+def test_a_run_learns_if_its_training_accuracy_ends_at_forty_percent(accuracy, learns):
+    assert measures.learns(result([0.1, 0.9, accuracy])) is learns
+
+
 def test_speed_is_the_first_epoch_at_the_target():
     assert measures.epochs_needed(result([0.1, 0.9, 0.2, 1.0])) == 1
     assert measures.epochs_needed(result([0.1, 0.8])) == math.inf
@@ -29,6 +37,7 @@ def test_the_median_seed_never_gets_there_if_half_of_them_do_not():
     fast, never = result([0.1, 1.0]), result([0.1, 0.1])
     assert measures.median_epochs_needed([fast, fast, never]) == 1
     assert measures.median_epochs_needed([fast, never]) == math.inf
+    assert measures.median_epochs_needed([fast, result([0.1, 0.1, 1.0])]) == 1.5
 
 
 def test_a_course_is_as_long_as_its_longest_run():
@@ -77,3 +86,62 @@ def test_rebinning_keeps_every_output():
     shares = measures.shares(own, edges)
     assert shares.sum() == pytest.approx(1)
     assert shares[0] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("edges", "counts", "activation", "health"),
+    [
+        ((-20, 0, 20), (1, 1), "none of ours", "healthy"),  # standard deviation 10
+        ((-20.2, 0, 20.2), (1, 1), "none of ours", "exploded"),
+        ((-0.1, 0, 0.1), (1, 1), "none of ours", "healthy"),  # standard deviation 0.05
+        ((-0.098, 0, 0.098), (1, 1), "none of ours", "collapsed"),
+        ((0, 1, 2, 3), (95, 0, 5), "relu", "dead"),
+        ((0, 1, 2, 3), (94, 0, 6), "relu", "healthy"),
+        ((0, 1, 2, 3), (95, 0, 5), "none of ours", "healthy"),
+        ((0, 100, 200, 300), (95, 0, 5), "relu", "exploded"),
+        ((-1, -0.9, 0.9, 1), (25, 50, 25), "tanh", "saturated"),
+        ((-1, -0.9, 0.9, 1), (24, 51, 25), "tanh", "healthy"),
+        ((0, 0.05, 0.95, 1), (50, 50, 0), "sigmoid", "saturated"),
+        ((0, 0.1, 0.9, 1), (50, 50, 0), "sigmoid", "healthy"),
+        ((0, 1), (0,), "relu", "not finite"),
+    ],
+)
+def test_health_at_its_thresholds(edges, counts, activation, health):
+    assert measures.health(Histogram(edges, counts), activation) == health
+
+
+@pytest.mark.parametrize(
+    ("edges", "counts", "share"),
+    [
+        ((0, 1, 2), (6, 2), 0.5),
+        ((0, 1, 2), (2, 6), 0),
+        ((0, 1), (4,), 1),
+        ((-1, 0, 1), (6, 2), 0),
+        ((), (), 0),
+    ],
+)
+def test_the_share_at_zero_is_the_excess_of_a_first_bin_at_zero(edges, counts, share):
+    assert measures.share_at_zero(Histogram(edges, counts)) == share
+
+
+def test_zeros_stay_in_the_bin_that_holds_zero():
+    own = Histogram((0, 1, 2), (6, 2))
+    shares = measures.shares(own, np.array([-1.0, 0.0, 0.5, 1.0, 2.0]))
+    np.testing.assert_allclose(shares, [0, 0.5 + 0.125, 0.125, 0.25])
+    np.testing.assert_array_equal(measures.shares(Histogram((), ()), np.arange(4.0)), np.zeros(3))
+
+
+def test_quantiles_lie_between_the_edges():
+    own = Histogram((0, 1, 3), (1, 3))
+    np.testing.assert_allclose(measures.quantiles(own, [0, 0.25, 0.625, 1]), [0, 1, 2, 3])
+
+
+def test_bounds_are_the_activations_own_or_those_of_the_panel():
+    assert measures.bounds("tanh") == measures.bounds("tanh", within=(-3, 3)) == (-1, 1)
+    assert measures.bounds("relu", within=(-3, 3)) == (0, 3)
+    assert measures.bounds("none of ours", within=(-3, 3)) == (-3, 3)
+
+
+def test_activations_are_known_without_a_network():
+    code = "from bnsweep.report import measures; assert measures.bounds('tanh') == (-1, 1)"
+    subprocess.run([sys.executable, "-c", code], check=True)
