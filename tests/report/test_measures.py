@@ -15,7 +15,7 @@ def histogram(outputs):
     return histograms([np.asarray(outputs, float)])[0]
 
 
-def test_a_run_that_diverged_keeps_its_last_accuracy_in_the_mean():
+def test_a_diverged_run_keeps_its_last_accuracy_in_the_mean():
     stopped = result([0.1, 0.2], status="diverged")
     course = measures.course(measures.TRAIN, [stopped, result([0.1, 0.4, 0.8])])
     np.testing.assert_allclose(course.mean, [0.1, 0.3, 0.5])
@@ -33,7 +33,7 @@ def test_speed_is_the_first_epoch_at_the_target():
     assert measures.epochs_needed(result([0.1, 0.8])) == math.inf
 
 
-def test_the_median_seed_never_gets_there_if_half_of_them_do_not():
+def test_the_median_is_infinite_if_half_the_seeds_miss_the_target():
     fast, never = result([0.1, 1.0]), result([0.1, 0.1])
     assert measures.median_epochs_needed([fast, fast, never]) == 1
     assert measures.median_epochs_needed([fast, never]) == math.inf
@@ -47,7 +47,7 @@ def test_a_course_is_as_long_as_its_longest_run():
     np.testing.assert_allclose(course.mean, (course.epochs + np.minimum(course.epochs, 39)) / 2000)
 
 
-def test_the_gap_is_training_less_test_accuracy_at_each_epoch():
+def test_the_gap_is_training_minus_test_accuracy():
     np.testing.assert_allclose(measures.curve(measures.GAP, result([0.1, 0.9], gap=0.25)), 0.25)
 
 
@@ -75,7 +75,7 @@ def test_health_of_a_layer(outputs, activation, health):
     assert measures.health(histogram(outputs), activation) == health
 
 
-def test_zeros_of_a_relu_are_told_from_small_outputs():
+def test_zeros_of_a_relu_are_not_small_outputs():
     outputs = np.concatenate([np.zeros(3000), np.linspace(0, 1, 1000)])
     assert measures.share_at_zero(histogram(outputs)) == pytest.approx(0.75, abs=0.001)
 
@@ -120,8 +120,13 @@ def test_health_at_its_thresholds(edges, counts, activation, health):
         ((), (), 0),
     ],
 )
-def test_the_share_at_zero_is_the_excess_of_a_first_bin_at_zero(edges, counts, share):
+def test_the_share_at_zero_is_the_excess_of_the_first_bin(edges, counts, share):
     assert measures.share_at_zero(Histogram(edges, counts)) == share
+
+
+def test_the_standard_deviation_takes_outputs_at_the_middle_of_their_bins():
+    assert measures.histogram_std(Histogram((0, 1, 3), (3, 1))) == pytest.approx(0.649519)
+    assert math.isnan(measures.histogram_std(Histogram((), ())))
 
 
 def test_zeros_stay_in_the_bin_that_holds_zero():
