@@ -49,8 +49,8 @@ class Axis:
     @cached_property
     def _digits(self) -> int:
         numbers = {value for value in self.values if is_number(value)}
-        enough = (n for n in range(3, 17) if len({f"{x:.{n}g}" for x in numbers}) == len(numbers))
-        return next(enough, 17)
+        enough = (n for n in range(3, 15) if len({f"{x:.{n}g}" for x in numbers}) == len(numbers))
+        return next(enough, 15)
 
     def text(self, value: Value) -> str:
         """Return `value` to three significant digits, or as many as distinguish the values."""
@@ -135,8 +135,8 @@ class Comparison:
         The configurations that were run count, not the names of the lines. Keys that do nothing
         unless `key` is set may differ too, and so may those in `free`. A line is paired with the
         candidates that share the most swept values with it, and pairs of equal configurations
-        appear once. In each pair, the value of `key` that is on, smaller or first in the
-        alphabet comes first.
+        appear once. The first of a pair has the value of `key` that is on, the smaller number, or
+        the name that comes first in the alphabet.
         """
         allowed = {key, *dependents(lambda needed: needed == key), *self.free}
         # Only lines that agree somewhere in all other keys can be a pair: look up, not compare all.
@@ -203,11 +203,15 @@ def _in_common(line: Line, other: Line) -> int:
     return sum(a == b for a, b in zip(line.values, other.values, strict=True))
 
 
-def _rank(value: Value) -> tuple[bool, Value]:
-    """Return the sorting key of a value: on before off, numbers by size, then names."""
-    if isinstance(value, bool) or value is None:
-        return False, not value
-    return (False, value) if is_number(value) else (True, str(value))
+def _rank(value: Value) -> tuple[int, Value]:
+    """Return the sorting key of a value: true, numbers by size, names, false, none."""
+    if value is True:
+        return 0, 0
+    if is_number(value):
+        return 1, value
+    if value is False or value is None:
+        return 3, value is None
+    return 2, str(value)
 
 
 def swept_axes(specs: Sequence[RunSpec]) -> dict[str, Axis]:
@@ -261,10 +265,11 @@ def compare(
 ) -> Comparison:
     """Arrange the runs of a sweep: one key across, the others as lines, seeds in each place.
 
-    The key across is the weight scale if it has three values or more, else the numeric key with
-    the most values, else the weight scale, else the key with the most values that is not the
-    model. With `overlay="all"` no key goes across; with `overlay="names"` a single key with few
-    values that are not all numbers (`optimizer=sgd,adam`) does not.
+    The key across is the weight scale if it has three values or more, else a numeric key (the
+    weight scale before others), else the weight scale, else a key other than the model; of
+    equals, the one with the most values. With `overlay="all"` no key goes across; with
+    `overlay="names"` a single key with few values that are not all numbers
+    (`optimizer=sgd,adam`) does not.
     """
     axes = [axis for key, axis in swept_axes([run.spec for run in runs]).items() if key != "seed"]
     across = max(axes, key=_panel_priority, default=None)
@@ -344,7 +349,7 @@ def _ordered(key: str, values: Iterable[Value]) -> tuple[Value, ...]:
 
 def _panel_priority(axis: Axis) -> tuple[bool, bool, bool, bool, int]:
     scales = axis.key == "weight_std"
-    # Two scales are a comparison, not a range: another numeric key may go across.
+    # A few names such as `he` are no range: a numeric key is better across.
     return (
         scales and len(axis.values) > 2,
         axis.numeric,

@@ -24,7 +24,6 @@ GAP = "gap"  # the generalisation gap: training accuracy minus test accuracy
 
 TARGET = 0.9  # speed is the number of epochs until this training accuracy
 LEARNS = 0.4  # a final training accuracy a third of the way from chance (0.1) to 1
-IN_PART = 0.15
 
 COLLAPSED_STD = 0.05
 EXPLODED_STD = 10.0
@@ -138,8 +137,7 @@ def shares(histogram: Histogram, edges: Floats) -> Floats:
     counts[0] -= at_zero  # a spike at zero, not spread over the bin
     below = np.concatenate([[0.0], np.cumsum(counts)])
     rebinned: Floats = np.diff(np.interp(edges, np.array(histogram.edges), below))
-    if at_zero:
-        rebinned[(edges[:-1] <= 0) & (edges[1:] > 0)] += at_zero
+    rebinned[(edges[:-1] <= 0) & (edges[1:] > 0)] += at_zero
     return rebinned
 
 

@@ -1,4 +1,4 @@
-"""What is said of Batch Normalization, and what is not: a table of sweeps and sentences.
+"""Which claims are made about Batch Normalization: a table of sweeps and sentences.
 
 In each sweep the differences between the models are known, and vary a little from seed to seed.
 """
@@ -18,12 +18,12 @@ NOISE = (0.0, 0.01, -0.01, 0.005, -0.005, 0.002, 0.008, -0.008, 0.004, -0.002)
 
 
 def noise(run):
-    """Return a number of the seed's, another one for each model."""
+    """Return noise that depends on the seed and the model."""
     return NOISE[run.seed] * (1 if run.model == "plain" else -0.5)
 
 
 def weights(ends, *, seeds, models=MODELS):
-    """Return what is said of final accuracies by model and scale."""
+    """Return the claims about final accuracies by model and scale."""
     runs = sweep(
         lambda run: (0.1, ends[run.model][run.weight_std] + noise(run)),
         weight_std=[1, 0.1, 0.01],
@@ -38,7 +38,7 @@ FRAIL = {1: 0.1, 0.1: 0.95, 0.01: 0.2}
 
 
 @pytest.mark.parametrize(
-    ("normed", "plain", "seeds", "said"),
+    ("normed", "plain", "seeds", "parts"),
     [
         (STEADY, FRAIL, 1, ["**1 seed: no verdict.**"]),
         (STEADY, FRAIL, 3, ["**3 seeds: no verdict.**"]),
@@ -46,30 +46,30 @@ FRAIL = {1: 0.1, 0.1: 0.95, 0.01: 0.2}
         (STEADY, FRAIL, 10, ["**Holds.**", "difference -0.699 \N{PLUS-MINUS SIGN} 0.007, n = 10"]),
         (FRAIL, STEADY, 10, ["**Does not hold here.**"]),
         (STEADY, STEADY, 10, ["**Undecided.**"]),
-        # What fails nearly everywhere varies little, and depends on its weights all the same.
+        # A network that fails nearly everywhere varies little, but depends on its weights.
         (STEADY, {1: 0.42, 0.1: 0.1, 0.01: 0.1}, 10, ["**Holds.**"]),
         (STEADY, dict.fromkeys(FRAIL, 0.1), 10, ["Not judged: plain learns at none of the 3"]),
         (STEADY, FRAIL, 10, ["plain ends higher at 1 of 3 scales (0.1)"]),
         (STEADY, FRAIL, 10, ["batchnorm ends higher at 2 of 3 scales (1, 0.01)"]),
     ],
 )
-def test_initial_weights(normed, plain, seeds, said):
+def test_initial_weights(normed, plain, seeds, parts):
     (text,) = weights({"batchnorm": normed, "plain": plain}, seeds=seeds)
-    assert all(part in text for part in said), text
+    assert all(part in text for part in parts), text
 
 
-def test_where_a_model_ends_higher_is_not_said_of_few_seeds():
+def test_few_seeds_do_not_say_where_a_model_ends_higher():
     (text,) = weights({"batchnorm": STEADY, "plain": FRAIL}, seeds=3)
     assert "ends higher" not in text
 
 
 @pytest.mark.parametrize("models", [["batchnorm", "dropout"], ["plain", "dropout"], ["plain"]])
-def test_no_claim_is_made_of_models_that_differ_in_more_than_the_layer(models):
+def test_models_that_differ_in_more_than_the_layer_get_no_claim(models):
     ends = {"batchnorm": STEADY, "plain": FRAIL, "dropout": FRAIL}
     assert weights(ends, seeds=10, models=models) == []
 
 
-def test_the_share_of_seeds_that_learn_is_given_where_it_is_neither_all_nor_none():
+def test_values_at_which_only_some_seeds_learn_are_listed():
     ends = {"batchnorm": {1: 0.402, 0.1: 0.9, 0.01: 0.9}, "plain": FRAIL}
     runs = sweep(
         lambda run: (0.1, ends[run.model][run.weight_std] + noise(run)),
@@ -88,7 +88,7 @@ RATES = [0.01, 0.1, 1.0, 10.0]
 
 
 def rates(edges, *, seeds, epochs=(2, 4), validation=True):
-    """Return what is said where the models learn up to `edges`, at `epochs` epochs to 90 %."""
+    """Return the claims if the models learn up to `edges` and take `epochs` epochs to 90 %."""
 
     def accuracies(run):
         edge, fast = (pair[MODELS.index(run.model)] for pair in (edges, epochs))
@@ -107,7 +107,7 @@ def rates(edges, *, seeds, epochs=(2, 4), validation=True):
 
 
 @pytest.mark.parametrize(
-    ("edges", "seeds", "said"),
+    ("edges", "seeds", "part"),
     [
         ((1, 0.01), 1, "1 seed: no verdict"),
         ((1, 0.01), 3, "3 seeds: no verdict"),
@@ -122,17 +122,17 @@ def rates(edges, *, seeds, epochs=(2, 4), validation=True):
         ((10, 0.01), 10, "**Holds.** The largest rate that learns is 10 (10 to 10) with batchnorm"),
         ((10, 0.01), 10, "a factor of at least 100, n = 10"),
         ((10, 1), 10, "**Undecided.**"),
-        # How much further the plain network would learn is not known.
+        # The plain network might learn at even larger rates.
         ((10, 10), 10, "Not judged: plain still learns at the largest rate tried"),
         ((1, 10), 10, "Not judged: plain still learns at the largest rate tried"),
     ],
 )
-def test_larger_learning_rates(edges, seeds, said):
-    assert said in rates(edges, seeds=seeds)[0]
+def test_larger_learning_rates(edges, seeds, part):
+    assert part in rates(edges, seeds=seeds)[0]
 
 
 @pytest.mark.parametrize(
-    ("epochs", "seeds", "said"),
+    ("epochs", "seeds", "part"),
     [
         ((2, 4), 1, "1 seed: no verdict"),
         ((2, 4), 3, "3 seeds: no verdict"),
@@ -142,11 +142,11 @@ def test_larger_learning_rates(edges, seeds, said):
         ((9, 2), 10, "90% is not reached by batchnorm with 10 of 10 seeds"),
     ],
 )
-def test_speed(epochs, seeds, said):
-    assert said in rates((1, 1), seeds=seeds, epochs=epochs)[1]
+def test_speed(epochs, seeds, part):
+    assert part in rates((1, 1), seeds=seeds, epochs=epochs)[1]
 
 
-def test_without_validation_samples_nothing_is_called_the_best():
+def test_without_validation_samples_speed_is_not_judged():
     larger, faster = rates((1, 0.01), seeds=10, validation=False)
     assert "**Holds.**" in larger
     assert "Not judged" in faster
@@ -156,7 +156,7 @@ def test_without_validation_samples_nothing_is_called_the_best():
 def gaps(
     by_model, *, seeds, train=(0.99, 0.99), rates_of_dropout=(0,), gain=(0.0, 0.0), validation=True
 ):
-    """Return the runs of a sweep with these gaps, training accuracies and gains by Dropout."""
+    """Return the runs of a sweep with these gaps, training accuracies and gains from Dropout."""
 
     def of(pair, run):
         return pair[MODELS.index(run.model)]
@@ -177,7 +177,7 @@ def gaps(
 
 
 @pytest.mark.parametrize(
-    ("by_model", "train", "seeds", "said"),
+    ("by_model", "train", "seeds", "part"),
     [
         ((0.1, 0.3), (0.99, 0.99), 1, "1 seed: no verdict"),
         ((0.166, 0.158), (0.99, 0.99), 1, "1 seed: no verdict"),
@@ -191,13 +191,13 @@ def gaps(
         ((0.1, 0.3), (0.2, 0.2), 10, "Not judged"),
     ],
 )
-def test_gaps(by_model, train, seeds, said):
+def test_gaps(by_model, train, seeds, part):
     runs = gaps(by_model, train=train, seeds=seeds)
     (claim,) = overfitting(compare(runs, overlay="all"))
-    assert said in claim.text, claim.text
+    assert part in claim.text, claim.text
 
 
-def test_one_comparison_made_twice_is_said_once_and_counted_once():
+def test_equal_configurations_are_judged_once():
     runs = sweep(
         fields=lambda run: {"gap": 0.1 + noise(run)},
         model=MODELS,
@@ -209,7 +209,7 @@ def test_one_comparison_made_twice_is_said_once_and_counted_once():
 
 
 @pytest.mark.parametrize(
-    ("gain", "seeds", "said"),
+    ("gain", "seeds", "part"),
     [
         ((0.01, 0.05), 1, "1 seed: no verdict"),
         ((0.01, 0.05), 3, "3 seeds: no verdict"),
@@ -220,10 +220,10 @@ def test_one_comparison_made_twice_is_said_once_and_counted_once():
         ((0.01, 0.05), 10, "with batchnorm, dropout at its best rate (dropout 0.1) and by +0.050"),
     ],
 )
-def test_dropout(gain, seeds, said):
+def test_dropout(gain, seeds, part):
     runs = gaps((0.2, 0.2), seeds=seeds, gain=gain, rates_of_dropout=(0, 0.1, 0.5))
     (claim,) = dropout(runs)
-    assert said in claim.text, claim.text
+    assert part in claim.text, claim.text
 
 
 def test_dropout_is_not_judged_without_validation_samples():
@@ -232,7 +232,7 @@ def test_dropout_is_not_judged_without_validation_samples():
     assert "Not judged: the best rate is chosen on validation samples" in claim.text
 
 
-def test_seeds_that_learn_at_no_rate_are_told_and_not_left_out():
+def test_seeds_that_learn_at_no_rate_prevent_a_judgement():
     runs = sweep(
         lambda run: (0.1, 0.1 if run.model == "plain" and run.seed > 4 else 0.95),
         optimizer__lr=RATES[:3],
@@ -262,7 +262,7 @@ def test_speed_is_compared_on_the_same_problem(key):
     assert [re.findall(" [24]00", text) for text in faster] == [[" 200"] * 6, [" 400"] * 6]
 
 
-def test_means_beside_a_difference_are_of_the_same_seeds():
+def test_means_and_their_difference_use_the_same_seeds():
     runs = [
         run
         for run in gaps((0.1, 0.3), seeds=10)
@@ -275,7 +275,7 @@ def test_means_beside_a_difference_are_of_the_same_seeds():
     assert difference == pytest.approx(normed - plain, abs=0.0011)
 
 
-def test_the_answer_tells_of_pairs_that_disagree():
+def test_the_answer_counts_pairs_that_disagree():
     ends = {("batchnorm", "relu"): STEADY, ("plain", "relu"): FRAIL}
     ends |= {("batchnorm", "tanh"): FRAIL, ("plain", "tanh"): STEADY}
     runs = sweep(
@@ -288,7 +288,7 @@ def test_the_answer_tells_of_pairs_that_disagree():
     assert Findings(runs).answer[1].endswith("Of 2 pairs: holds for 1, does not hold here for 1.")
 
 
-def test_dropout_without_a_result_to_hold_it_against_is_not_judged():
+def test_dropout_is_not_judged_without_a_reference():
     runs = [
         run
         for run in gaps((0.2, 0.2), seeds=10, rates_of_dropout=(0, 0.1))
@@ -298,15 +298,15 @@ def test_dropout_without_a_result_to_hold_it_against_is_not_judged():
     assert "Not judged: plain, dropout at its best rate has no result without it" in claim.text
 
 
-def test_no_verdict_stands_in_bold_where_there_are_too_few_seeds():
+def test_too_few_seeds_give_no_verdict_in_bold():
     for runs in (
         gaps((0.1, 0.3), seeds=3, rates_of_dropout=(0, 0.1)),
         sweep(lambda run: (0.1, 0.5), weight_std=[1, 0.1, 0.01], model=MODELS, seed=range(4)),
     ):
-        said = " ".join(Findings(runs).answer)
-        assert "no verdict" in said
-        assert all(bold.endswith("no verdict.") for bold in re.findall(r"\*\*(.+?)\*\*", said))
+        answer = " ".join(Findings(runs).answer)
+        assert "no verdict" in answer
+        assert all(bold.endswith("no verdict.") for bold in re.findall(r"\*\*(.+?)\*\*", answer))
 
 
-def test_a_sweep_in_which_nothing_ended_has_no_answer():
+def test_a_sweep_without_results_has_no_answer():
     assert Findings([]).answer == []

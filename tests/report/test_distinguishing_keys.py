@@ -1,4 +1,4 @@
-"""Runs that differ in more than their seeds never stand in one place of a comparison."""
+"""Runs that differ in more than their seeds are never in one place of a comparison."""
 
 from dataclasses import replace
 
@@ -24,49 +24,55 @@ def optimizer(target="sgd", **values):
 
 
 def test_repetitions_need_no_further_key():
-    found = runs({"seed": 0, **optimizer(lr=1)}, {"seed": 1, **optimizer(lr=1.0)})
-    assert distinguishing_keys(found, ["seed"]) == []
-    assert distinguishing_keys(found, []) == []
+    specs = runs({"seed": 0, **optimizer(lr=1)}, {"seed": 1, **optimizer(lr=1.0)})
+    assert distinguishing_keys(specs, ["seed"]) == []
+    assert distinguishing_keys(specs, []) == []
 
 
-def test_what_the_keys_part_already_is_not_named_again():
-    found = runs(
+def test_keys_that_already_distinguish_runs_suffice():
+    specs = runs(
         optimizer("a", lr=1), optimizer("b", lr=2),
         swept=lambda config: {"optimizer": config["optimizer"]["_target_"]},
     )  # fmt: skip
-    assert distinguishing_keys(found, ["optimizer"]) == []
-    assert distinguishing_keys(found, []) == ["optimizer._target_"]
+    assert distinguishing_keys(specs, ["optimizer"]) == []
+    assert distinguishing_keys(specs, []) == ["optimizer._target_"]
 
 
-def test_as_few_keys_as_part_all_are_named():
-    found = runs(
+def test_few_keys_distinguish_all_runs():
+    specs = runs(
         optimizer(lr=1, beta=1, eps=1), optimizer(lr=1, beta=2, eps=2),
         optimizer(lr=2, beta=3, eps=2), optimizer(lr=2, beta=4, eps=1),
     )  # fmt: skip
-    assert distinguishing_keys(found, []) == ["optimizer.beta"]
+    assert distinguishing_keys(specs, []) == ["optimizer.beta"]
     crossed = runs(*(optimizer(lr=lr, beta=beta) for lr in (1, 2) for beta in (1, 2)))
     assert distinguishing_keys(crossed, []) == ["optimizer.lr", "optimizer.beta"]
 
 
-def test_a_key_that_some_runs_lack_parts_them():
-    found = runs(optimizer(), optimizer(beta=0.9), optimizer(beta=None))
-    assert distinguishing_keys(found, []) == ["optimizer.beta"]
+def test_runs_are_distinguished_within_each_combination_of_the_keys():
+    specs = runs(optimizer(lr=1), optimizer(lr=2), optimizer(lr=2))
+    specs = [replace(spec, swept={"mine": mine}) for spec, mine in zip(specs, "aab", strict=True)]
+    assert distinguishing_keys(specs, ["mine"]) == ["optimizer.lr"]
 
 
-def test_lists_part_runs():
-    found = runs(optimizer(steps=[1, 2]), optimizer(steps=[1, 3]))
-    assert distinguishing_keys(found, []) == ["optimizer.steps"]
+def test_a_key_that_some_runs_lack_distinguishes_them():
+    specs = runs(optimizer(), optimizer(beta=0.9), optimizer(beta=None))
+    assert distinguishing_keys(specs, []) == ["optimizer.beta"]
+
+
+def test_lists_distinguish_runs():
+    specs = runs(optimizer(steps=[1, 2]), optimizer(steps=[1, 3]))
+    assert distinguishing_keys(specs, []) == ["optimizer.steps"]
 
 
 @pytest.mark.parametrize(("normalised", "expected"), [(False, []), (True, ["model.eps"])])
 def test_a_key_that_does_nothing_does_not_count(normalised, expected):
-    found = [run(0, {}), run(1, {})]
-    for one, eps in zip(found, (1e-7, 1e-3), strict=True):
+    specs = [run(0, {}), run(1, {})]
+    for one, eps in zip(specs, (1e-7, 1e-3), strict=True):
         one.config["model"] = OWN | {"batch_norm": normalised, "eps": eps}
-    assert distinguishing_keys(found, []) == expected
+    assert distinguishing_keys(specs, []) == expected
 
 
-def test_the_place_of_the_data_counts_where_other_data_lie_there():
+def test_the_place_of_the_data_counts_if_the_data_differ():
     places = [{"data": {"root": root}} for root in ("A", "B")]
     same = [run(n, {}, "mark", **place) for n, place in enumerate(places)]
     assert distinguishing_keys(same, []) == []
@@ -77,11 +83,11 @@ def test_the_place_of_the_data_counts_where_other_data_lie_there():
 
 
 def test_a_comparison_has_a_line_for_each_configuration():
-    found = runs(
+    specs = runs(
         *({"seed": seed, **optimizer(lr=lr)} for lr in (0.1, 1) for seed in (0, 1)),
         swept=lambda config: {"optimizer": "sgd", "seed": config["seed"]},
     )
-    assert [*swept_axes(found)] == ["seed", "optimizer.lr"]
-    comparison = compare([SweepRun(spec, replace(result(), spec=spec)) for spec in found])
+    assert [*swept_axes(specs)] == ["seed", "optimizer.lr"]
+    comparison = compare([SweepRun(spec, replace(result(), spec=spec)) for spec in specs])
     assert comparison.across.key == "optimizer.lr"
     assert [len(comparison.results(value, comparison.lines[0])) for value in (0.1, 1)] == [2, 2]

@@ -23,7 +23,7 @@ MODELS = ["batchnorm", "plain"]
 
 @pytest.fixture
 def sheet(monkeypatch):
-    """Return what draws a figure up to its sheet, of which texts and lines can be read."""
+    """Return a function that draws a figure's sheet, with texts and lines to read."""
     for module in (single_run, over_epochs, over_values, activation_grid):
         monkeypatch.setattr(module, "render", lambda sheet: sheet)
     return lambda name, runs: FIGURES[name].draw(runs)
@@ -38,7 +38,7 @@ def titles(sheet, start):
 
 
 def marks(sheet):
-    """Return how many points are crossed out: two strokes each, above all else."""
+    """Return how many points are crossed out, with two strokes each in the top layer."""
     return sum(line.layer == 4 for line in sheet.lines) // 2
 
 
@@ -78,7 +78,7 @@ def test_a_diverged_run_is_drawn_to_where_it_ended_with_a_mark(sheet):
 
 
 def diverging(number_of_seeds):
-    """Return a sweep of three seeds of which so many diverge at the largest scale."""
+    """Return a sweep of three seeds; this many diverge at the largest scale."""
     return sweep(
         fields=lambda run: (
             {"status": "diverged"} if run.weight_std == 1 and run.seed < number_of_seeds else {}
@@ -95,7 +95,7 @@ def test_curves_say_how_many_of_how_many_runs_diverged(sheet, diverged, note):
     assert not any("of 3 diverged" in text for text in texts(sheet("curves", diverging(0))))
 
 
-def test_final_accuracies_tell_one_diverged_seed_from_all(sheet):
+def test_final_accuracies_distinguish_one_diverged_seed_from_all(sheet):
     one, all_three = (sheet("final_accuracy", diverging(number)) for number in (1, 3))
     assert texts(one).count("1/3") == 2
     assert marks(one) == 0
@@ -195,7 +195,7 @@ SWEEPS = {
 
 
 @pytest.mark.parametrize("grid", SWEEPS.values(), ids=SWEEPS.keys())
-def test_every_figure_holds_for_every_sweep(grid, tmp_path):
+def test_every_figure_draws_every_sweep(grid, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         runs = sweep(fields=outputs, **grid)
@@ -217,7 +217,7 @@ def test_every_figure_holds_for_every_sweep(grid, tmp_path):
         *itertools.product(("finished", "diverged"), [(0.1,), (0.1, 0.2, 0.9)]),
     ],
 )
-def test_the_figures_of_a_run_hold_for_every_outcome(status, accuracies, tmp_path):
+def test_the_figures_of_a_run_draw_every_outcome(status, accuracies, tmp_path):
     run = result(accuracies, status=status, outputs=[NORMAL, [np.nan]] if accuracies else [])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -233,7 +233,7 @@ def test_learning_curves_say_where_a_run_diverged():
 
 
 @pytest.mark.usefixtures("sheet")
-def test_the_untrained_network_does_not_squeeze_all_other_losses():
+def test_the_untrained_networks_loss_does_not_hide_the_others():
     run = result([0.1, 0.5, 0.9])
     curves = {**run.curves, "train_loss": np.array([1e18, 1.0, 1.0])}
     page = single_run.learning_curves(replace(run, curves=curves))
@@ -248,7 +248,7 @@ def test_the_zeros_of_a_relu_are_counted():
     assert "at zero 75% to 75%" in texts(page)
 
 
-def test_a_saved_figure_is_a_whole_png_and_nothing_else_is_left(tmp_path):
+def test_saving_a_figure_leaves_one_whole_png(tmp_path):
     save(single_run.learning_curves(result()), tmp_path / "figures" / "curves.png")
     (written,) = (tmp_path / "figures").iterdir()
     assert written.read_bytes().startswith(b"\x89PNG")
@@ -271,7 +271,7 @@ counted = SweepFigure("How many", draw=dots, section=lambda runs: [f"They are {l
 """
 
 
-def test_a_figure_of_ones_own_is_drawn_by_its_dotted_path(tmp_path, monkeypatch):
+def test_a_users_own_figure_is_drawn_by_its_dotted_path(tmp_path, monkeypatch):
     (tmp_path / "own_figures.py").write_text(OWN_FIGURE)
     monkeypatch.syspath_prepend(tmp_path)
     names = ["own_figures.dots", "own_figures.counted"]
@@ -283,7 +283,7 @@ def test_a_figure_of_ones_own_is_drawn_by_its_dotted_path(tmp_path, monkeypatch)
             output.check_figures([name])
 
 
-def test_drawing_leaves_pyplot_alone():
+def test_drawing_does_not_import_pyplot():
     code = (
         "import sys, bnsweep.report.figures.over_epochs\n"
         "assert 'matplotlib.figure' in sys.modules and 'matplotlib.pyplot' not in sys.modules"

@@ -37,19 +37,19 @@ def test_results_csv_has_a_row_for_each_run_and_a_column_for_each_swept_key(tmp_
     assert table[2]["final_test_accuracy"] == ""
 
 
-def test_a_reused_run_counts_as_nothing_else():
+def test_a_reused_run_counts_only_as_reused():
     outcomes = ["finished", "diverged", "failed", "killed", "finished"]
     runs = sweep(seed=[*range(5)])
     runs = [with_result(r, result(status=s)) for r, s in zip(runs, outcomes, strict=True)]
     runs[4] = replace(runs[4], reused=True)
-    found = Findings(runs).counts
-    assert found.pop("runs_total") == sum(found.values()) == 5
-    assert found == dict.fromkeys(
+    counts = Findings(runs).counts
+    assert counts.pop("runs_total") == sum(counts.values()) == 5
+    assert counts == dict.fromkeys(
         ["runs_finished", "runs_diverged", "runs_failed", "runs_killed", "runs_reused"], 1
     )
 
 
-def test_the_report_lies_in_the_folder(tmp_path):
+def test_the_report_is_written_to_the_folder(tmp_path):
     runs = sweep(weight_std=[1, 0.1], model=MODELS)
     report = write_report(Findings(runs), tmp_path, ["final_accuracy", "curves"])
     assert [path.name for path in report.figures] == ["final_accuracy.png", "curves.png"]
@@ -57,7 +57,7 @@ def test_the_report_lies_in_the_folder(tmp_path):
     assert (tmp_path / "summary.md").read_text() == report.summary
 
 
-def test_a_sweep_in_which_all_failed_still_has_its_report(tmp_path):
+def test_a_sweep_of_failed_runs_has_a_report(tmp_path):
     broken = result((), status="failed", error="Traceback...\nMemoryError: too large")
     runs = [with_result(run, broken) for run in sweep(weight_std=[1, 0.1])]
     report = write_report(Findings(runs), tmp_path, ["curves", "final_accuracy"])
@@ -67,12 +67,12 @@ def test_a_sweep_in_which_all_failed_still_has_its_report(tmp_path):
     assert len(rows(report.csv)) == 2
 
 
-def test_an_unknown_figure_is_named_with_those_there_are(tmp_path):
+def test_an_unknown_figure_is_refused_with_a_list_of_the_known(tmp_path):
     with pytest.raises(UserError, match=r"report\.figures: .*pie.*curves, final_accuracy"):
         write_report(Findings(sweep(weight_std=[1, 0.1])), tmp_path, ["pie"])
 
 
-def test_the_note_is_never_longer_than_the_store_takes(tmp_path):
+def test_the_note_fits_the_store(tmp_path):
     runs = sweep(weight_std=[0.9**k for k in range(32)], model=MODELS, optimizer__lr=[*range(1, 5)])
     runs = [with_result(run, result((0.1, 0.1 * run.spec.number % 1))) for run in runs]
     names = ["curves", "final_accuracy", "epochs_to_target", "generalization_gap"]
@@ -113,7 +113,7 @@ def test_the_summary_opens_with_the_answer(tmp_path):
     assert text.count("**Holds.**") == 1
 
 
-def test_no_claim_is_made_of_a_sweep_that_cannot_say(tmp_path):
+def test_a_sweep_without_pairs_makes_no_claim(tmp_path):
     for figure in ("curves", "epochs_to_target", "generalization_gap"):
         text = summary(tmp_path, figure, weight_std=[1, 0.1], optimizer=["sgd", "adam"])
         assert "Claim" not in text
@@ -143,7 +143,7 @@ def test_a_diverged_run_counts_in_the_mean_and_is_counted(tmp_path):
     assert "0.650 ± 1.185 (1 of 3 diverged)" in text
 
 
-def test_what_is_chosen_is_said_and_what_is_left_is_compared(tmp_path):
+def test_chosen_values_are_listed_and_then_compared(tmp_path):
     runs = sweep(
         fields=lambda run: {"validation": 0.9 - abs(run.optimizer__lr - 0.2), "gap": 0.1},
         model=MODELS,
@@ -156,7 +156,7 @@ def test_what_is_chosen_is_said_and_what_is_left_is_compared(tmp_path):
     assert "difference +0.000" in report.summary
 
 
-def test_what_cannot_be_chosen_is_refused():
+def test_keys_that_cannot_be_chosen_are_refused():
     specs = [run.spec for run in sweep(optimizer__lr=[0.1, 1])]
     check_choice([], specs, can_choose=False)
     check_choice(["optimizer.lr"], specs, can_choose=True)
@@ -180,7 +180,7 @@ def test_the_speed_section_gives_the_largest_rates_over_the_seeds(tmp_path):
     assert "| the network | 0.1 to 1 | 2 | 0.1 to 1 | 2 |" in text
 
 
-def test_a_change_of_one_key_is_held_against_the_runs_of_the_same_seeds(tmp_path):
+def test_a_change_of_one_key_is_compared_over_the_same_seeds(tmp_path):
     text = summary(
         tmp_path,
         "generalization_gap",
@@ -195,7 +195,7 @@ def test_a_change_of_one_key_is_held_against_the_runs_of_the_same_seeds(tmp_path
     assert f"| batchnorm, dropout 0 against plain, dropout 0 | {zero} | {zero} | {zero} |" in text
 
 
-def test_a_change_is_told_whichever_value_comes_first(tmp_path):
+def test_changes_are_relative_to_the_first_value(tmp_path):
     text = summary(tmp_path, "generalization_gap", model__activation=["tanh", "relu"], seed=[0, 1])
     assert "| relu against tanh |" in text
 

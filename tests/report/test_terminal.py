@@ -28,7 +28,7 @@ class Terminal(io.TextIOWrapper):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Return the time as a list of one number, which a test moves."""
+    """Return the time, as a list of one number that a test can set."""
     now = [0.0]
     monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
     return now
@@ -58,12 +58,12 @@ def test_without_a_terminal_lines_are_ten_seconds_and_a_tenth_apart(clock):
     assert len(progress_lines(clock, 5, 60)) == 5
 
 
-def test_the_time_left_follows_from_the_runs_that_took_time(clock):
+def test_reused_runs_do_not_shorten_the_time_left(clock):
     assert progress_lines(clock, 8, 15)[1] == "2/8 runs, 1:30 left"
     assert progress_lines(clock, 8, 15, already=4)[1] == "6/8 runs, 0:30 left"
 
 
-def test_a_sweep_that_is_interrupted_shows_how_far_it_came(clock):
+def test_an_interrupted_sweep_shows_its_last_state(clock):
     stream = io.StringIO()
     with contextlib.suppress(KeyboardInterrupt), Progress(8, stream=stream) as progress:
         progress.update(0)
@@ -73,14 +73,14 @@ def test_a_sweep_that_is_interrupted_shows_how_far_it_came(clock):
     assert stream.getvalue() == "2/8 runs, 1 failed, 0:12 left\n"
 
 
-def test_a_sweep_of_no_news_prints_nothing():
+def test_without_updates_nothing_is_printed():
     stream = io.StringIO()
     with Progress(8, stream=stream):
         pass
     assert stream.getvalue() == ""
 
 
-def test_on_a_terminal_a_bar_shows_the_same():
+def test_on_a_terminal_a_bar_shows_the_same(clock):
     screen = Terminal()
     with Progress(8, stream=screen) as progress:
         progress.update(0)
@@ -105,14 +105,14 @@ def outcomes():
 
 
 def rows(text):
-    """Return the words of each row of the table, which follows the last paragraph."""
+    """Return the words of each row of the table after the last paragraph."""
     return [line.split() for line in text.rpartition("\n\n")[2].splitlines()]
 
 
 def test_the_table_has_a_row_for_each_scale_and_columns_for_each_model():
     text = table(outcomes())
     assert "4 runs: 1 finished, 1 diverged, 1 reused, 1 failed.\n" in text
-    head, *found = rows(text)
+    head, *body = rows(text)
     assert head == [
         "W",
         "batchnorm",
@@ -124,7 +124,7 @@ def test_the_table_has_a_row_for_each_scale_and_columns_for_each_model():
         "plain",
         "test",
     ]
-    assert found == [
+    assert body == [
         ["1", "1.000", "0.900", "0.200", "(diverged)", "0.100"],
         ["0.0464", "-", "-", "1.000", "0.900"],
         ["batchnorm", "weight_std=0.0464", "seed=0:", "failed:", "MemoryError:", "too", "large"],
@@ -152,7 +152,7 @@ def test_seeds_are_one_row_with_their_interval_and_how_many_diverged():
     assert "mean over 3 seeds" in text
 
 
-def test_the_answer_stands_above_the_table():
+def test_the_answer_is_printed_above_the_table():
     runs = sweep(
         lambda run: (0.1, 0.95 if run.model == "batchnorm" or run.weight_std == 0.1 else 0.1),
         weight_std=[1, 0.1, 0.01],
@@ -167,14 +167,14 @@ def test_the_answer_stands_above_the_table():
     assert second.startswith("Claim: the result depends less on the initial weights. Holds. Over 3")
 
 
-def test_without_a_terminal_no_library_for_drawing_is_loaded(monkeypatch):
+def test_without_a_terminal_rich_is_not_imported(monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
         monkeypatch.delitem(sys.modules, name)
     table(outcomes())
     assert "rich" not in sys.modules
 
 
-def test_a_terminal_shows_colours_unless_told_otherwise(monkeypatch):
+def test_a_terminal_shows_colours_unless_no_color_is_set(monkeypatch):
     assert "\x1b[33m" in table(outcomes(), Terminal())
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[3" not in table(outcomes(), Terminal())
@@ -182,7 +182,7 @@ def test_a_terminal_shows_colours_unless_told_otherwise(monkeypatch):
 
 
 @pytest.mark.parametrize("columns", [20, 40, 60, 80, 200])
-def test_no_number_is_torn_apart_on_a_narrow_terminal(monkeypatch, columns):
+def test_a_narrow_terminal_breaks_no_number(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     screen = table(outcomes(), Terminal())
     for cell in ("0.0464", "batchnorm", "1.000", "(diverged)"):
@@ -203,12 +203,12 @@ def test_an_encoding_without_the_characters_is_no_error(stream):
     assert b"sgd" in out.buffer.getvalue()
 
 
-def test_values_are_shown_as_they_are_and_not_taken_for_markup():
+def test_values_are_not_read_as_markup():
     runs = sweep(optimizer=["[red]mine[/red]", "sgd"])
     assert "[red]mine[/red]" in table(runs, Terminal())
 
 
-def test_of_many_rows_the_first_are_shown_and_the_runs_without_a_result():
+def test_a_long_table_is_cut_but_runs_without_a_result_are_listed():
     runs = sweep(weight_std=[0.9**k for k in range(80)], model=["batchnorm", "plain"])
     runs[7] = with_result(runs[7], result((), status="killed"))
     lines = table(runs).splitlines()
@@ -222,7 +222,7 @@ def test_one_configuration_has_its_row():
     assert rows(text)[1] == ["1.000", "±", "0.000", "0.900", "±", "0.000"]
 
 
-def test_the_command_for_the_ui_stands_on_one_line_as_given(tmp_path):
+def test_the_command_for_the_ui_is_printed_on_one_line(tmp_path):
     command = f"mlflow ui --backend-store-uri 'sqlite:///{'x' * 200}/mlflow.db'"
     for stream in (io.StringIO(), Terminal()):
         print_where(tmp_path / "sweep", command, stream=stream)
