@@ -3,12 +3,11 @@
 import csv
 import os
 import signal
-import time
 
 import pytest
-from faults import SCRIPTED, Gate, MlflowServer, Started, prepare, wait_until
+from faults import ONE_PROCESS, SCRIPTED, Gate, MlflowServer, Started, prepare, wait_until
 
-SECONDS = 100  # a second or two on a machine that does nothing else
+PATIENCE = 100  # seconds: it takes one or two on a machine that does nothing else
 
 
 @pytest.fixture
@@ -38,18 +37,16 @@ def waiting(started, shell, *rates):
 
 @pytest.mark.parametrize(
     ("end", "launcher"),
-    [(ctrl_c, "joblib"), (sigint, "joblib"), (sigterm, "joblib"), (sigterm, "basic")],
+    [(ctrl_c, "joblib"), (sigterm, "joblib"), (sigint, "basic")],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_an_interrupted_sweep_is_closed_with_its_report(shell, end, launcher):
     rates = ["0.2", "0.21"] if launcher == "joblib" else ["0.2"]
-    options = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else ["hydra/launcher=basic"]
+    options = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else [ONE_PROCESS]
     with Started(shell, "-m", *SCRIPTED, "optimizer.lr=0.1,0.2,0.21,0.22", *options) as sweep:
         waiting(sweep, shell, *rates)
         end(sweep.process)
-        before = time.monotonic()
-        assert sweep.ends() == 130, sweep.text
-        assert time.monotonic() - before < SECONDS
+        assert sweep.ends(PATIENCE) == 130, sweep.text
         sweep.leaves_nobody()
     assert "interrupted" in sweep.text
     assert "resume=true" in sweep.text

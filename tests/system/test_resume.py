@@ -24,11 +24,12 @@ def finished(module_shell):
     "arguments",
     [
         [*SMALL, "optimizer.lr=0.1,0.05"],
-        [*SMALL, "optimizer.lr=0.1,0.05", ONE_PROCESS],
-        ["optimizer.lr=5e-2,1e-1", *reversed(SMALL[1:]), "weight_std=1e-1", "optimizer=sgd"],
-        [*SMALL, "optimizer.lr=0.1,0.05", "output_dir=elsewhere", "tracking.uri=STORE"],
+        [
+            *("optimizer.lr=5e-2,1e-1", *reversed(SMALL[1:]), "weight_std=1e-1", "optimizer=sgd"),
+            *(ONE_PROCESS, "output_dir=elsewhere", "tracking.uri=STORE"),
+        ],
     ],
-    ids=["same", "launcher", "spelling", "folder"],
+    ids=["same", "other spelling, launcher and folder"],
 )
 def test_a_finished_sweep_is_not_trained_again(finished, arguments):
     before = {run.info.run_id for run in finished.runs(RUNS)}

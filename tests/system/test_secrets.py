@@ -55,7 +55,7 @@ def test_a_sweep_keeps_the_password_to_itself(shell, server, door):
     uri = secret_uri(server)
     arguments = {
         "argument": [f"tracking.uri={uri}"],
-        "quoted argument": [f"++tracking.uri='{uri}'"],
+        "quoted argument": [f"++tracking.uri='{uri}'", ONE_PROCESS],
     }
     environment = {"MLFLOW_TRACKING_URI": uri} if door == "environment" else {}
     done = shell(
