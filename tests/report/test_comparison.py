@@ -89,6 +89,8 @@ def test_seeds_share_a_place():
 def test_few_names_share_a_panel_but_numbers_do_not():
     assert compare(sweep(optimizer=["sgd", "adam"]), overlay="names").values == (None,)
     assert len(compare(sweep(optimizer__lr=[0.1, 1]), overlay="names").values) == 2
+    runs = sweep(optimizer=["sgd", "adam"], model=["batchnorm", "plain"])
+    assert compare(runs, overlay="names").values == ("sgd", "adam")
     for count, panels in ((8, 1), (9, 9)):
         runs = sweep(optimizer=[f"mine{k}" for k in range(count)])
         assert len(compare(runs, overlay="names").values) == panels
@@ -196,7 +198,10 @@ def test_a_contrast_differs_only_in_its_key():
         (["he", 1, 0.1], [(0.1, 1), (0.1, "he"), (1, "he")]),
         ([None, 1], [(1, None)]),
         ([None, 0.5, 2], [(0.5, 2), (0.5, None), (2, None)]),
+        ([10, 9], [(9, 10)]),
         ([False, True], [(True, False)]),
+        ([False, True, "Always"], [(True, False), (True, "Always"), ("Always", False)]),
+        ([False, "batch"], [("batch", False)]),
         ([None, "b", "a"], [("b", None), ("a", "b"), ("a", None)]),
         ([None, False], [(False, None)]),
     ],
