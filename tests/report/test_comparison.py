@@ -38,6 +38,7 @@ def test_equal_numbers_are_one_value():
         ({"model": ["batchnorm", "plain", "dropout"], "optimizer": ["a", "b"]}, "optimizer"),
         ({"optimizer": ["a", "b"], "data": ["c", "d", "e"]}, "data"),
         ({"optimizer": ["a", "b"], "data": ["c", "d"]}, "optimizer"),
+        ({"optimizer": ["a", "b"]}, "optimizer"),
     ],
 )
 def test_the_key_across(grid, across):
@@ -198,7 +199,7 @@ def test_a_contrast_differs_only_in_its_key():
         (["he", 1, 0.1], [(0.1, 1), (0.1, "he"), (1, "he")]),
         ([None, 1], [(1, None)]),
         ([None, 0.5, 2], [(0.5, 2), (0.5, None), (2, None)]),
-        ([10, 9], [(9, 10)]),
+        (["he", 10, 9], [(9, 10), (9, "he"), (10, "he")]),
         ([False, True], [(True, False)]),
         ([False, True, "Always"], [(True, False), (True, "Always"), ("Always", False)]),
         ([False, "batch"], [("batch", False)]),
