@@ -19,6 +19,7 @@ def test_weight_scales_span_the_panels_from_the_largest_and_names_come_last():
 
 def test_numbers_have_enough_digits_to_differ():
     assert texts(compare(sweep(optimizer__lr=[0.10001, 0.10002]))) == ["0.10001", "0.10002"]
+    assert texts(compare(sweep(optimizer__lr=[1, 1 + 1e-14]))) == ["1", "1.00000000000001"]
 
 
 def test_equal_numbers_are_one_value():
