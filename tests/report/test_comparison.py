@@ -19,6 +19,7 @@ def test_weight_scales_span_the_panels_from_the_largest_and_names_come_last():
 
 def test_numbers_have_enough_digits_to_differ():
     assert texts(compare(sweep(optimizer__lr=[0.10001, 0.10002]))) == ["0.10001", "0.10002"]
+    assert texts(compare(sweep(optimizer__lr=[1, 1 + 1e-14]))) == ["1", "1.00000000000001"]
 
 
 def test_equal_numbers_are_one_value():
@@ -38,6 +39,7 @@ def test_equal_numbers_are_one_value():
         ({"model": ["batchnorm", "plain", "dropout"], "optimizer": ["a", "b"]}, "optimizer"),
         ({"optimizer": ["a", "b"], "data": ["c", "d", "e"]}, "data"),
         ({"optimizer": ["a", "b"], "data": ["c", "d"]}, "optimizer"),
+        ({"optimizer": ["a", "b"]}, "optimizer"),
     ],
 )
 def test_the_key_across(grid, across):
@@ -89,6 +91,8 @@ def test_seeds_share_a_place():
 def test_few_names_share_a_panel_but_numbers_do_not():
     assert compare(sweep(optimizer=["sgd", "adam"]), overlay="names").values == (None,)
     assert len(compare(sweep(optimizer__lr=[0.1, 1]), overlay="names").values) == 2
+    runs = sweep(optimizer=["sgd", "adam"], model=["batchnorm", "plain"])
+    assert compare(runs, overlay="names").values == ("sgd", "adam")
     for count, panels in ((8, 1), (9, 9)):
         runs = sweep(optimizer=[f"mine{k}" for k in range(count)])
         assert len(compare(runs, overlay="names").values) == panels
@@ -196,7 +200,10 @@ def test_a_contrast_differs_only_in_its_key():
         (["he", 1, 0.1], [(0.1, 1), (0.1, "he"), (1, "he")]),
         ([None, 1], [(1, None)]),
         ([None, 0.5, 2], [(0.5, 2), (0.5, None), (2, None)]),
+        (["he", 10, 9], [(9, 10), (9, "he"), (10, "he")]),
         ([False, True], [(True, False)]),
+        ([False, True, "Always"], [(True, False), (True, "Always"), ("Always", False)]),
+        ([False, "batch"], [("batch", False)]),
         ([None, "b", "a"], [("b", None), ("a", "b"), ("a", None)]),
         ([None, False], [(False, None)]),
     ],
