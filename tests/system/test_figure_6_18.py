@@ -62,7 +62,7 @@ def accuracy(dataset, scale, *, batch_norm, epochs=LAST):
         )
         with threadpool_limits(limits=1, user_api="blas"):
             *_, last = training
-        ends.append(last.train_accuracy)
+        ends.append(last["train_accuracy"])
     return np.mean(ends)
 
 
