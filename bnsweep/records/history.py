@@ -163,7 +163,7 @@ def curves_of(epochs: Sequence[Measurements]) -> dict[str, Curve]:
     """Return the measurements of successive epochs as a curve each, NaN where not finite."""
     curves = {}
     for name in epochs[0] if epochs else ():
-        curve = np.array([measured.get(name, math.nan) for measured in epochs])
+        curve = np.array([measured.get(name, math.nan) for measured in epochs], float)
         curve[~np.isfinite(curve)] = math.nan
         curve.setflags(write=False)
         curves[name] = curve
