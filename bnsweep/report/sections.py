@@ -125,8 +125,8 @@ def _gaps(runs: Runs) -> list[str]:
         quantities = (measures.TRAIN, measures.TEST, measures.GAP)
         estimates = [measures.final(quantity, results) for quantity in quantities]
         train, test, gap = (with_interval(estimate) for estimate in estimates)
-        mark = diverged_text(estimates[0].diverged, estimates[0].n)
-        rows.append([line.label or "the network", train + mark, test, gap])
+        diverged = diverged_text(estimates[0].diverged, estimates[0].n)
+        rows.append([line.label or "the network", train + diverged, test, gap])
     parts = [table(["", "training", "test", "gap"], rows)]
     if left := len(comparison.lines) - len(rows):
         parts.append(f"{left} more combinations are in results.csv.")
