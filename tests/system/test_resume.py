@@ -14,7 +14,7 @@ SWEEPS = "tags.`bnsweep.role` = 'sweep'"
 def finished(module_shell):
     """A finished sweep of two learning rates in the default store."""
     put_database(module_shell.folder)
-    module_shell.succeed("-m", *SMALL, "optimizer.lr=0.1,0.05")
+    module_shell.succeed("-m", *SMALL, "optimizer.lr=0.1,0.05", ONE_PROCESS)
     module_shell.ids = {row["run_id"] for row in module_shell.results()}
     assert len(module_shell.ids) == 2
     return module_shell
@@ -23,10 +23,10 @@ def finished(module_shell):
 @pytest.mark.parametrize(
     "arguments",
     [
-        [*SMALL, "optimizer.lr=0.1,0.05"],
+        [*SMALL, "optimizer.lr=0.1,0.05", ONE_PROCESS],
         [
             *("optimizer.lr=5e-2,1e-1", *reversed(SMALL[1:]), "weight_std=1e-1", "optimizer=sgd"),
-            *(ONE_PROCESS, "output_dir=elsewhere", "tracking.uri=STORE"),
+            *("hydra/launcher=joblib", "output_dir=elsewhere", "tracking.uri=STORE"),
         ],
     ],
     ids=["same", "other spelling, launcher and folder"],

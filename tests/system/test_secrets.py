@@ -54,7 +54,7 @@ def test_a_sweep_keeps_the_password_to_itself(shell, server, door):
     prepare(shell.folder)
     uri = secret_uri(server)
     arguments = {
-        "argument": [f"tracking.uri={uri}"],
+        "argument": [f"tracking.uri={uri}", ONE_PROCESS],
         "quoted argument": [f"++tracking.uri='{uri}'", ONE_PROCESS],
     }
     environment = {"MLFLOW_TRACKING_URI": uri} if door == "environment" else {}
@@ -69,7 +69,8 @@ def test_a_sweep_keeps_the_password_to_itself(shell, server, door):
     check(shell, server, done, status=1)
     statuses = {run.info.status for run in server.runs(door)}
     assert statuses == {"FINISHED", "FAILED"}
-    # The jobs themselves reached the store, so the password reached them.
+    # The jobs themselves reached the store, so the password reached them; worker processes
+    # have it from the environment, whichever way it came.
     assert len(server.runs(door)) == 3
 
 
