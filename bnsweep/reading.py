@@ -1,12 +1,13 @@
 """Read results in a notebook or a script: a sweep as a data frame, a trained network."""
 
+import ast
 import csv
 import io
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -137,10 +138,17 @@ class _PastRun:
     status: str
     reused: bool
     result: RunResult | None
+    swept: Mapping[str, Value] = field(default_factory=dict)
 
     def parameters(self) -> dict[str, Value]:
-        """Return the run's parameters by their published names."""
-        parameters = {} if self.result is None else self.result.spec.parameters
+        """Return the run's parameters by their published names; none without a result.
+
+        A reused result comes from a run that may differ in keys that do nothing, and in the
+        names of its parts: its row says what stands for them in this sweep.
+        """
+        if self.result is None:
+            return {}
+        parameters = self.result.spec.parameters | dict(self.swept)
         return {key: hashable(value) for key, value in parameters.items()}
 
 
@@ -166,7 +174,7 @@ def _epoch_rows(runs: Sequence[_PastRun]) -> Iterator[dict[str, Value]]:
     for run, values in zip(runs, of_runs, strict=True):
         for epoch, measured in enumerate(run.result.epochs() if run.result is not None else ()):
             yield {
-                "run": run.number,
+                "number": run.number,
                 "run_id": run.run_id,
                 "name": run.name,
                 **{key: values.get(key) for key in differing},
@@ -214,18 +222,22 @@ def _runs_of_store(store: "_Store", parent: str) -> list[_PastRun]:
     table = store.file(parent, TABLE)
     if table is not None:
         return [_of_row(row, store.result(row["run_id"])) for row in _table(table.decode())]
-    return [
-        _PastRun(
-            number=number,
-            fingerprint=tags.get("bnsweep.fingerprint", ""),
-            run_id=run_id,
-            name=tags.get("mlflow.runName", ""),
-            status=tags.get("bnsweep.status", "running"),
-            reused=False,
-            result=store.result(run_id),
+    runs = []
+    for place, (run_id, tags) in enumerate(store.children(parent).items()):
+        result = store.result(run_id)
+        runs.append(
+            _PastRun(
+                # A run that has not ended does not say its number: it has its place instead.
+                number=place if result is None else result.spec.number,
+                fingerprint=tags.get("bnsweep.fingerprint", ""),
+                run_id=run_id,
+                name=tags.get("mlflow.runName", ""),
+                status=tags.get("bnsweep.status", "running"),
+                reused=False,
+                result=result,
+            )
         )
-        for number, (run_id, tags) in enumerate(store.children(parent).items())
-    ]
+    return runs
 
 
 def _table(text: str) -> list[dict[str, str]]:
@@ -243,7 +255,22 @@ def _of_row(row: dict[str, str], result: RunResult | None) -> _PastRun:
         status=status,
         reused=reused,
         result=result,
+        swept=_swept(row) if reused else {},
     )
+
+
+def _swept(row: dict[str, str]) -> dict[str, Value]:
+    """Return the swept values of a row: they stand between its status and its metrics."""
+    columns = list(row)
+    keys = columns[columns.index("status") + 1 : columns.index("final_train_accuracy")]
+    return {key: _value(row[key]) for key in keys}
+
+
+def _value(text: str) -> Value:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text or None
 
 
 def _read(path: Path) -> RunResult:

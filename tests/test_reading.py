@@ -72,12 +72,12 @@ def test_a_sweep_is_a_frame_with_a_row_a_run(first):
 def test_rows_can_be_epochs(first):
     epochs = bnsweep.load_sweep(first, rows="epochs")
     runs = bnsweep.load_sweep(first)
-    finished = epochs[epochs["run"] == 2]
+    finished = epochs[epochs["number"] == 2]
     assert list(finished["epoch"]) == [0, 1, 2]
     assert finished["test_accuracy"].iloc[-1] == runs["final_test_accuracy"][2]
     assert set(epochs["model"]) == {"batchnorm", "plain"}
     assert "seed" not in epochs  # the same in all runs
-    diverged = epochs[epochs["run"] == 1]
+    diverged = epochs[epochs["number"] == 1]
     assert np.isnan(diverged["train_loss"].iloc[-1])
     assert np.isfinite(diverged["train_accuracy"].iloc[-1])
 
@@ -95,7 +95,20 @@ def test_a_resumed_sweep_has_the_curves_of_the_runs_it_took_over(first, second):
     before = bnsweep.load_sweep(first)
     assert list(runs["run_id"][:2]) == list(before["run_id"][2:])
     epochs = bnsweep.load_sweep(second, rows="epochs")
-    assert set(epochs["run"]) == {0, 1, 2, 3}
+    assert set(epochs["number"]) == {0, 1, 2, 3}
+
+
+def test_a_reused_run_has_the_parameters_of_its_place_in_this_sweep(tmp_path):
+    """`model.eps` does nothing without Batch Normalization: one run stands for both values."""
+    both = ("model=batchnorm,plain", "model.eps=1e-7,1e-3", "training.batch_size=100")
+    sweep(tmp_path, "weight_std=0.1", *both, "tracking=none")
+    again = bnsweep.load_sweep(
+        sweep(tmp_path, "weight_std=0.1", *both, "tracking=none", "resume=true")
+    )
+    assert again["reused"].all()
+    assert [*again["model.eps"]] == [1e-7, 1e-3] * 2
+    assert [*again["model"]] == ["batchnorm"] * 2 + ["plain"] * 2
+    assert [*again["number"]] == [0, 1, 2, 3]
 
 
 def test_a_sweep_without_its_table_gives_the_runs_it_has(first, here, tmp_path):

@@ -30,7 +30,7 @@ from bnsweep.run.config import to_plain
 from bnsweep.sweep import single
 from bnsweep.sweep.cluster import worker_environment
 from bnsweep.sweep.job import do_job
-from bnsweep.sweep.jobs import JobReport
+from bnsweep.sweep.outcomes import JobReport
 from hydra_plugins.bnsweep import BnsweepSweeper
 
 
@@ -96,13 +96,13 @@ class CheckBeforeRun(Callback):
             _Refused: the run is invalid (status 2), or done already (status 0).
         """
         try:
-            if single.is_done(config):
+            if not single.prepare_run(config):
                 raise _Refused(0)
         except Exception as error:
             raise _Refused(2) from error
 
 
-def run(cfg: DictConfig) -> JobReport:
+def run(cfg: DictConfig) -> JobReport | None:
     """Do the run that `cfg` describes. Hydra calls this for each run.
 
     Raises:
@@ -112,9 +112,10 @@ def run(cfg: DictConfig) -> JobReport:
     if hydra_config.mode == RunMode.MULTIRUN:
         return do_job(cfg, hydra_config)
     try:
-        return single.do_run(cfg, Path(hydra_config.runtime.output_dir))
+        single.do_run(cfg, Path(hydra_config.runtime.output_dir))
     except IncompleteError as error:
         raise _Refused(error.exit_status) from error
+    return None
 
 
 def _folder_name() -> str:

@@ -3,25 +3,51 @@
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnsweep.nn.columns import Array, constant
+from bnsweep.errors import ConfigError
+from bnsweep.nn.columns import Array, Labels, constant
 from bnsweep.nn.losses import cross_entropy
 from bnsweep.nn.network import Network
 from bnsweep.nn.optimizers import Optimizer
 from bnsweep.records import keys
 
-if TYPE_CHECKING:
-    from bnsweep.data.datasets import Dataset
+
+class Samples(Protocol):
+    """What training needs of a data set; see `bnsweep.data.Dataset`."""
+
+    @property
+    def x_train(self) -> Array:
+        """Training samples, (samples, features)."""
+
+    @property
+    def y_train(self) -> Labels:
+        """Their labels, (samples,)."""
+
+    @property
+    def x_test(self) -> Array:
+        """Test samples."""
+
+    @property
+    def y_test(self) -> Labels:
+        """Their labels."""
+
+    @property
+    def x_validation(self) -> Array | None:
+        """Validation samples, if there are any."""
+
+    @property
+    def y_validation(self) -> Labels | None:
+        """Their labels."""
 
 
 def train(
     network: Network,
     optimizer: Optimizer,
-    dataset: "Dataset",
+    dataset: Samples,
     *,
     epochs: int,
     batch_size: int,
@@ -43,14 +69,14 @@ def train(
     keys.check("training.epochs", epochs)
     keys.check("training.sampling", sampling)
     if not 1 <= batch_size <= train_size:
-        raise ValueError(
-            f"training.batch_size: got {batch_size}; "
-            f"it must be from 1 to the {train_size} training samples"
+        raise ConfigError(
+            f"training.batch_size={batch_size}: must be from 1 to {train_size}, "
+            "the number of training samples"
         )
     if network.dtype != dataset.x_train.dtype:
-        raise ValueError(
+        raise ConfigError(
             f"dtype: the network is {network.dtype}, the data are {dataset.x_train.dtype}; "
-            "they must be of one dtype"
+            "use one dtype for both"
         )
     return _epochs(network, optimizer, dataset, epochs, batch_size, sampling, rng)
 
@@ -58,7 +84,7 @@ def train(
 def _epochs(
     network: Network,
     optimizer: Optimizer,
-    dataset: "Dataset",
+    dataset: Samples,
     epochs: int,
     batch_size: int,
     sampling: str,
@@ -94,7 +120,7 @@ def _minibatches(
 
 
 @contextlib.contextmanager
-def evaluation(network: Network, dataset: "Dataset", epoch: int) -> Iterator[None]:
+def evaluation(network: Network, dataset: Samples, epoch: int) -> Iterator[None]:
     """Within the context, evaluate `network` as the record of `epoch` does.
 
     At epoch 0 this is with the statistics of the training set: the running ones are still zero,
@@ -104,7 +130,7 @@ def evaluation(network: Network, dataset: "Dataset", epoch: int) -> Iterator[Non
         yield
 
 
-def _measure(network: Network, dataset: "Dataset", epoch: int) -> dict[str, float]:
+def _measure(network: Network, dataset: Samples, epoch: int) -> dict[str, float]:
     """Return losses, accuracies and the spread of each hidden layer, by published name."""
     with evaluation(network, dataset, epoch):
         logits, spreads = _outputs(network, dataset.x_train)

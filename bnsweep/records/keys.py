@@ -49,6 +49,11 @@ class Key:
     neutral: Value = _NO_VALUE
     needs: str | None = None
 
+    @property
+    def has_neutral(self) -> bool:
+        """Whether there is a value at which the key does nothing."""
+        return self.neutral is not _NO_VALUE
+
 
 def check(key: str, value: Value) -> None:
     """Check the value of a key.
@@ -107,9 +112,9 @@ def effective(config: Mapping[str, Any]) -> dict[str, Value]:
     return leaves
 
 
-def dependents(of: Callable[[str], bool]) -> Iterator[str]:
-    """Yield the keys that need another one of which `of` is true."""
-    return (key for key, row in KEYS.items() if row.needs is not None and of(row.needs))
+def dependents(predicate: Callable[[str], bool]) -> Iterator[str]:
+    """Yield the keys whose `needs` satisfies the predicate."""
+    return (key for key, row in KEYS.items() if row.needs is not None and predicate(row.needs))
 
 
 def is_neutral(key: str, value: Value, config: Mapping[str, Any]) -> bool:
@@ -215,16 +220,18 @@ def _text(words: str, *, or_null: bool = False) -> Key:
     )
 
 
+_WIDTH = _whole(1)
+
 KEYS: dict[str, Key] = {
     "weight_std": _number(above=0, or_else=("he", "xavier")),
     "seed": _whole(0),
     "dtype": _one_of(("float32", "float64")),
-    "data.root": _text("the path of a folder", or_null=True),
+    "data.root": _text("the path of a folder, such as mnist or ./5,", or_null=True),
     "data.train_size": _whole(1),
     "data.test_size": _whole(1),
     "data.validation_size": _whole(0, neutral=0),
     "model.hidden_sizes": _list(
-        lambda width: KEYS["data.train_size"].accepts(width),
+        _WIDTH.accepts,
         "a list of one or more widths of at least 1, such as [100,100]",
         least=1,
     ),
@@ -245,7 +252,7 @@ KEYS: dict[str, Key] = {
     "training.epochs": _whole(1),
     "training.batch_size": _whole(1),
     "training.sampling": _one_of(("replacement", "shuffle")),
-    "output_dir": _text("the path of a folder, such as outputs"),
+    "output_dir": _text("the path of a folder, such as outputs or ./5"),
     "resume": _flag(),
     "on_failure": _one_of(("continue", "stop")),
     "tracking.uri": _text("the URI of a tracking store", or_null=True),

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 from bnsweep.records.keys import (
+    GROUPS,
     RESULT_KEYS,
     Config,
     Value,
@@ -43,7 +44,7 @@ class RunSpec:
             the data could not be had.
         number: its number in the sweep; 0 for a single run.
         swept: the value of each swept key; for a group it is the name of its part.
-        overrides: from which a launcher composes the run's configuration again.
+        overrides: the overrides from which a launcher composes the run's configuration again.
         keep: which files it keeps.
     """
 
@@ -98,6 +99,12 @@ class RunSpec:
         """Each leaf of the configuration by its dotted key, and the names of the parts."""
         return flatten(self.config) | dict(self.options)
 
+    @property
+    def batch_norm(self) -> bool:
+        """Whether the model has Batch Normalization, and no other layer in its place."""
+        replaced = any(key.startswith("model.norm_layer") for key in self.leaves)
+        return self.leaves.get("model.batch_norm") is True and not replaced
+
     def value(self, key: str) -> Value:
         """Return the value of a key, a list as a tuple; what was swept by its swept value."""
         return hashable(self.swept[key] if key in self.swept else self.leaves.get(key))
@@ -106,10 +113,17 @@ class RunSpec:
     def parameters(self) -> dict[str, Value]:
         """What identifies the run to a reader: its leaves and the names of its parts.
 
-        Without `_target_`s, except those that `options` holds because no name stands for them.
+        Left out are the parts' own `_target_`s, unless `options` holds one because no name
+        stands for it, and what says how an object is made of its leaves.
         """
+        targets = {f"{group}._target_" for group in GROUPS}
+        hydras = ("_partial_", "_convert_", "_recursive_")
         leaves = flatten(self.config)
-        named = {key: leaves[key] for key in leaves if not key.endswith("_target_")}
+        named = {
+            key: leaves[key]
+            for key in leaves
+            if key not in targets and key.rpartition(".")[2] not in hydras
+        }
         return named | dict(self.options)
 
     @property

@@ -366,7 +366,7 @@ def _with_lines(comparison: Comparison) -> Comparison:
     normalised = {
         line
         for (_, line), results in comparison.cells.items()
-        if any(result.spec.value("model.batch_norm") is True for result in results)
+        if any(result.spec.batch_norm for result in results)
     }
     combinations = [
         line for line in itertools.product(*(a.values for a in axes)) if line in present

@@ -58,10 +58,16 @@ def check_figures(names: Sequence[str]) -> None:
     """Check the value of `report.figures`.
 
     Raises:
-        UserError: there is no figure of one of the names.
+        UserError: a figure is unknown, or two of them would be written to one file.
     """
     for name in names:
         sections.sweep_figure(name)
+    files = [sections.file_name(name) for name in names]
+    if twice := [name for name in files if files.count(name) > 1]:
+        raise UserError(
+            f"report.figures={list(names)}: more than one would be written to {twice[0]}.png; "
+            "leave one out, or rename your own"
+        )
 
 
 def check_choice(keys: Sequence[str], specs: Sequence[RunSpec], *, can_choose: bool) -> None:

@@ -1,8 +1,6 @@
 """Objects from a run's configuration: where `_target_`s are instantiated."""
 
-import json
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, cast
 
 from hydra.errors import InstantiationException
@@ -16,18 +14,13 @@ from bnsweep.run.execute import Draws, Experiment
 
 
 def load_dataset(config: Mapping[str, Any]) -> Dataset:
-    """Return the data set of a run's configuration; the last few are kept.
+    """Return the data set of a run's configuration.
 
     Raises:
         DataError: it cannot be had as asked for.
     """
-    return _load(json.dumps(config["data"] | {"dtype": config["dtype"]}))
-
-
-@lru_cache(maxsize=2)
-def _load(call: str) -> Dataset:
     try:
-        return cast("Dataset", instantiate(json.loads(call)))
+        return cast("Dataset", instantiate(config["data"], dtype=config["dtype"]))
     except InstantiationException as error:
         # Hydra describes the call; the user wants to know about the data.
         if isinstance(error.__cause__, UserError):

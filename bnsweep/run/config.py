@@ -5,7 +5,7 @@ of an option; remove when Hydra says what an option's own file holds.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,16 @@ from omegaconf import DictConfig, OmegaConf
 from bnsweep.data import Dataset
 from bnsweep.errors import ConfigError
 from bnsweep.records import RunSpec
-from bnsweep.records.keys import GROUPS, Config, check_all, is_ours
+from bnsweep.records.keys import GROUPS, KEYS, Config, check_all, flatten, is_ours
 from bnsweep.run.build import load_dataset
+
+# A key can be deleted on the command line; a run does not do without these.
+REQUIRED = tuple(
+    key
+    for key in KEYS
+    if key.partition(".")[0] in ("training", "weight_std", "seed", "dtype")
+    or key in ("tracking.figures", "tracking.weights")
+)
 
 
 @dataclass(frozen=True)
@@ -35,10 +43,11 @@ def specify(
     *,
     number: int = 0,
     overrides: Sequence[str] = (),
+    load: Callable[[Config], Dataset] | None = None,
 ) -> tuple[RunSpec, Dataset]:
     """Return the run that `cfg` describes, checked, and its data set.
 
-    Single runs, planned runs and jobs all come about here.
+    It is the one way to a `RunSpec`: single runs, planned runs and jobs take it.
 
     Args:
         cfg: the composed configuration.
@@ -46,6 +55,7 @@ def specify(
             holds its number and the names of its parts.
         number: the run's number in its sweep.
         overrides: from which `cfg` was composed.
+        load: what returns the data set of a configuration; `load_dataset` by default.
 
     Raises:
         ConfigError: a value is out of bounds, or two of them do not go together.
@@ -58,7 +68,7 @@ def specify(
         config["data"]["root"] = str(Path(root).expanduser().absolute())
     if files is not None:
         config["sweep"] |= {"options": chosen_options(config, files), "number": number}
-    dataset = load_dataset(config)
+    dataset = (load or load_dataset)(config)
     return RunSpec.of(config, data_digest=dataset.digest, overrides=overrides), dataset
 
 
@@ -78,10 +88,14 @@ def check_run(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: a run cannot be done with these values.
     """
+    leaves = flatten(config)
+    if missing := [key for key in REQUIRED if key not in leaves]:
+        raise ConfigError(f"{missing[0]}: is missing; set it")
     check_all(config)
     model, data = config["model"], config["data"]
     batch_size = config["training"]["batch_size"]
-    if is_ours(model) and model["batch_norm"] and batch_size == 1:
+    batch_norm = is_ours(model) and model.get("batch_norm", True) and not model.get("norm_layer")
+    if batch_norm and batch_size == 1:
         raise ConfigError(
             "training.batch_size=1: Batch Normalization needs at least 2 samples in a minibatch; "
             "set a larger batch_size, or model=plain"

@@ -20,8 +20,8 @@ from bnsweep.sweep import local_workers
 from bnsweep.sweep.cluster import Workers, connect
 from bnsweep.sweep.composing import Composer
 from bnsweep.sweep.interrupts import Interrupts
-from bnsweep.sweep.jobs import Outcomes
 from bnsweep.sweep.launching import fixed_overrides, launch
+from bnsweep.sweep.outcomes import Outcomes
 from bnsweep.sweep.plan import SweepPlan, plan
 from bnsweep.sweep.resume import find_done, log_from_disk
 from bnsweep.tracking import Tracker
@@ -72,7 +72,7 @@ def run_sweep(
             # Keep the garbage collector away from what was imported: it finds nothing there.
             gc.freeze()
             with _progress(len(specs), outcomes, workers):
-                log_from_disk(planned, tracker, parent, outcomes)
+                log_from_disk(planned.runs, tracker, parent, outcomes)
                 launch(
                     launcher,
                     [spec for spec in specs if spec.number not in outcomes.reused],
@@ -164,7 +164,7 @@ def _settle(planned: SweepPlan, tracker: Tracker, parent: str | None, outcomes: 
                 outcomes.partial_ids[spec.number] = partial[folder]
         if not outcomes.interrupted:
             tracker.try_again()
-            log_from_disk(planned, tracker, parent, outcomes)
+            log_from_disk(planned.runs, tracker, parent, outcomes)
 
 
 def _finish(

@@ -14,8 +14,8 @@ from bnsweep.redact import without_secrets
 from bnsweep.run.build import build_experiment
 from bnsweep.run.config import specify, to_plain
 from bnsweep.run.folder import save_run
-from bnsweep.sweep.jobs import JobReport
 from bnsweep.sweep.local_workers import follow
+from bnsweep.sweep.outcomes import JobReport
 from bnsweep.tracking.make import make_tracker
 from bnsweep.tracking.no_tracker import NoLog
 

@@ -14,10 +14,10 @@ from bnsweep.records import RunSpec, has_history
 from bnsweep.redact import first_line, has_secret
 from bnsweep.sweep import local_workers
 from bnsweep.sweep.cluster import Workers, connect
-from bnsweep.sweep.jobs import JobReport, Outcomes
+from bnsweep.sweep.outcomes import JobReport, Outcomes
 from bnsweep.tracking import Tracker
 
-MAX_DEATHS = 2
+MAX_DEATHS = 2  # as the message says
 
 
 def fixed_overrides(
@@ -79,7 +79,7 @@ def launch(
             for spec in started:
                 deaths[spec.number] += 1
                 if deaths[spec.number] >= MAX_DEATHS:
-                    outcomes.mark_failed(spec, f"its worker died twice (out of memory?) ({reason})")
+                    outcomes.mark_failed(spec, f"its worker died twice (out of memory?): {reason}")
             if outcomes.failures and stop_at_failure:
                 return
             outcomes.broken |= {str(places[spec.number]) for spec in missing}
@@ -106,7 +106,7 @@ def _overrides_of(spec: RunSpec, fixed: Sequence[str]) -> list[str]:
 def _note(specs: Sequence[RunSpec], returns: Sequence[JobReturn], outcomes: Outcomes) -> None:
     for spec, returned in zip(specs, returns, strict=True):
         if returned.status == JobStatus.COMPLETED:
-            report = JobReport(*returned.return_value)
+            report: JobReport = returned.return_value
             if report.tracked and report.run_id is not None:
                 outcomes.run_ids[spec.number] = report.run_id
             if report.error is not None:

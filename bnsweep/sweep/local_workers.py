@@ -67,7 +67,7 @@ def _for_workers() -> Iterator[None]:
 def follow() -> None:
     """In a worker process: leave Ctrl-C to the driver, and end when the driver is gone.
 
-    A worker that outlived its driver would go on training and writing for nobody.
+    A worker that outlived its driver would go on training with no one to report to.
     """
     driver = multiprocessing.parent_process()
     watched = any(thread.name == DRIVER_WATCH for thread in threading.enumerate())

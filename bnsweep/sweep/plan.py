@@ -12,8 +12,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from bnsweep.data import Dataset
 from bnsweep.errors import ConfigError
 from bnsweep.records import RunSpec
-from bnsweep.records.keys import Value, flatten, hashable
+from bnsweep.records.keys import Config, Value, flatten, hashable
 from bnsweep.report.comparison import distinguishing_keys
+from bnsweep.run.build import load_dataset
 from bnsweep.run.config import OptionFile, option_files, specify
 from bnsweep.sweep.composing import Composer, has_mapping, overlap
 
@@ -29,6 +30,11 @@ class SweepPlan:
     specs: list[RunSpec]
     datasets: list[Dataset]
     swept: list[str]
+
+    @property
+    def runs(self) -> list[tuple[RunSpec, Dataset]]:
+        """The runs, each with its data set."""
+        return list(zip(self.specs, self.datasets, strict=True))
 
 
 def plan(config: DictConfig, overrides: Sequence[str], composer: Composer) -> SweepPlan:
@@ -50,6 +56,14 @@ def plan(config: DictConfig, overrides: Sequence[str], composer: Composer) -> Sw
 
     composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, OptionFile]]] = {}
     specs, datasets = [], []
+    loaded: dict[str, Dataset] = {}
+
+    def load(full: Config) -> Dataset:
+        place = repr((full["data"], full["dtype"]))
+        if place not in loaded:
+            loaded[place] = load_dataset(full)
+        return loaded[place]
+
     for number, combination in enumerate(itertools.product(*choices)):
         texts = tuple(text for text, _ in combination)
         typed = {key: value for key, (_, value) in zip(keys, combination, strict=True)}
@@ -67,7 +81,7 @@ def plan(config: DictConfig, overrides: Sequence[str], composer: Composer) -> Sw
         cfg, files = composed[structure]
         for key, value in values.items():
             OmegaConf.update(cfg, key, value, merge=False)
-        spec, dataset = specify(cfg, files, number=number, overrides=texts)
+        spec, dataset = specify(cfg, files, number=number, overrides=texts, load=load)
         # A key that stands in no configuration has the value it was given.
         given = {key.lstrip("+"): value for key, value in typed.items()}
         swept = {k: given.get(k) if v is None else v for k, v in spec.swept.items()}

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bnsweep import records
+from bnsweep.data import Dataset
 from bnsweep.records import ENDED, RunResult, RunSpec
-from bnsweep.sweep.jobs import Outcomes
-from bnsweep.sweep.plan import SweepPlan
+from bnsweep.sweep.outcomes import Outcomes
 from bnsweep.tracking import Tracker
 
 _log = logging.getLogger(__name__)
@@ -37,13 +37,18 @@ def find_done(specs: Sequence[RunSpec], tracker: Tracker, output_dir: Path) -> O
 
 
 def log_from_disk(
-    planned: SweepPlan, tracker: Tracker, parent: str | None, outcomes: Outcomes
+    runs: Sequence[tuple[RunSpec, Dataset]],
+    tracker: Tracker,
+    parent: str | None,
+    outcomes: Outcomes,
 ) -> None:
-    """Log the runs that only the disk knows of, without training them again."""
-    for spec in outcomes.unstored(planned.specs):
+    """Log those of the runs that only the disk knows of, without training them again."""
+    unstored = {spec.number for spec in outcomes.unstored([spec for spec, _ in runs])}
+    for spec, dataset in runs:
+        if spec.number not in unstored:
+            continue
         folder = outcomes.folders[spec.number]
         result = records.read(folder)
-        dataset = planned.datasets[spec.number]
         run_log = tracker.start_run(spec, parent=parent, dataset=dataset, folder=folder)
         for epoch, measured in enumerate(result.epochs()):
             run_log.epoch(epoch, measured)

@@ -10,18 +10,16 @@ from bnsweep.report.output import check_figures
 from bnsweep.run.config import option_files, specify
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.job import train_and_log
-from bnsweep.sweep.jobs import JobReport
-from bnsweep.sweep.plan import SweepPlan
 from bnsweep.sweep.resume import find_done, log_from_disk
 from bnsweep.tracking import Tracker
 from bnsweep.tracking.make import make_tracker
 from bnsweep.tracking.no_tracker import NoLog
 
 
-def is_done(config: DictConfig) -> bool:
-    """Check a run and its store, and return whether the run is done already.
+def prepare_run(config: DictConfig) -> bool:
+    """Check a run and prepare its store; return whether the run is still to be done.
 
-    `config` is the configuration of which Hydra makes the run. With `resume`, a run that is done
+    `config` is the configuration that Hydra is about to run. With `resume`, a run that is done
     and that the store lacks is logged.
 
     Raises:
@@ -34,23 +32,25 @@ def is_done(config: DictConfig) -> bool:
     tracker.keep_secrets(config)
     tracker.prepare()
     if not config.resume:
-        return False
+        return True
     outcomes = find_done([spec], tracker, Path(config.output_dir).absolute())
     if spec.number not in outcomes.reused:
-        return False
+        return True
     if tracker.uri is not None:
-        log_from_disk(SweepPlan([spec], [dataset], []), tracker, None, outcomes)
+        log_from_disk([(spec, dataset)], tracker, None, outcomes)
         if outcomes.unstored([spec]):
             raise IncompleteError(
                 f"the run could not be logged to the store {tracker.shown}; run the same command "
                 "again"
             )
-    where = outcomes.folders.get(0) or f"run {outcomes.run_ids[0]} of the store {tracker.shown}"
+    where = outcomes.folders.get(spec.number) or (
+        f"run {outcomes.run_ids[spec.number]} of the store {tracker.shown}"
+    )
     print(f"done already: {where}")
-    return True
+    return False
 
 
-def do_run(cfg: DictConfig, folder: Path) -> JobReport:
+def do_run(cfg: DictConfig, folder: Path) -> None:
     """Do the run that `cfg` describes in its folder, and print its outcome.
 
     Raises:
@@ -63,7 +63,6 @@ def do_run(cfg: DictConfig, folder: Path) -> JobReport:
         if result.status == "killed":
             raise KeyboardInterrupt
         _print_outcome(result, folder, run_log, make_tracker(cfg))
-    return JobReport(result.status)
 
 
 def _print_outcome(result: RunResult, folder: Path, run_log: NoLog, tracker: Tracker) -> None:

@@ -1,4 +1,4 @@
-"""Runs and sweeps in MLflow, or in no store; no other package knows MLflow."""
+"""Runs and sweeps in MLflow, or in no store."""
 
 from bnsweep.tracking.mlflow_tracker import MlflowTracker
 from bnsweep.tracking.no_tracker import NoTracker

@@ -65,6 +65,9 @@ def test_a_history_is_strict_json_named_as_the_metrics(tmp_path):
     document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in the file"))
     assert document["format"] == 2
     assert document["fingerprint"] == "abc"
+    assert document["status"] == "diverged"
+    assert document["config"] == CONFIG
+    assert document["options"] == {"model": "plain"}
     assert document["number"] == 7
     assert (document["started"], document["ended"]) == (1000.0, 1001.5)
     assert [epoch["epoch"] for epoch in document["epochs"]] == [0, 1]

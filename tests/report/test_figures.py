@@ -283,6 +283,11 @@ def test_a_users_own_figure_is_drawn_by_its_dotted_path(tmp_path, monkeypatch):
             output.check_figures([name])
 
 
+def test_two_figures_that_would_share_a_file_are_refused():
+    with pytest.raises(UserError, match=r"more than one would be written to curves\.png"):
+        output.check_figures(["curves", "final_accuracy", "curves"])
+
+
 def test_drawing_does_not_import_pyplot():
     code = (
         "import sys, bnsweep.report.figures.over_epochs\n"

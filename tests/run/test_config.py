@@ -103,6 +103,12 @@ def test_the_defaults_pass():
         ("model__dropout", 1),
         ("model__dropout_position", "first"),
         ("model__dropout", -0.5),
+        ("optimizer__momentum", 1),
+        ("optimizer__momentum", -0.1),
+        ("optimizer__beta1", 1),
+        ("optimizer__beta2", -0.1),
+        ("optimizer__decay", 1),
+        ("optimizer__eps", 0),
         ("output_dir", 5),
         ("output_dir", ""),
         ("resume", "no"),
@@ -122,9 +128,40 @@ def test_a_value_that_cannot_be_run_is_named(key, value):
     assert str(caught.value).startswith(key.replace("__", ".") + "=")
 
 
+@pytest.mark.parametrize("key", ["training.epochs", "training.sampling", "seed", "dtype"])
+def test_a_key_that_was_deleted_is_named(key):
+    part, _, name = key.rpartition(".")
+    config = copy.deepcopy(CONFIG)
+    (config[part] if part else config).pop(name)
+    with pytest.raises(ConfigError, match=f"{key}: is missing"):
+        check_run(config)
+
+
+def test_a_part_that_was_emptied_is_named():
+    with pytest.raises(ConfigError, match=r"training\.epochs: is missing"):
+        check_run(changed(training=None))
+
+
+def test_another_layer_in_the_place_of_batch_normalization_is_not_called_that():
+    layer = {"_target_": "mine.LayerNorm", "_partial_": True}
+    config = changed(training__batch_size=1, model__norm_layer=layer)
+    check_run(config)
+    spec = spec_of(config)
+    assert not spec.batch_norm
+    assert spec_of().batch_norm
+    assert spec.parameters["model.norm_layer._target_"] == "mine.LayerNorm"
+    assert "model.norm_layer._partial_" not in spec.parameters
+
+
 @pytest.mark.parametrize("value", ["he", "xavier", 1, 1e-300])
 def test_usable_scales_pass(value):
     check_run(changed(weight_std=value))
+
+
+@pytest.mark.parametrize("key", ["momentum", "beta1", "beta2", "decay"])
+@pytest.mark.parametrize("value", [0, 0.5, 0.999])
+def test_usable_fractions_pass(key, value):
+    check_run(changed(**{f"optimizer__{key}": value}))
 
 
 def test_a_batch_larger_than_what_validation_leaves_is_refused():
@@ -192,6 +229,17 @@ def test_a_key_that_is_added_later_retrains_nothing(monkeypatch):
     assert spec_of(later).fingerprint == mark()
     later["model"]["output_std"] = 0.5
     assert spec_of(later).fingerprint != mark()
+
+
+@pytest.mark.parametrize("key", [key for key, row in keys.KEYS.items() if row.has_neutral])
+def test_a_key_at_the_value_at_which_it_does_nothing_does_not_count(key):
+    part, _, name = key.partition(".")
+    at_neutral, without, else_ = (copy.deepcopy(CONFIG) for _ in range(3))
+    at_neutral[part][name] = keys.KEYS[key].neutral
+    without[part].pop(name, None)
+    else_[part][name] = 0.25
+    assert keys.KEYS[key].neutral == 0
+    assert fingerprint(at_neutral, "") == fingerprint(without, "") != fingerprint(else_, "")
 
 
 def test_a_users_own_optimizer_gives_a_value_of_0_a_meaning_of_its_own():

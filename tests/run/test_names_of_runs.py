@@ -99,6 +99,7 @@ CASES = [
         ],
     ),
     case(["model=dropout"], "dropout/sgd/digits", told={"model.dropout": 0.5}),
+    case(["model=dropout", "model.dropout=0"], "dropout without Dropout/sgd/digits"),
     case(
         ["model=dropout", "model={batch_norm: true}"], "dropout with Batch Normalization/sgd/digits"
     ),
@@ -169,7 +170,8 @@ def no_data_are_read(monkeypatch):
     class Data:
         digest = ""
 
-    monkeypatch.setattr("bnsweep.run.config.load_dataset", lambda cfg: Data())
+    for module in ("run.config", "sweep.plan"):
+        monkeypatch.setattr(f"bnsweep.{module}.load_dataset", lambda cfg: Data())
 
 
 @pytest.mark.parametrize(
@@ -203,4 +205,5 @@ def test_every_name_says_what_is_trained(
 )
 def test_a_single_run_goes_by_the_names_of_a_sweeps_run(planned, overrides):
     (job,), _ = planned(overrides)
-    assert planned.single(["weight_std=0.01", *overrides]).options == job.options
+    single = planned.single(["weight_std=0.01", *overrides])
+    assert (single.options, single.number) == (job.options, 0)

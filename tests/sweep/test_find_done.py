@@ -6,8 +6,7 @@ import pytest
 from made_up import result, sweep
 
 from bnsweep import records
-from bnsweep.sweep.jobs import Outcomes
-from bnsweep.sweep.plan import SweepPlan
+from bnsweep.sweep.outcomes import Outcomes
 from bnsweep.sweep.resume import find_done, log_from_disk
 from bnsweep.tracking import NoTracker
 from bnsweep.tracking.no_tracker import NoLog, StoredRun
@@ -102,7 +101,7 @@ def test_only_what_lies_on_disk_and_not_in_the_store_is_logged(tmp_path, specs):
         lies(tmp_path / f"runs/{number}", f"mark{number}", accuracies=(0.1, 0.25, 0.5))
     store = Store(mark0=None)
     outcomes = find_done(specs, store, tmp_path)
-    log_from_disk(SweepPlan(specs, [None, None], []), store, "parent", outcomes)
+    log_from_disk([(spec, None) for spec in specs], store, "parent", outcomes)
     (log,) = store.logs
     assert log.epochs == [(0, 0.1), (1, 0.25), (2, 0.5)]
     assert log.result.epochs_run == 2
@@ -113,7 +112,7 @@ def test_a_run_that_could_not_be_logged_is_still_missing_in_the_store(tmp_path, 
     lies(tmp_path / "9", "mark0", status="failed")
     outcomes = Outcomes(folders={0: tmp_path / "9"})
     store = Store()
-    log_from_disk(SweepPlan(specs, [None, None], []), store, None, outcomes)
+    log_from_disk([(spec, None) for spec in specs], store, None, outcomes)
     assert len(store.logs) == 1
     assert outcomes.unstored(specs) == specs[:1]
 
@@ -122,6 +121,6 @@ def test_a_killed_run_is_not_logged(tmp_path, specs):
     lies(tmp_path / "9", "mark0", status="killed")
     store = Store()
     log_from_disk(
-        SweepPlan(specs, [None, None], []), store, None, Outcomes(folders={0: tmp_path / "9"})
+        [(spec, None) for spec in specs], store, None, Outcomes(folders={0: tmp_path / "9"})
     )
     assert store.logs == []

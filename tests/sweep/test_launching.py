@@ -1,5 +1,6 @@
 """Runs go to a launcher, and again when a worker dies; the launchers here only pretend to work."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from made_up import result, sweep
 from bnsweep import records
 from bnsweep.records import has_history
 from bnsweep.sweep.cluster import Workers
-from bnsweep.sweep.jobs import JobReport, Outcomes
 from bnsweep.sweep.launching import _overrides_of, launch
+from bnsweep.sweep.outcomes import JobReport, Outcomes
 from bnsweep.tracking import NoTracker
 
 
@@ -160,9 +161,9 @@ def test_where_no_worker_died_nothing_is_tried_again(tmp_path, specs, step):
     assert not any(has_history(Path(place)) for place in outcomes.folders.values())
 
 
-def test_a_fixed_override_stands_in_the_place_of_the_runs_own(specs):
+def test_a_fixed_override_stands_in_the_place_of_the_runs_own():
     (spec,) = (run.spec for run in sweep(seed=[4], data__root=["A B"]))
-    spec = type(spec)(**{**vars(spec), "overrides": ("seed=4", "output_dir=there"), "number": 9})
+    spec = replace(spec, overrides=("seed=4", "output_dir=there"), number=9)
     overrides = _overrides_of(spec, ["output_dir='/out'"])
     assert overrides[:2] == ["seed=4", "output_dir='/out'"]
     assert {"sweep.number=9", "data.root='A B'"} < set(overrides)

@@ -40,6 +40,7 @@ def make_plan():
             loader.composed = 0
             planned = plan(config, overrides, Composer(loader))
             assert len(planned.datasets) == len(planned.specs)
+            make.datasets = planned.datasets
             return planned.specs, planned.swept, loader.composed
 
         def composed_by_hydra(overrides):
@@ -67,6 +68,29 @@ def test_the_last_key_changes_fastest_and_a_later_override_replaces_an_earlier(m
     assert jobs[3].overrides == ("weight_std=0.5", "model=plain", "seed=3")
 
 
+def test_an_override_that_replaces_another_takes_its_place_in_the_order(make_plan):
+    jobs, swept, _ = make_plan(
+        "model=batchnorm,plain", "weight_std=1,0.1", "seed=1,2", "weight_std=3,4"
+    )
+    assert swept == ["model", "weight_std", "seed"]
+    assert [(job.swept["weight_std"], job.swept["seed"]) for job in jobs[:4]] == [
+        (3, 1),
+        (3, 2),
+        (4, 1),
+        (4, 2),
+    ]
+
+
+def test_each_data_set_is_loaded_once(make_plan):
+    make_plan("seed=1,2", "data.train_size=100,200,300")
+    assert len({id(dataset) for dataset in make_plan.datasets}) == 3
+    assert [len(dataset.x_train) for dataset in make_plan.datasets] == [100, 200, 300] * 2
+
+
+def test_two_seeds_are_swept_as_many_are(make_plan):
+    assert make_plan("seed=1,2")[1] == ["seed"]
+
+
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -76,6 +100,7 @@ def test_the_last_key_changes_fastest_and_a_later_override_replaces_an_earlier(m
         ["training={epochs: 3}", "training.epochs=5", "training={batch_size: 7}"],
         ["training.epochs=5", "training={epochs: 3}", "training.epochs=7"],
         ["training.epochs=5", "training={epochs: 3}"],
+        ["training.epochs=5", "training={epochs: 3}", "seed=1", "training.epochs=7"],
         ["model.batch_norm=false", "model={batch_norm: true, eps: 1e-5}", "model=plain"],
         ["optimizer=adam", "optimizer=sgd", "optimizer={lr: 0.5}"],
         ["+optimizer.gamma=1", "optimizer.gamma=2"],

@@ -1,4 +1,4 @@
-"""The runs of a sweep, and what became of them."""
+"""What became of the runs of a sweep."""
 
 import contextlib
 from collections.abc import Sequence
