@@ -91,7 +91,7 @@ def histories(output_dir: Path):
     found = {}
     for path in output_dir.glob("sweeps/*/*/history.json"):
         history = json.loads(path.read_text())
-        for name in ("train_seconds", "error"):
+        for name in ("train_seconds", "started", "ended", "number", "error"):
             history.pop(name)
         found[history["config"]["optimizer"]["lr"]] = history
     return found

@@ -175,7 +175,7 @@ def test_a_sweep_is_one_parent_that_unfolds_into_runs_told_apart_by_name(page):
     assert set(names[1:]) == {
         f"{model} weight_std={scale} seed=0"
         for model in ("batchnorm", "plain")
-        for scale in ("1e-05", "0.05", "0.3")
+        for scale in ("1e-5", "0.05", "0.3")
     }
 
 
