@@ -38,7 +38,8 @@ class Composer:
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader = loader
         self._id = uuid.uuid4().hex
-        self.value_keys: set[str] = set()
+        # Each job has a number of its own, which must not cost it a composition.
+        self.value_keys: set[str] = {"sweep.number"}
 
     def parse(self, overrides: Iterable[str]) -> list[Override]:
         """Parse `overrides`, and note which of them sweep values only."""

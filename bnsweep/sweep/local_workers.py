@@ -39,7 +39,9 @@ def prepare(launcher: Launcher) -> None:
         return  # joblib then works in this process
     from joblib.externals.loky.backend.context import set_start_method
 
-    forkserver.set_forkserver_preload(["bnsweep.sweep.preloaded"])
+    # What defines the task is imported with the rest, before the heap is frozen.
+    task = vars(launcher)["task_function"].__module__
+    forkserver.set_forkserver_preload([task, "bnsweep.sweep.preloaded"])
     with _for_workers(), contextlib.suppress(OSError):
         forkserver.ensure_running()
         set_start_method("forkserver", force=True)

@@ -81,8 +81,10 @@ def test_a_copy_in_a_worker_composes_once_for_many_jobs(hydra):
         own = sent._loader.load_sweep_config
         sent._loader.load_sweep_config = lambda *a, own=own: calls.append(a) or own(*a)
         for model in ("batchnorm", "plain"):
-            config = sent.load_sweep_config(master, [f"seed={seed}", f"model={model}"])
+            overrides = [f"seed={seed}", f"model={model}", f"sweep.number={seed}"]
+            config = sent.load_sweep_config(master, overrides)
             assert (config.seed, config.model.batch_norm) == (seed, model == "batchnorm")
+            assert config.sweep.number == seed
     assert len(calls) == 2
 
 
