@@ -100,6 +100,7 @@ def test_the_defaults_pass():
         ("model__batch_norm", 1),
         ("model__eps", 0),
         ("model__momentum", 1),
+        ("model__momentum", -0.1),
         ("model__dropout", 1),
         ("model__dropout_position", "first"),
         ("model__dropout", -0.5),

@@ -40,6 +40,7 @@ def make_plan():
             loader.composed = 0
             planned = plan(config, overrides, Composer(loader))
             assert len(planned.datasets) == len(planned.specs)
+            assert planned.runs == list(zip(planned.specs, planned.datasets, strict=True))
             make.datasets = planned.datasets
             return planned.specs, planned.swept, loader.composed
 
@@ -79,6 +80,12 @@ def test_an_override_that_replaces_another_takes_its_place_in_the_order(make_pla
         (4, 1),
         (4, 2),
     ]
+
+
+def test_an_override_that_is_replaced_behind_a_mapping_is_gone(make_plan):
+    given = ("seed=1", "training.epochs=5", "training={epochs:3}", "training.epochs=7")
+    (job,), _, _ = make_plan(*given)
+    assert job.overrides == ("seed=1", "training={epochs:3}", "training.epochs=7")
 
 
 def test_each_data_set_is_loaded_once(make_plan):
