@@ -195,15 +195,13 @@ def _runs_of_folder(folder: Path) -> list[_PastRun]:
     rows = _table((folder / TABLE).read_text())
     earlier: dict[str, RunResult] = {}
     if any(row["status"] == "reused" for row in rows):
-        output_dir = folder.resolve().parents[1]
-        for pattern in ("sweeps/*/*", "runs/*"):
-            for path in output_dir.glob(f"{pattern}/{records.HISTORY_FILE}"):
-                try:
-                    result = records.read(path.parent)
-                except (OSError, ValueError):
-                    continue  # probably not a run that this sweep has reused
-                if result.status in records.ENDED:
-                    earlier[result.spec.fingerprint] = result
+        for place in records.folders_below(folder.resolve().parents[1]):
+            try:
+                result = records.read(place)
+            except (OSError, ValueError):
+                continue  # probably not a run that this sweep has reused
+            if result.status in records.ENDED:
+                earlier[result.spec.fingerprint] = result
     return [
         _of_row(
             row,

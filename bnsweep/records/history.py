@@ -253,6 +253,13 @@ def read(folder: Path) -> RunResult:
         raise ValueError(f"{path}: {error}") from error
 
 
+def folders_below(output_dir: Path) -> Iterator[Path]:
+    """Yield the folders of all runs below `output_dir` that have a history."""
+    for pattern in ("sweeps/*/*", "runs/*"):
+        for path in output_dir.glob(f"{pattern}/{HISTORY_FILE}"):
+            yield path.parent
+
+
 def has_history(folder: Path) -> bool:
     """Whether the run in `folder` has come to its end: its history is written last."""
     return (folder / HISTORY_FILE).exists()

@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 
 from bnsweep import records
 from bnsweep.errors import UserError
-from bnsweep.records import RunSpec, has_history
+from bnsweep.records import ENDED, RunSpec, has_history
 from bnsweep.redact import first_line
 from bnsweep.tracking import Tracker
 
@@ -146,7 +146,7 @@ class Workers:
                 if folder.parent != self._folder or has_history(folder):
                     continue
                 folder.mkdir(exist_ok=True)
-                if child.status in ("finished", "diverged", "failed"):
+                if child.status in (*ENDED, "failed"):
                     text = self._tracker.history(child.run)
                     records.write_whole(folder / records.HISTORY_FILE, text.encode())
 

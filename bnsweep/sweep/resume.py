@@ -60,17 +60,16 @@ def log_from_disk(
 def _results_below(output_dir: Path, fingerprints: set[str]) -> dict[str, tuple[Path, RunResult]]:
     """Return folder and result of the runs below `output_dir` that ended, by fingerprint."""
     found, unreadable = {}, []
-    for pattern in ("sweeps/*/*", "runs/*"):
-        for path in output_dir.glob(f"{pattern}/{records.HISTORY_FILE}"):
-            try:
-                result = records.read(path.parent)
-            except ValueError as error:
-                unreadable.append(error)
-            except OSError:
-                continue
-            else:
-                if result.spec.fingerprint in fingerprints and result.status in ENDED:
-                    found[result.spec.fingerprint] = path.parent, result
+    for folder in records.folders_below(output_dir):
+        try:
+            result = records.read(folder)
+        except ValueError as error:
+            unreadable.append(error)
+        except OSError:
+            continue
+        else:
+            if result.spec.fingerprint in fingerprints and result.status in ENDED:
+                found[result.spec.fingerprint] = folder, result
     if unreadable:
         _log.warning(
             "%s of the results below %s are not used, for instance %s",

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from bnsweep.records import ENDED
 from bnsweep.redact import first_line
 from bnsweep.tracking import processes
 from bnsweep.tracking.no_tracker import ChildRun, StoredRun
@@ -26,8 +27,7 @@ def complete(client: MlflowClient, experiment: str) -> dict[str, StoredRun]:
     return {
         run.data.tags["bnsweep.fingerprint"]: StoredRun(run.info.run_id, run.info.artifact_uri)
         for run in _search(client, experiment, condition)
-        if run.data.tags.get("bnsweep.status") in ("finished", "diverged")
-        and "bnsweep.fingerprint" in run.data.tags
+        if run.data.tags.get("bnsweep.status") in ENDED and "bnsweep.fingerprint" in run.data.tags
     }
 
 
