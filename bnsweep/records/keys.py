@@ -42,12 +42,14 @@ class Key:
         neutral: the value at which it does nothing. Fingerprints leave the key out there, so
             that one which is added later, with this default, retrains nothing.
         needs: the key that has to be on for this one to do anything.
+        required: whether no run can do without it; the command line can delete a key.
     """
 
     accepts: Callable[[Value], bool]
     must_be: Callable[[], str]
     neutral: Value = _NO_VALUE
     needs: str | None = None
+    required: bool = False
 
     @property
     def has_neutral(self) -> bool:
@@ -72,12 +74,15 @@ def check_all(config: Mapping[str, Any]) -> None:
     A model or an optimizer of the user's own gives its keys a meaning of its own.
 
     Raises:
-        ConfigError: a value is out of bounds.
+        ConfigError: a value is out of bounds, or a required key is missing.
     """
+    leaves = flatten(config)
+    if missing := [key for key, row in KEYS.items() if row.required and key not in leaves]:
+        raise ConfigError(f"{missing[0]}: is missing; set it")
     foreign = tuple(
         f"{group}." for group in ("model", "optimizer") if not is_ours(config.get(group, {}))
     )
-    for key, value in flatten(config).items():
+    for key, value in leaves.items():
         if key in KEYS and not key.startswith(foreign):
             check(key, value)
 
@@ -223,9 +228,9 @@ def _text(words: str, *, or_null: bool = False) -> Key:
 _WIDTH = _whole(1)
 
 KEYS: dict[str, Key] = {
-    "weight_std": _number(above=0, or_else=("he", "xavier")),
-    "seed": _whole(0),
-    "dtype": _one_of(("float32", "float64")),
+    "weight_std": _number(above=0, or_else=("he", "xavier"), required=True),
+    "seed": _whole(0, required=True),
+    "dtype": _one_of(("float32", "float64"), required=True),
     "data.root": _text("the path of a folder, such as mnist or ./5,", or_null=True),
     "data.train_size": _whole(1),
     "data.test_size": _whole(1),
@@ -249,9 +254,9 @@ KEYS: dict[str, Key] = {
     "optimizer.beta2": _number(least=0, below=1),
     "optimizer.decay": _number(least=0, below=1),
     "optimizer.eps": _number(above=0),
-    "training.epochs": _whole(1),
-    "training.batch_size": _whole(1),
-    "training.sampling": _one_of(("replacement", "shuffle")),
+    "training.epochs": _whole(1, required=True),
+    "training.batch_size": _whole(1, required=True),
+    "training.sampling": _one_of(("replacement", "shuffle"), required=True),
     "output_dir": _text("the path of a folder, such as outputs or ./5"),
     "resume": _flag(),
     "on_failure": _one_of(("continue", "stop")),
@@ -261,8 +266,8 @@ KEYS: dict[str, Key] = {
         lambda value: (isinstance(value, str) and value != "") or is_number(value),
         lambda: "the name of an experiment",
     ),
-    "tracking.figures": _flag(),
-    "tracking.weights": _flag(),
+    "tracking.figures": _flag(required=True),
+    "tracking.weights": _flag(required=True),
     "report.figures": _list(
         lambda name: isinstance(name, str), "a list of figures, such as [curves,final_accuracy]"
     ),

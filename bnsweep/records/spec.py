@@ -118,10 +118,9 @@ class RunSpec:
         """
         targets = {f"{group}._target_" for group in GROUPS}
         hydras = ("_partial_", "_convert_", "_recursive_")
-        leaves = flatten(self.config)
         named = {
-            key: leaves[key]
-            for key in leaves
+            key: value
+            for key, value in self.leaves.items()
             if key not in targets and key.rpartition(".")[2] not in hydras
         }
         return named | dict(self.options)

@@ -17,16 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from bnsweep.data import Dataset
 from bnsweep.errors import ConfigError
 from bnsweep.records import RunSpec
-from bnsweep.records.keys import GROUPS, KEYS, Config, check_all, flatten, is_ours
+from bnsweep.records.keys import GROUPS, Config, check_all, is_ours
 from bnsweep.run.build import load_dataset
-
-# A key can be deleted on the command line; a run does not do without these.
-REQUIRED = tuple(
-    key
-    for key in KEYS
-    if key.partition(".")[0] in ("training", "weight_std", "seed", "dtype")
-    or key in ("tracking.figures", "tracking.weights")
-)
 
 
 @dataclass(frozen=True)
@@ -88,9 +80,6 @@ def check_run(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: a run cannot be done with these values.
     """
-    leaves = flatten(config)
-    if missing := [key for key in REQUIRED if key not in leaves]:
-        raise ConfigError(f"{missing[0]}: is missing; set it")
     check_all(config)
     model, data = config["model"], config["data"]
     batch_size = config["training"]["batch_size"]
