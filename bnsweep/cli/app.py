@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -26,12 +27,11 @@ from bnsweep.cli import arguments
 from bnsweep.errors import IncompleteError, UserError
 from bnsweep.records.keys import GROUPS, flatten
 from bnsweep.redact import without_secrets
-from bnsweep.run.config import to_plain
-from bnsweep.sweep import single
 from bnsweep.sweep.cluster import worker_environment
-from bnsweep.sweep.job import do_job
-from bnsweep.sweep.outcomes import JobReport
 from hydra_plugins.bnsweep import BnsweepSweeper
+
+if TYPE_CHECKING:
+    from bnsweep.sweep.outcomes import JobReport
 
 
 class _Refused(SystemExit):
@@ -96,13 +96,16 @@ class CheckBeforeRun(Callback):
             _Refused: the run is invalid (status 2), or done already (status 0).
         """
         try:
-            if not single.prepare_run(config):
+            # Here, because --help and sweeps need nothing of it.
+            from bnsweep.sweep.single import prepare_run
+
+            if not prepare_run(config):
                 raise _Refused(0)
         except Exception as error:
             raise _Refused(2) from error
 
 
-def run(cfg: DictConfig) -> JobReport | None:
+def run(cfg: DictConfig) -> "JobReport | None":
     """Do the run that `cfg` describes. Hydra calls this for each run.
 
     Raises:
@@ -110,9 +113,13 @@ def run(cfg: DictConfig) -> JobReport | None:
     """
     hydra_config = HydraConfig.get()
     if hydra_config.mode == RunMode.MULTIRUN:
+        from bnsweep.sweep.job import do_job
+
         return do_job(cfg, hydra_config)
+    from bnsweep.sweep.single import do_run
+
     try:
-        single.do_run(cfg, Path(hydra_config.runtime.output_dir))
+        do_run(cfg, Path(hydra_config.runtime.output_dir))
     except IncompleteError as error:
         raise _Refused(error.exit_status) from error
     return None
@@ -143,6 +150,8 @@ def _print_error(error: BaseException, tracebacks: bool) -> int:
 def _known_keys() -> Iterable[str]:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
+
+    from bnsweep.run.config import to_plain
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
