@@ -32,7 +32,7 @@ def do_job(cfg: DictConfig, hydra_config: HydraConf) -> JobReport:
     sweep_folder = Path(hydra_config.sweep.dir)
     stop = sweep_folder / STOP_FILE
     if stop.exists():
-        return JobReport("killed")
+        return JobReport()
     result, run_log = train_and_log(cfg, Path(hydra_config.runtime.output_dir))
     if result.status == "failed" and cfg.on_failure == "stop":
         stop.touch()
@@ -41,7 +41,6 @@ def do_job(cfg: DictConfig, hydra_config: HydraConf) -> JobReport:
     at_home = (sweep_folder / "multirun.yaml").exists()
     stored = run_log.complete and run_log.run_id is not None
     return JobReport(
-        result.status,
         error=result.error,
         tracked=run_log.complete,
         run_id=run_log.run_id,

@@ -7,21 +7,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bnsweep import records
-from bnsweep.records import RunResult, RunSpec, Status, SweepRun, has_history
+from bnsweep.records import RunResult, RunSpec, SweepRun, has_history
 
 
 class JobReport(NamedTuple):
     """What a job tells the driver of its run.
 
     Attributes:
-        status: what became of it.
         error: what went wrong.
         tracked: whether the store holds all of it.
         run_id: the run in the store.
         history: its `history.json`, if that lies where the driver cannot see it.
     """
 
-    status: Status
     error: str | None = None
     tracked: bool = True
     run_id: str | None = None

@@ -40,7 +40,7 @@ def ends(places):
     """Let all runs of a batch end."""
     for number, place in places.items():
         write(place, number)
-    return [completed(JobReport("finished", run_id=f"id{number}")) for number in places]
+    return [completed(JobReport(run_id=f"id{number}")) for number in places]
 
 
 def dies(*under_way, ended=(), error=None):
@@ -96,7 +96,7 @@ def test_what_the_jobs_report_is_noted(tmp_path, specs):
 def test_a_run_that_is_not_wholly_in_the_store_has_no_run_id(tmp_path, specs):
     def step(places):
         ends(places)
-        return [completed(JobReport("finished", tracked=False, run_id="half")) for _ in places]
+        return [completed(JobReport(tracked=False, run_id="half")) for _ in places]
 
     assert go(Launcher(tmp_path, step), specs).run_ids == {}
 
@@ -106,7 +106,7 @@ def test_a_history_that_comes_with_the_report_is_written_where_it_is_missing(tmp
 
     def step(places):
         write(places[0], 0)
-        return [completed(JobReport("finished", history=text)) for _ in places]
+        return [completed(JobReport(history=text)) for _ in places]
 
     go(Launcher(tmp_path, step), specs)
     assert [records.read(tmp_path / name).spec.seed for name in "012"] == [0, 7, 7]
@@ -116,8 +116,8 @@ def test_a_failed_job_says_why(tmp_path, specs):
     def step(places):
         broken = JobReturn(status=JobStatus.FAILED)
         broken.return_value = ValueError("no such thing")
-        fails = completed(JobReport("failed", error="Traceback"))
-        return [broken, fails, completed(JobReport("killed"))]
+        fails = completed(JobReport(error="Traceback"))
+        return [broken, fails, completed(JobReport())]
 
     failures = go(Launcher(tmp_path, step), specs).failures
     assert failures == {0: "ValueError: no such thing", 1: "Traceback"}
