@@ -4,6 +4,8 @@ UserError                     an error the user can fix             exit status 
 ├── ConfigError               a key, its value or an argument
 ├── DataError                 a data set
 ├── TrackingError             the tracking store
+│   ├── StoreUnreachable      it does not answer: wait for it
+│   └── StoreRefused          it does not take this: go on with the rest
 ├── ReadingError              results that are read back
 └── IncompleteError           runs failed or are missing            exit status 1
     └── InterruptedSweepError  the sweep was interrupted            exit status 130
@@ -29,6 +31,14 @@ class DataError(UserError):
 
 class TrackingError(UserError):
     """The tracking store cannot be used."""
+
+
+class StoreUnreachable(TrackingError):  # noqa: N818  (names what happened to the store)
+    """The tracking store does not answer, or fails by itself; later it may work again."""
+
+
+class StoreRefused(TrackingError):  # noqa: N818
+    """The tracking store answers, and does not take what it was given."""
 
 
 class ReadingError(UserError):

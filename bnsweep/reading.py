@@ -1,26 +1,33 @@
 """Read results in a notebook or a script: a sweep as a data frame, a trained network."""
 
-import ast
+import contextlib
 import csv
 import io
 import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bnsweep import records
-from bnsweep.errors import ReadingError
+from bnsweep.errors import ReadingError, TrackingError
 from bnsweep.nn.network import Network
-from bnsweep.records import RunResult
+from bnsweep.records import (
+    HISTORY_FILE,
+    WEIGHTS_FILE,
+    RunFolder,
+    RunResult,
+    RunSpec,
+    SweepPlan,
+    SweepRun,
+    decode,
+)
 from bnsweep.records.keys import Value, hashable
-from bnsweep.redact import first_line
-from bnsweep.tracking import sqlite_store
-from bnsweep.tracking.mlflow_tracker import MlflowTracker
+from bnsweep.records.sweep_plan import SWEEP_FILE
+from bnsweep.tracking import sqlite
+from bnsweep.tracking.store import Store
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -52,14 +59,10 @@ def load_sweep(
         raise ValueError(f"rows: got {rows!r}; it must be 'runs' or 'epochs'")
     from pandas import DataFrame
 
-    folder = _folder(where, tracking_uri)
-    runs = (
-        _runs_of_store(_Store(tracking_uri), str(where))
-        if folder is None
-        else _runs_of_folder(folder)
-    )
-    if not runs:
-        raise ReadingError(f"{where}: contains no runs of a sweep; give the folder of one sweep")
+    try:
+        runs = _source(where, tracking_uri).sweep()
+    except (ValueError, TrackingError) as error:
+        raise ReadingError(f"{where}: cannot be read ({error})") from error
     return DataFrame(list(_run_rows(runs) if rows == "runs" else _epoch_rows(runs)))
 
 
@@ -79,26 +82,11 @@ def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network
     from bnsweep.run.build import build_network
     from bnsweep.run.execute import Draws
 
-    folder = _folder(run, tracking_uri)
-    store = _Store(tracking_uri) if folder is None else None
-    if store is not None and store.tags(str(run)).get("bnsweep.role") == "sweep":
-        raise ReadingError(f"run {run}: is a sweep; give the id of one of its runs")
-
-    def content(name: str) -> bytes:
-        if store is not None:
-            data = store.file(str(run), name)
-        else:
-            path = Path(run) / name
-            data = path.read_bytes() if path.is_file() else None
-        if data is None:
-            raise ReadingError(
-                f"{run}: has no {name}; give a run that ended with tracking.weights=true"
-            )
-        return data
-
+    source = _source(run, tracking_uri)
     try:
-        config = records.decode(content(records.HISTORY_FILE).decode()).spec.config
-        with np.load(io.BytesIO(content(records.WEIGHTS_FILE)), allow_pickle=False) as arrays:
+        config = decode(source.content(HISTORY_FILE).decode()).spec.config
+        content = io.BytesIO(source.content(WEIGHTS_FILE))
+        with np.load(content, allow_pickle=False) as arrays:
             state = dict(arrays)
         weights = [array for array in state.values() if array.ndim == 2]
         network = build_network(
@@ -113,13 +101,17 @@ def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network
     return network
 
 
-def _folder(where: str | Path, tracking_uri: str | None) -> Path | None:
-    """Return `where` as a folder; None if it is the id of a run in the store."""
+def _source(where: str | Path, tracking_uri: str | None) -> "_Folder | _Stored":
+    """Return where to read from: a folder, or what the store holds of a run.
+
+    Raises:
+        ReadingError: `where` is neither.
+    """
     path = Path(where)
     if tracking_uri is None and path.is_dir():
-        return path
+        return _Folder(path)
     if isinstance(where, str) and _RUN_ID.fullmatch(where):
-        return None
+        return _Stored(where, tracking_uri)
     problem = "is not a run id" if tracking_uri else "is neither a folder nor a run id"
     raise ReadingError(
         f"{where}: {problem}; give a folder such as outputs/sweeps/<time>, or the run id of 32 "
@@ -128,230 +120,155 @@ def _folder(where: str | Path, tracking_uri: str | None) -> Path | None:
 
 
 @dataclass(frozen=True)
-class _PastRun:
-    """A run of a sweep, from its row in `results.csv` and its history."""
+class _Folder:
+    """A run or a sweep on disk."""
 
-    number: int
-    fingerprint: str
-    run_id: str
-    name: str
-    status: str
-    reused: bool
-    result: RunResult | None
-    swept: Mapping[str, Value] = field(default_factory=dict)
+    path: Path
 
-    def parameters(self) -> dict[str, Value]:
-        """Return the run's parameters by their published names; none without a result.
+    def content(self, name: str) -> bytes:
+        """Return the content of a run's file."""
+        if not (self.path / name).is_file():
+            raise _lacks(self.path, name)
+        return (self.path / name).read_bytes()
 
-        A reused result comes from a run that may differ in keys that do nothing, and in the
-        names of its parts: its row says what stands for them in this sweep.
-        """
-        if self.result is None:
-            return {}
-        parameters = self.result.spec.parameters | dict(self.swept)
-        return {key: hashable(value) for key, value in parameters.items()}
-
-
-def _run_rows(runs: Sequence[_PastRun]) -> Iterator[dict[str, Value]]:
-    for run in runs:
-        yield {
-            "number": run.number,
-            "fingerprint": run.fingerprint,
-            "run_id": run.run_id,
-            "name": run.name,
-            "status": run.status,
-            "reused": run.reused,
-            **run.parameters(),
-            **(run.result.final_metrics() if run.result is not None else {}),
-        }
-
-
-def _epoch_rows(runs: Sequence[_PastRun]) -> Iterator[dict[str, Value]]:
-    of_runs = [run.parameters() for run in runs]
-    known = [values for values in of_runs if values]
-    keys = dict.fromkeys(key for values in known for key in values)
-    differing = [key for key in keys if len({values.get(key) for values in known}) > 1]
-    for run, values in zip(runs, of_runs, strict=True):
-        for epoch, measured in enumerate(run.result.epochs() if run.result is not None else ()):
-            yield {
-                "number": run.number,
-                "run_id": run.run_id,
-                "name": run.name,
-                **{key: values.get(key) for key in differing},
-                "epoch": epoch,
-                **measured,
-            }
-
-
-def _runs_of_folder(folder: Path) -> list[_PastRun]:
-    """Return the runs of a sweep's folder, and its reused runs from the folders beside it."""
-    results = [_read(path) for path in folder.glob(f"*/{records.HISTORY_FILE}")]
-    own = {result.spec.number: result for result in results}
-    if not (folder / TABLE).is_file():
-        return [
-            _PastRun(n, r.spec.fingerprint, "", r.spec.name, r.status, reused=False, result=r)
-            for n, r in sorted(own.items())
-        ]
-    rows = _table((folder / TABLE).read_text())
-    earlier: dict[str, RunResult] = {}
-    if any(row["status"] == "reused" for row in rows):
-        for place in records.folders_below(folder.resolve().parents[1]):
-            try:
-                result = records.read(place)
-            except (OSError, ValueError):
-                continue  # probably not a run that this sweep has reused
-            if result.status in records.ENDED:
-                earlier[result.spec.fingerprint] = result
-    return [
-        _of_row(
-            row,
-            earlier.get(row["fingerprint"])
-            if row["status"] == "reused"
-            else own.get(int(row["number"])),
-        )
-        for row in rows
-    ]
-
-
-def _runs_of_store(store: "_Store", parent: str) -> list[_PastRun]:
-    """Return the runs of a sweep in the store; while it runs, those that it has so far."""
-    if store.tags(parent).get("bnsweep.role") != "sweep":
-        raise ReadingError(f"run {parent}: is not a sweep; give the id of a sweep's parent run")
-    table = store.file(parent, TABLE)
-    if table is not None:
-        return [_of_row(row, store.result(row["run_id"])) for row in _table(table.decode())]
-    runs = []
-    for place, (run_id, tags) in enumerate(store.children(parent).items()):
-        result = store.result(run_id)
-        runs.append(
-            _PastRun(
-                # A run that has not ended does not say its number: it has its place instead.
-                number=place if result is None else result.spec.number,
-                fingerprint=tags.get("bnsweep.fingerprint", ""),
-                run_id=run_id,
-                name=tags.get("mlflow.runName", ""),
-                status=tags.get("bnsweep.status", "running"),
-                reused=False,
-                result=result,
+    def sweep(self) -> list[SweepRun]:
+        """Return the runs of the sweep; while it goes on, those that have ended."""
+        if not (self.path / SWEEP_FILE).is_file():
+            raise ReadingError(
+                f"{self.path}: contains no runs of a sweep; give the folder of one sweep"
             )
-        )
-    return runs
+        plan = SweepPlan.read(self.path)
+        table = self.path / TABLE
+        ids = _run_ids(table.read_text()) if table.is_file() else None
+        return list(_runs(plan, ids, lambda spec, _: self._result(spec.number)))
+
+    def _result(self, number: int) -> RunResult | None:
+        with contextlib.suppress(FileNotFoundError):
+            return RunFolder(self.path / str(number)).result()
+        return None
 
 
-def _table(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
-
-
-def _of_row(row: dict[str, str], result: RunResult | None) -> _PastRun:
-    reused = row["status"] == "reused"
-    status = result.status if result is not None and reused else row["status"]
-    return _PastRun(
-        number=int(row["number"]),
-        fingerprint=row["fingerprint"],
-        run_id=row["run_id"],
-        name=row["name"],
-        status=status,
-        reused=reused,
-        result=result,
-        swept=_swept(row) if reused else {},
-    )
-
-
-def _swept(row: dict[str, str]) -> dict[str, Value]:
-    """Return the swept values of a row: they stand between its status and its metrics."""
-    columns = list(row)
-    keys = columns[columns.index("status") + 1 : columns.index("final_train_accuracy")]
-    return {key: _value(row[key]) for key in keys}
-
-
-def _value(text: str) -> Value:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text or None
-
-
-def _read(path: Path) -> RunResult:
-    try:
-        return records.read(path.parent)
-    except ValueError as error:
-        raise ReadingError(str(error)) from error
-
-
-class _Store:
-    """A tracking store to read from.
+class _Stored:
+    """A run or a sweep in a tracking store.
 
     Args:
+        run_id: the run, or the sweep's parent run.
         uri: the URI of the store; by default `MLFLOW_TRACKING_URI`, else the SQLite file in
             `outputs` of the working directory.
     """
 
-    def __init__(self, uri: str | None) -> None:
+    def __init__(self, run_id: str, uri: str | None) -> None:
         # No telemetry, and no progress bar for each file.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        self._tracker = MlflowTracker(
-            uri=uri, experiment="", output_dir=str(Path("outputs").absolute())
-        )
-        database = sqlite_store.path_of(self._tracker.uri)
+        self._run_id = run_id
+        self._store = Store(uri=uri, output_dir=str(Path("outputs").absolute()))
+        database = sqlite.path_of(self._store.uri)
         if database is not None and not database.exists():
             # MLflow creates a missing database.
             raise ReadingError(
-                f"tracking_uri={self._tracker.shown}: there is no such database; give an existing "
+                f"tracking_uri={self._store.shown}: there is no such database; give an existing "
                 "one, or the folder of the run or sweep instead of its id"
             )
-
-    def tags(self, run_id: str) -> dict[str, str]:
-        """Return the tags of a run.
-
-        Raises:
-            ReadingError: the store does not have the run, or does not answer.
-        """
         try:
-            return dict(self._tracker.client.get_run(run_id).data.tags)
-        except Exception as error:
+            self._is_sweep = self._store.tags(run_id).get("bnsweep.role") == "sweep"
+        except TrackingError as error:
             raise ReadingError(
-                f"run {run_id}: cannot be read from tracking_uri={self._tracker.shown} "
-                f"({first_line(error)}); check the id, or give another tracking_uri"
+                f"run {run_id}: cannot be read from tracking_uri={self._store.shown} ({error}); "
+                "check the id, or give another tracking_uri"
             ) from error
 
-    def children(self, parent: str) -> dict[str, dict[str, str]]:
-        """Return the tags of a sweep's runs by their ids, in order of their start."""
-        from bnsweep.tracking import stored_runs
+    def content(self, name: str) -> bytes:
+        """Return the content of a run's file."""
+        if self._is_sweep:
+            raise ReadingError(f"run {self._run_id}: is a sweep; give the id of one of its runs")
+        if (content := self._file(self._run_id, name)) is None:
+            raise _lacks(self._run_id, name)
+        return content
 
-        client = self._tracker.client
-        experiment = client.get_run(parent).info.experiment_id
-        runs = stored_runs.of_sweep(client, experiment, parent)
-        return {run.info.run_id: dict(run.data.tags) for run in runs}
-
-    def result(self, run_id: str) -> RunResult | None:
-        """Return the result of a run; None if it has none.
-
-        Raises:
-            ReadingError: its result cannot be read.
-        """
-        text = self.file(run_id, records.HISTORY_FILE) if run_id else None
-        if text is None:
-            return None
-        try:
-            return records.decode(text.decode())
-        except ValueError as error:
-            raise ReadingError(f"run {run_id}: {error}") from error
-
-    def file(self, run_id: str, name: str) -> bytes | None:
-        """Return the content of an artifact; None if the run has none of that name.
-
-        Raises:
-            ReadingError: the artifact exists, but cannot be read.
-        """
-        client = self._tracker.client
-        try:
-            if name not in {artifact.path for artifact in client.list_artifacts(run_id)}:
-                return None
-            with tempfile.TemporaryDirectory() as folder:
-                return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
-        except Exception as error:
+    def sweep(self) -> list[SweepRun]:
+        """Return the runs of the sweep; while it goes on, those that have ended."""
+        plan = self._file(self._run_id, SWEEP_FILE) if self._is_sweep else None
+        if plan is None:
             raise ReadingError(
-                f"run {run_id}: its {name} cannot be read ({first_line(error)}); "
+                f"run {self._run_id}: is not a sweep; give the id of a sweep's parent run"
+            )
+        table = self._file(self._run_id, TABLE)
+        ids = None if table is None else _run_ids(table.decode())
+        known = {run.fingerprint: run.run_id for run in self._store.runs(parent=self._run_id)}
+        return list(
+            _runs(
+                *(SweepPlan.decode(plan.decode()), ids),
+                lambda spec, run_id: self._result(run_id or known.get(spec.fingerprint)),
+            )
+        )
+
+    def _result(self, run_id: str | None) -> RunResult | None:
+        text = self._file(run_id, HISTORY_FILE) if run_id else None
+        return decode(text.decode()) if text is not None else None
+
+    def _file(self, run_id: str, name: str) -> bytes | None:
+        try:
+            return self._store.file(run_id, name)
+        except TrackingError as error:
+            raise ReadingError(
+                f"run {run_id}: its {name} cannot be read ({error}); "
                 "give the folder of the run or sweep on disk"
             ) from error
+
+
+def _lacks(where: str | Path, name: str) -> ReadingError:
+    return ReadingError(f"{where}: has no {name}; give a run that ended with tracking.weights=true")
+
+
+def _run_ids(table: str) -> dict[int, str]:
+    return {int(row["number"]): row["run_id"] for row in csv.DictReader(io.StringIO(table))}
+
+
+def _runs(
+    plan: SweepPlan,
+    ids: Mapping[int, str] | None,
+    result_of: Callable[[RunSpec, str | None], RunResult | None],
+) -> Iterator[SweepRun]:
+    """Yield the runs of a sweep: all of one that has its table, else those that have ended."""
+    for spec in plan.specs:
+        run_id = (ids or {}).get(spec.number)
+        if (result := result_of(spec, run_id)) is not None or ids is not None:
+            # A reused result comes from another sweep, perhaps under other names.
+            own = replace(result, spec=spec) if result is not None else None
+            yield SweepRun(spec, own, run_id, plan.reused.get(spec.number))
+
+
+def _parameters(run: SweepRun) -> dict[str, Value]:
+    """Return a run's parameters by their published names."""
+    return {k: hashable(v) for k, v in (run.spec.parameters | dict(run.spec.swept)).items()}
+
+
+def _run_rows(runs: Sequence[SweepRun]) -> Iterator[dict[str, Value]]:
+    for run in runs:
+        yield {
+            "number": run.spec.number,
+            "fingerprint": run.spec.fingerprint,
+            "run_id": run.run_id or "",
+            "name": run.spec.name,
+            "status": run.status,
+            "reused": run.reused_from is not None,
+            **_parameters(run),
+            **(run.result.final_metrics() if run.result is not None else {}),
+        }
+
+
+def _epoch_rows(runs: Sequence[SweepRun]) -> Iterator[dict[str, Value]]:
+    of_runs = [_parameters(run) for run in runs]
+    keys = dict.fromkeys(key for values in of_runs for key in values)
+    differing = [key for key in keys if len({values.get(key) for values in of_runs}) > 1]
+    for run, values in zip(runs, of_runs, strict=True):
+        for epoch, measured in enumerate(run.result.epochs() if run.result is not None else ()):
+            yield {
+                "number": run.spec.number,
+                "run_id": run.run_id or "",
+                "name": run.spec.name,
+                **{key: values.get(key) for key in differing},
+                "epoch": epoch,
+                **measured,
+            }

@@ -1,19 +1,50 @@
-"""The sweep as a Hydra plugin.
+"""The sweep and its launcher as Hydra plugins.
 
-Relies on `Composer` having the methods that launchers call on Hydra's config loader; remove when
-local workers get a run's specification and compose nothing. Relies on the namespace package
-`hydra_plugins`, from which alone Hydra accepts sweepers; remove when Hydra discovers plugins by
-entry points.
+Relies on `BasicLauncher` of `hydra._internal`; remove when Hydra says in public which launcher runs
+jobs in this process. Relies on the namespace package `hydra_plugins`, from which alone Hydra
+accepts sweepers and launchers; remove when Hydra discovers plugins by entry points.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
-from hydra.core.config_loader import ConfigLoader
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+# Ours is imported late, because Hydra imports every plugin at each start, even for --help.
+
+
+class LocalLauncher(Launcher):
+    """Run jobs in processes of this machine; see `bnsweep.sweep.local`.
+
+    Args:
+        n_jobs: how many at a time; -1: one for each processor.
+    """
+
+    def __init__(self, n_jobs: int = -1) -> None:
+        self.n_jobs = n_jobs
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Keep what the jobs need."""
+        self.context, self.task, self.config = hydra_context, task_function, config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Do jobs that another sweeper than ours describes by their overrides."""
+        from bnsweep.sweep.local import Processes, launch
+
+        assert self.config is not None
+        return launch(
+            *(Processes(self.n_jobs), job_overrides, initial_job_idx),
+            context=self.context,
+            config=self.config,
+            task=self.task,
+        )
 
 
 class BnsweepSweeper(Sweeper):
@@ -27,38 +58,40 @@ class BnsweepSweeper(Sweeper):
         self.params = params or {}
 
     def setup(
-        self,
-        *,
-        hydra_context: HydraContext,
-        task_function: TaskFunction,
-        config: DictConfig,
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Keep the configuration and create the launcher."""
-        # Imported late, because Hydra imports every plugin at each start, even for --help.
         from hydra.core.plugins import Plugins
 
-        from bnsweep.sweep.composing import Composer
-
         self.config = config
-        self.composer = Composer(hydra_context.config_loader)
-        # Launchers call only those methods of the loader that a Composer has.
-        loader = cast("ConfigLoader", self.composer)
-        context = HydraContext(config_loader=loader, callbacks=hydra_context.callbacks)
+        self.loader = hydra_context.config_loader
         self.launcher: Launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=task_function, config=config
+            hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> Sequence[str]:
         """Run the sweep that `arguments` and the default sweep describe; return its statuses."""
+        from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
         from bnsweep.sweep.drive import run_sweep
+        from bnsweep.sweep.local import Processes
+        from bnsweep.sweep.workers import InProcess, Workers
 
         assert self.config is not None
+        workers: Workers | None = None
+        if isinstance(self.launcher, LocalLauncher):
+            workers = Processes(self.launcher.n_jobs)
+            if not self.config.resume:
+                workers.prepare()
+        elif isinstance(self.launcher, BasicLauncher):
+            workers = InProcess()
         defaults = [
             f"{key}={'null' if value is None else value}" for key, value in self.params.items()
         ]
         return run_sweep(
             self.config,
             overrides=[*defaults, *arguments],
-            composer=self.composer,
+            loader=self.loader,
             launcher=self.launcher,
+            workers=workers,
         )

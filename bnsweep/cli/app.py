@@ -28,10 +28,10 @@ from bnsweep.errors import IncompleteError, UserError
 from bnsweep.records.keys import GROUPS, flatten
 from bnsweep.redact import without_secrets
 from bnsweep.sweep.cluster import worker_environment
-from hydra_plugins.bnsweep import BnsweepSweeper
+from hydra_plugins.bnsweep import BnsweepSweeper, LocalLauncher
 
 if TYPE_CHECKING:
-    from bnsweep.sweep.outcomes import JobReport
+    from bnsweep.sweep.launched import JobReport
 
 
 class _Refused(SystemExit):
@@ -71,9 +71,10 @@ def run_command_line() -> int:
 
 
 def prepare_hydra() -> None:
-    """Register the sweeper and the resolvers that the configuration refers to."""
-    # Hydra's own search does not find the plugin in an editable installation.
-    Plugins.instance().register(BnsweepSweeper)
+    """Register the plugins and the resolvers that the configuration refers to."""
+    # Hydra's own search does not find the plugins in an editable installation.
+    for plugin in (BnsweepSweeper, LocalLauncher):
+        Plugins.instance().register(plugin)
     OmegaConf.register_new_resolver("logspace", arguments.logspace, replace=True)
     OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("worker_environment", worker_environment, replace=True)
@@ -113,7 +114,7 @@ def run(cfg: DictConfig) -> "JobReport | None":
     """
     hydra_config = HydraConfig.get()
     if hydra_config.mode == RunMode.MULTIRUN:
-        from bnsweep.sweep.job import do_job
+        from bnsweep.sweep.launched import do_job
 
         return do_job(cfg, hydra_config)
     from bnsweep.sweep.single import do_run

@@ -28,7 +28,7 @@ _WITH_VALUE = (
 )
 _MAYBE_WITH_VALUE = ("--info", "-i")
 # The extra that installs a launcher, by the name under which Hydra misses it.
-_EXTRAS = {"ray": "ray", "submitit_slurm": "slurm"}
+_EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit_slurm": "slurm"}
 
 
 def logspace(start: float | str, stop: float | str, count: float | str) -> str:
@@ -196,10 +196,10 @@ def set_environment_defaults(environment: MutableMapping[str, str]) -> None:
     environment.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     environment.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     environment.setdefault("DO_NOT_TRACK", "true")
-    # Give up a hanging server within seconds; MLflow's defaults take twenty minutes.
+    # Give up a hanging server within seconds; MLflow's defaults take twenty minutes. It repeats
+    # any request, and one that had done its work before its answer was lost makes a second run.
     environment.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-    environment.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    environment.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    environment.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     environment.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     environment.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 

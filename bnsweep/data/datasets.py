@@ -129,6 +129,19 @@ class Dataset:
         """The number of values in a sample."""
         return int(self.x_train.shape[1])
 
+    @property
+    def facts(self) -> dict[str, str | int]:
+        """What describes the data set in a run's records: its name, digest and sizes."""
+        return {
+            "name": self.name,
+            "digest": self.digest,
+            "train_samples": len(self.x_train),
+            "validation_samples": 0 if self.x_validation is None else len(self.x_validation),
+            "test_samples": len(self.x_test),
+            "features": self.features,
+            "classes": self.classes,
+        }
+
 
 class Sizes(NamedTuple):
     """How many samples to take; the validation samples are the last of the training samples."""

@@ -1,51 +1,53 @@
-"""What goes from room to room: a run as asked for, its result, its place in a sweep."""
+"""What goes from room to room: a run as asked for, its folder, its result, its place in a sweep."""
 
-from bnsweep.records.history import (
+from bnsweep.records.folder import (
     CONFIG_FILE,
-    ENDED,
     ERROR_FILE,
     HISTORY_FILE,
+    LOCK_FILE,
     WEIGHTS_FILE,
+    Attempt,
+    RunFolder,
+    lock,
+    write_whole,
+)
+from bnsweep.records.history import (
+    ENDED,
     Curve,
     Histogram,
     Measurements,
     RunResult,
     Status,
-    SweepRun,
     curves_of,
     decode,
     encode,
-    folders_below,
-    has_history,
-    read,
-    with_results,
-    write,
-    write_whole,
 )
 from bnsweep.records.spec import Kept, RunSpec, fingerprint
+from bnsweep.records.sweep_plan import SweepPlan, SweepRun, with_results
 
 __all__ = [
     "CONFIG_FILE",
     "ENDED",
     "ERROR_FILE",
     "HISTORY_FILE",
+    "LOCK_FILE",
     "WEIGHTS_FILE",
+    "Attempt",
     "Curve",
     "Histogram",
     "Kept",
     "Measurements",
+    "RunFolder",
     "RunResult",
     "RunSpec",
     "Status",
+    "SweepPlan",
     "SweepRun",
     "curves_of",
     "decode",
     "encode",
     "fingerprint",
-    "folders_below",
-    "has_history",
-    "read",
+    "lock",
     "with_results",
-    "write",
     "write_whole",
 ]

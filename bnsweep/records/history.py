@@ -1,29 +1,22 @@
-"""The result of a run, its place in a sweep, and the file `history.json`.
+"""The result of a run, and its text in `history.json`.
 
-The file is enough to draw every figure of the run and to log it to a tracking store later: it
+The text is enough to draw every figure of the run and to log it to a tracking store later: it
 holds everything that only training could give again.
 """
 
+import contextlib
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnsweep.records.keys import Value
 from bnsweep.records.spec import RunSpec
 
 FORMAT = 2
-
-HISTORY_FILE = "history.json"
-CONFIG_FILE = "config.yaml"
-WEIGHTS_FILE = "weights.npz"
-ERROR_FILE = "error.txt"
 
 Status = Literal["finished", "diverged", "failed", "killed"]
 ENDED: tuple[Status, ...] = ("finished", "diverged")  # a diverged run is a result as well
@@ -61,6 +54,7 @@ class RunResult:
         started: when the run started, in seconds since 1970 (UTC).
         ended: when it ended.
         error: what went wrong.
+        attempt: the id of the attempt at the run that this is the result of.
     """
 
     spec: RunSpec
@@ -72,6 +66,7 @@ class RunResult:
     started: float | None = None
     ended: float | None = None
     error: str | None = field(default=None, repr=False)
+    attempt: str = ""
 
     @property
     def epochs_run(self) -> int:
@@ -107,58 +102,6 @@ class RunResult:
         }
 
 
-@dataclass(frozen=True)
-class SweepRun:
-    """A run in its sweep.
-
-    Attributes:
-        spec: the run as the sweep asks for it.
-        result: what came out; None if it did not get so far.
-        run_id: the run in the tracking store; None if it is not there.
-        reused: whether an earlier run with the same fingerprint stands for it.
-        chosen: swept keys whose value was chosen on the validation samples, with that value;
-            they are no longer in `spec.swept`.
-    """
-
-    spec: RunSpec
-    result: RunResult | None
-    run_id: str | None = None
-    reused: bool = False
-    chosen: Mapping[str, Value] = field(default_factory=dict)
-
-    @property
-    def status(self) -> Status:
-        """The run's status; one without a result was killed."""
-        return self.result.status if self.result is not None else "killed"
-
-    @property
-    def outcome(self) -> str:
-        """What became of the run in this sweep: its status, or that it was reused."""
-        return "reused" if self.reused else self.status
-
-    @property
-    def comparable(self) -> bool:
-        """Whether the run ended by itself, so that its numbers can be compared."""
-        return self.status in ENDED and self.result is not None and bool(self.result.curves)
-
-    def with_swept(self, swept: Mapping[str, Value]) -> "SweepRun":
-        """Return the run as one of a sweep over other keys."""
-        spec = replace(self.spec, swept=swept)
-        result = replace(self.result, spec=spec) if self.result is not None else None
-        return replace(self, spec=spec, result=result)
-
-    @property
-    def reason(self) -> str:
-        """The last line of what went wrong; empty if nothing is known."""
-        error = (self.result.error if self.result is not None else None) or ""
-        return error.strip().rpartition("\n")[2]
-
-
-def with_results(runs: Sequence[SweepRun]) -> list[RunResult]:
-    """Return the results of the comparable ones among `runs`."""
-    return [run.result for run in runs if run.comparable and run.result is not None]
-
-
 def curves_of(epochs: Sequence[Measurements]) -> dict[str, Curve]:
     """Return the measurements of successive epochs as a curve each, NaN where not finite."""
     curves = {}
@@ -172,19 +115,15 @@ def curves_of(epochs: Sequence[Measurements]) -> dict[str, Curve]:
 
 def encode(result: RunResult) -> str:
     """Return `result` as the text of a `history.json`: strict JSON, null where not finite."""
-    spec = result.spec
     epochs = [
         {"epoch": epoch} | {name: measured.get(name) for name in result.curves}
         for epoch, measured in enumerate(result.epochs())
     ]
     document = {
         "format": FORMAT,
-        "fingerprint": spec.fingerprint,
+        "attempt": result.attempt,
         "status": result.status,
-        "number": spec.number,
-        "options": spec.options,
-        "swept": spec.swept,
-        "config": spec.config,
+        **result.spec.document(),
         "started": result.started,
         "ended": result.ended,
         "epochs": epochs,
@@ -202,25 +141,13 @@ def decode(text: str) -> RunResult:
     Raises:
         ValueError: `text` is not a history, or one of another format.
     """
-    try:
-        document = json.loads(text)
-        if document["format"] != FORMAT:
-            raise ValueError(
-                f"written in format {document['format']!r}, and this version reads format "
-                f"{FORMAT} alone; do the run again"
-            )
+    with parsing(text, "run's history") as document:
         measured = [
             {k: math.nan if v is None else v for k, v in epoch.items() if k != "epoch"}
             for epoch in document["epochs"]
         ]
         return RunResult(
-            spec=RunSpec(
-                config=document["config"],
-                options=document["options"],
-                fingerprint=document["fingerprint"],
-                number=document["number"],
-                swept=document["swept"],
-            ),
+            spec=RunSpec.from_document(document),
             status=cast("Status", document["status"]),
             curves=curves_of(measured),
             initial_activations=_histograms(document["initial_activations"]),
@@ -229,53 +156,27 @@ def decode(text: str) -> RunResult:
             started=document["started"],
             ended=document["ended"],
             error=document["error"],
+            attempt=document["attempt"],
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a run's history: {error!r}") from error
 
 
-def write(folder: Path, result: RunResult) -> None:
-    """Write `result` to `folder/history.json`, whole or not at all."""
-    write_whole(folder / HISTORY_FILE, encode(result).encode())
-
-
-def read(folder: Path) -> RunResult:
-    """Return the result that lies in `folder`.
+@contextlib.contextmanager
+def parsing(text: str, what: str) -> Iterator[Any]:
+    """Yield a JSON document of this format; within the context, a missing part is a ValueError.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: what lies there is not a history of this format.
+        ValueError: `text` is not `what`, or of another format.
     """
-    path = folder / HISTORY_FILE
     try:
-        return decode(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def folders_below(output_dir: Path) -> Iterator[Path]:
-    """Yield the folders of all runs below `output_dir` that have a history."""
-    for pattern in ("sweeps/*/*", "runs/*"):
-        for path in output_dir.glob(f"{pattern}/{HISTORY_FILE}"):
-            yield path.parent
-
-
-def has_history(folder: Path) -> bool:
-    """Whether the run in `folder` has come to its end: its history is written last."""
-    return (folder / HISTORY_FILE).exists()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that at any moment all of it is there or none of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        document = json.loads(text)
+        if document["format"] != FORMAT:
+            raise ValueError(
+                f"written in format {document['format']!r}, and this version reads format "
+                f"{FORMAT} alone; do the run again"
+            )
+        yield document
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a {what}: {error!r}") from error
 
 
 def _histograms(documents: Sequence[Mapping[str, Any]]) -> tuple[Histogram, ...]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -42,6 +42,7 @@ class RunSpec:
         options: what its parts are called (`{"model": "batchnorm", ...}`).
         fingerprint: a hash of what changes the run's numbers, and of nothing else; empty where
             the data could not be had.
+        data: its data set: name, digest and sizes; empty where it could not be had.
         number: its number in the sweep; 0 for a single run.
         swept: the value of each swept key; for a group it is the name of its part.
         overrides: the overrides from which a launcher composes the run's configuration again.
@@ -51,6 +52,7 @@ class RunSpec:
     config: Config
     options: Mapping[str, str]
     fingerprint: str
+    data: Mapping[str, Value] = field(default_factory=dict)
     number: int = 0
     swept: Mapping[str, Value] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
@@ -58,14 +60,15 @@ class RunSpec:
 
     @classmethod
     def of(
-        cls, cfg: Mapping[str, Any], *, data_digest: str | None, overrides: Sequence[str] = ()
+        cls, cfg: Mapping[str, Any], *, data: Mapping[str, Value], overrides: Sequence[str] = ()
     ) -> Self:
         """Return the run that a composed configuration describes.
 
         Args:
             cfg: the whole configuration as plain nested values, checked. Its part `sweep` holds
                 the run's number, what its parts are called, and the swept keys.
-            data_digest: of its data set; None where the data could not be had.
+            data: what describes its data set, its `digest` included; empty where it could not be
+                had.
             overrides: from which `cfg` was composed.
         """
         config = {key: cfg[key] for key in RESULT_KEYS}
@@ -74,12 +77,29 @@ class RunSpec:
         return cls(
             config=config,
             options=options,
-            fingerprint="" if data_digest is None else fingerprint(config, data_digest),
+            fingerprint=fingerprint(config, str(data["digest"])) if data else "",
+            data=data,
             number=cfg["sweep"]["number"],
             swept={key: leaves.get(key) for key in cfg["sweep"]["keys"]},
             overrides=tuple(overrides),
             keep=Kept(figures=cfg["tracking"]["figures"], weights=cfg["tracking"]["weights"]),
         )
+
+    def document(self) -> dict[str, Any]:
+        """Return the run as plain values, from which `from_document` makes it again."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return own | {"name": self.name, "keep": self.keep._asdict()}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """Return the run that a document describes, whatever else it holds.
+
+        Raises:
+            KeyError: it lacks a part.
+        """
+        own = {field.name: document[field.name] for field in fields(cls)}
+        own |= {"overrides": tuple(own["overrides"]), "keep": Kept(**own["keep"])}
+        return cls(**own)
 
     @property
     def seed(self) -> Value:

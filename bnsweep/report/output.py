@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnsweep import records
 from bnsweep.errors import UserError
-from bnsweep.records import RunSpec, SweepRun
+from bnsweep.records import RunSpec, SweepRun, write_whole
 from bnsweep.records.keys import hashable
 from bnsweep.report import sections
 from bnsweep.report.findings import Findings
@@ -47,9 +46,9 @@ def write_report(findings: Findings, folder: Path, figures: Sequence[str]) -> Re
     """
     check_figures(figures)
     table = folder / "results.csv"
-    records.write_whole(table, results_csv(findings.runs).encode())
+    write_whole(table, results_csv(findings.runs).encode())
     summary = summarise(findings, figures)
-    records.write_whole(folder / "summary.md", summary.encode())
+    write_whole(folder / "summary.md", summary.encode())
     drawn = _draw(findings.chosen, folder / "figures", figures)
     return Report(table, drawn, _shortened(summary))
 
@@ -70,13 +69,12 @@ def check_figures(names: Sequence[str]) -> None:
         )
 
 
-def check_choice(keys: Sequence[str], specs: Sequence[RunSpec], *, can_choose: bool) -> None:
+def check_choice(keys: Sequence[str], specs: Sequence[RunSpec]) -> None:
     """Check the value of `report.choose`.
 
     Args:
         keys: the value.
         specs: the runs of the sweep.
-        can_choose: whether all of them have validation samples.
 
     Raises:
         UserError: a key cannot be chosen, or a data set has no validation samples.
@@ -89,7 +87,7 @@ def check_choice(keys: Sequence[str], specs: Sequence[RunSpec], *, can_choose: b
             f"report.choose={list(keys)}: a seed is not chosen, it is what results are averaged "
             "over; leave it out"
         )
-    if keys and not can_choose:
+    if keys and not all(spec.data.get("validation_samples") for spec in specs):
         raise UserError(
             f"report.choose={list(keys)}: values are chosen by the accuracy on validation samples, "
             "and there are none; set data.validation_size, or report.choose=[]"

@@ -36,8 +36,8 @@ def specify(
     number: int = 0,
     overrides: Sequence[str] = (),
     load: Callable[[Config], Dataset] | None = None,
-) -> tuple[RunSpec, Dataset]:
-    """Return the run that `cfg` describes, checked, and its data set.
+) -> RunSpec:
+    """Return the run that `cfg` describes, checked.
 
     It is the one way to a `RunSpec`: single runs, planned runs and jobs take it.
 
@@ -61,7 +61,7 @@ def specify(
     if files is not None:
         config["sweep"] |= {"options": chosen_options(config, files), "number": number}
     dataset = (load or load_dataset)(config)
-    return RunSpec.of(config, data_digest=dataset.digest, overrides=overrides), dataset
+    return RunSpec.of(config, data=dataset.facts, overrides=overrides)
 
 
 def to_plain(cfg: DictConfig) -> Config:
@@ -133,7 +133,7 @@ def chosen_options(config: Config, files: Mapping[str, OptionFile]) -> dict[str,
     return names | targets
 
 
-def option_files(runtime: DictConfig) -> dict[str, OptionFile]:
+def option_files(runtime: Any) -> dict[str, OptionFile]:
     """Return the chosen option of each group that a run is named by, and what its file holds.
 
     Reads the files: Hydra takes as long to compose one of them as a whole configuration.

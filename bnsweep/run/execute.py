@@ -1,6 +1,5 @@
 """One run: data, network and optimizer in, a result out."""
 
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ class Experiment:
         `train_seconds` is the time inside the training loop alone.
         """
         epochs: list[Measurements] = []
-        seconds, started = 0.0, time.time()
+        seconds = 0.0
         initial: tuple[Histogram, ...] = ()
         final: tuple[Histogram, ...] = ()
         error: str | None = None
@@ -100,8 +99,6 @@ class Experiment:
             initial_activations=initial,
             final_activations=final,
             train_seconds=seconds,
-            started=started,
-            ended=time.time(),
             error=error,
         )
 

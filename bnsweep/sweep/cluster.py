@@ -1,4 +1,4 @@
-"""Workers on other machines: their environment, their results, and how to stop them.
+"""Workers on other machines: their environment, how to reach them, and how to stop them.
 
 Relies on attributes of other launchers: `ray_cfg` of hydra-ray-launcher, `params` and the folder
 `.submitit` of hydra-submitit-launcher. Remove what is here for one of them when that launcher can
@@ -21,17 +21,12 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 
-from bnsweep import records
 from bnsweep.errors import UserError
-from bnsweep.records import ENDED, RunSpec, has_history
+from bnsweep.records import RunSpec
 from bnsweep.redact import first_line
-from bnsweep.tracking import Tracker
 
 # The part of the driver's environment that workers need; the rest may hold secrets.
 PREFIXES = ("MLFLOW_", "DO_NOT_TRACK")
-# Launchers whose workers share this machine's disk.
-LOCAL = ("hydra._internal.", "hydra_plugins.hydra_joblib_launcher.")
-POLL_SECONDS = 5.0
 POLITE_SECONDS = 10.0
 STOP_SECONDS = 60.0
 USUAL_ARRAY = 1001
@@ -82,73 +77,34 @@ def check_reachable(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-class Workers:
-    """The workers of a sweep's launcher, which may be on other machines.
+def may_be_far(launcher: Launcher) -> bool:
+    """Whether a launcher's workers may be on other machines, with disks of their own."""
+    return not type(launcher).__module__.startswith("hydra_plugins.hydra_joblib_launcher.")
 
-    A run's files lie on its worker's disk. Where the driver does not see that disk, it fetches
-    them from the store into the folder in which they would lie.
+
+def batches(launcher: Launcher, specs: Sequence[RunSpec]) -> list[Sequence[RunSpec]]:
+    """Return runs in batches that the launcher takes: all at once, or a job array each."""
+    most = len(specs)
+    if "submitit_folder" in getattr(launcher, "params", {}):
+        most = min(most, _array_size())
+    return [specs[n : n + most] for n in range(0, len(specs), most or 1)]
+
+
+def stop(folder: Path) -> None:
+    """Stop a sweep's jobs, once the driver no longer waits for them.
+
+    A launcher that raises leaves its other jobs to Ray or in Slurm's queue, where they would go on
+    beside the runs that the sweep starts in their place.
     """
-
-    def __init__(
-        self, launcher: Launcher, tracker: Tracker, parent: str | None, folder: Path
-    ) -> None:
-        self._launcher = launcher
-        self._distant = not type(launcher).__module__.startswith(LOCAL) and parent is not None
-        self._tracker = tracker
-        self._parent = parent
-        self._folder = folder
-        self._since = 0
-        self._next = time.monotonic() + POLL_SECONDS
-        self._lock = threading.Lock()
-
-    def batches(self, specs: Sequence[RunSpec]) -> list[list[RunSpec]]:
-        """Return the runs in batches that the launcher takes: all at once, or a job array each."""
-        most = len(specs)
-        if "submitit_folder" in getattr(self._launcher, "params", {}):
-            most = min(most, _array_size())
-        return [list(specs[n : n + most]) for n in range(0, len(specs), most or 1)]
-
-    def look(self) -> None:
-        """Every few seconds, fetch the runs that have ended since the last look."""
-        if self._distant and time.monotonic() >= self._next:
-            self._fetch(self._since)
-            self._next = time.monotonic() + POLL_SECONDS
-
-    def fetch(self) -> None:
-        """Fetch the history of each run that ended, and make the folder of each that started."""
-        if self._distant:
-            self._fetch(0)
-
-    def stop(self) -> None:
-        """Stop the workers, once the driver no longer waits for them, and fetch.
-
-        A launcher that raises leaves its other runs to Ray or in Slurm's queue, where they would
-        go on beside the runs that the sweep starts in their place.
-        """
-        ray = sys.modules.get("ray")
-        if ray is not None and ray.is_initialized():
-            ray.shutdown()
-        # submitit has a folder for each array and for each of its tasks: 17, 17_0, 17_1.
-        names = (path.name for path in (self._folder / ".submitit").glob("[0-9]*"))
-        arrays = sorted({name.partition("_")[0] for name in names})
-        if arrays:
-            with contextlib.suppress(OSError, subprocess.SubprocessError):
-                _cancel(arrays)
-        self.fetch()
-
-    def _fetch(self, since: int) -> None:
-        if self._parent is None:
-            return
-        with self._lock, contextlib.suppress(UserError, OSError):
-            for child in self._tracker.children(self._parent, ended_since=since):
-                self._since = max(self._since, child.ended or 0)
-                folder = Path(child.folder)
-                if folder.parent != self._folder or has_history(folder):
-                    continue
-                folder.mkdir(exist_ok=True)
-                if child.status in (*ENDED, "failed"):
-                    text = self._tracker.history(child.run)
-                    records.write_whole(folder / records.HISTORY_FILE, text.encode())
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        ray.shutdown()
+    # submitit has a folder for each array and for each of its tasks: 17, 17_0, 17_1.
+    names = (path.name for path in (folder / ".submitit").glob("[0-9]*"))
+    arrays = sorted({name.partition("_")[0] for name in names})
+    if arrays:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            _cancel(arrays)
 
 
 def _array_size() -> int:

@@ -2,30 +2,30 @@
 
 import contextlib
 import gc
+import sys
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bnsweep.errors import ConfigError, IncompleteError, InterruptedSweepError, UserError
-from bnsweep.records import has_history
+from bnsweep.errors import ConfigError, IncompleteError, InterruptedSweepError, TrackingError
+from bnsweep.records import LOCK_FILE, RunResult, RunSpec, SweepPlan, SweepRun, lock
 from bnsweep.records.keys import check_all
 from bnsweep.redact import first_line
 from bnsweep.report import output, terminal
 from bnsweep.report.findings import Findings
 from bnsweep.run.config import to_plain
-from bnsweep.sweep import local_workers
-from bnsweep.sweep.cluster import Workers, connect
-from bnsweep.sweep.composing import Composer
+from bnsweep.sweep import cluster
 from bnsweep.sweep.interrupts import Interrupts
-from bnsweep.sweep.launching import fixed_overrides, launch
-from bnsweep.sweep.outcomes import Outcomes
-from bnsweep.sweep.plan import SweepPlan, plan
-from bnsweep.sweep.resume import find_done, log_from_disk
-from bnsweep.tracking import Tracker
-from bnsweep.tracking.make import make_tracker
+from bnsweep.sweep.launched import Launched
+from bnsweep.sweep.resume import EarlierRuns, differences, take_over
+from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons, Workers, run_all
+from bnsweep.tracking.recorder import Recorder
+from bnsweep.tracking.store import Store, make_store
 
 PROGRESS_SECONDS = 0.3
 
@@ -34,10 +34,18 @@ def run_sweep(
     config: DictConfig,
     *,
     overrides: Sequence[str],
-    composer: Composer,
+    loader: ConfigLoader,
     launcher: Launcher,
+    workers: Workers | None,
 ) -> list[str]:
     """Run the product of all choices in `overrides` under one parent run, and report.
+
+    Args:
+        config: the composed configuration.
+        overrides: the choices of each key.
+        loader: what composes the configuration of a run.
+        launcher: Hydra's launcher, for what has no `workers` of ours.
+        workers: who does the runs.
 
     Returns:
         The status of each run.
@@ -49,47 +57,36 @@ def run_sweep(
     check_all(to_plain(config))
     output.check_figures(config.report.figures)
     _check_folders(config)
-    planned = plan(config, overrides, composer)
-    specs, datasets = planned.specs, planned.datasets
-    can_choose = all(dataset.x_validation is not None for dataset in datasets)
-    output.check_choice(config.report.choose, specs, can_choose=can_choose)
-    tracker = make_tracker(config)
-    tracker.keep_secrets(config)
-    if not config.resume:
-        # All runs are to be done: workers import while the driver prepares the store.
-        local_workers.prepare(launcher)
-    tracker.prepare()
-    connect(launcher)
-    folder = _make_folder(config)
-    outcomes, parent, workers = Outcomes(), None, None
-    with Interrupts() as interrupts:
+    plan = replace(_plan(config, overrides, loader), command=tuple(sys.argv))
+    output.check_choice(config.report.choose, plan.specs)
+    store = make_store(config)
+    if store is not None:
+        store.keep_secrets(config)
+        store.prepare()
+    if workers is None:
+        cluster.connect(launcher)
+        workers = Launched(launcher, config, store)
+    with Interrupts() as interrupts, _opened(config, plan, store) as sweep:
+        # Keep the garbage collector away from what was imported: it finds nothing there.
+        gc.freeze()
+        todo = [spec for spec in plan.specs if not sweep.run(spec.number).has_history()]
+        reasons: Reasons = {}
+        interrupted = False
         try:
-            if config.resume:
-                outcomes = find_done(specs, tracker, Path(config.output_dir).absolute())
-            name = f"sweep of {', '.join(planned.swept) or 'one configuration'}"
-            parent = tracker.start_sweep(name, {"bnsweep.folder": str(folder)})
-            workers = Workers(launcher, tracker, parent, folder)
-            # Keep the garbage collector away from what was imported: it finds nothing there.
-            gc.freeze()
-            with _progress(len(specs), outcomes, workers):
-                log_from_disk(planned.runs, tracker, parent, outcomes)
-                launch(
-                    launcher,
-                    [spec for spec in specs if spec.number not in outcomes.reused],
-                    fixed_overrides(config, tracker, folder, parent, planned.swept),
-                    folder,
-                    outcomes,
-                    workers,
-                    stop_at_failure=config.on_failure == "stop",
-                )
+            with _progress(sweep):
+                reasons = run_all(workers, todo, sweep)
             interrupts.hold()
         except KeyboardInterrupt:
-            outcomes.interrupted = True
-            if workers is not None:
-                workers.stop()
-        if parent is None and outcomes.interrupted:
-            raise KeyboardInterrupt
-        return _finish(config, planned, tracker, parent, folder, outcomes)
+            interrupted = True
+        workers.stop(sweep)
+        return _finish(config, sweep, store, reasons, interrupted=interrupted)
+
+
+def _plan(config: DictConfig, overrides: Sequence[str], loader: ConfigLoader) -> SweepPlan:
+    # Imported late: what parses overrides is not needed before there are some to parse.
+    from bnsweep.sweep.plan import plan
+
+    return plan(config, overrides, loader)
 
 
 def _check_folders(config: DictConfig) -> None:
@@ -101,39 +98,99 @@ def _check_folders(config: DictConfig) -> None:
         )
 
 
-def _make_folder(config: DictConfig) -> Path:
+@contextlib.contextmanager
+def _opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator[OpenSweep]:
+    """Yield the sweep in its folder, whose lock is held: a new one, or the one to go on with."""
     folder = Path(config.hydra.sweep.dir).absolute()
-    try:
-        folder.mkdir(parents=True)
-        with open_dict(config):
-            config.hydra.sweep.dir = str(folder)
-        OmegaConf.save(config, folder / "multirun.yaml")
-    except OSError as error:
-        raise ConfigError(
-            f"output_dir={config.output_dir}: a folder cannot be made there ({error}); "
-            "give another output_dir"
-        ) from error
-    return folder
+    earlier: EarlierRuns | None = None
+    with contextlib.ExitStack() as held:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with lock(folder.parent, wait=True) if config.resume else contextlib.nullcontext():
+                if config.resume:
+                    runs = Path(config.hydra.run.dir).absolute().parent
+                    earlier = EarlierRuns(folder.parent, runs, store)
+                    folder, plan = _continued(folder, plan, earlier)
+                elif folder.exists():
+                    raise ConfigError(
+                        f"hydra.sweep.dir={folder}: exists; give another folder, or resume=true to "
+                        "go on with the sweep in it"
+                    )
+                folder.mkdir(exist_ok=True)
+                held.enter_context(lock(folder / LOCK_FILE))
+                plan.write(folder)
+            with open_dict(config):
+                config.hydra.sweep.dir = str(folder)
+            OmegaConf.save(config, folder / "multirun.yaml")
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"resume=true: another process is at work on this sweep, in {folder}; wait until "
+                "it has ended, or interrupt it"
+            ) from error
+        except OSError as error:
+            raise ConfigError(
+                f"output_dir={config.output_dir}: a folder cannot be made there ({error}); "
+                "give another output_dir"
+            ) from error
+        (folder / STOP_FILE).unlink(missing_ok=True)
+        if earlier is not None:
+            earlier.close_dead()
+            plan = replace(plan, reused=take_over(plan, folder, earlier))
+        recorder = None
+        if store is not None:
+            parent = store.open_sweep(plan, folder)
+            plan = replace(plan, parent=parent)
+            store.log_plan(plan, parent)
+            recorder = Recorder(
+                store,
+                lambda: [folder / str(spec.number) for spec in plan.specs],
+                parent,
+                earlier.stored if earlier is not None else (),
+            )
+        plan.write(folder)
+        sweep = OpenSweep(folder, plan, recorder, config.on_failure == "stop")
+        if recorder is not None:
+            if earlier is not None:
+                recorder.look()
+                with contextlib.suppress(TrackingError):
+                    recorder.settle()
+            held.enter_context(recorder.following())
+        yield sweep
+
+
+def _continued(folder: Path, plan: SweepPlan, earlier: EarlierRuns) -> tuple[Path, SweepPlan]:
+    """Return the folder of the sweep to go on with, and the plan with its numbers."""
+    if folder.exists():
+        other = earlier.plans.get(folder)
+        if other is None:
+            raise ConfigError(f"hydra.sweep.dir={folder}: holds no sweep; give another folder")
+        if how := differences(plan, other):
+            raise ConfigError(
+                f"hydra.sweep.dir={folder}: holds another sweep than this command asks for: {how}; "
+                "leave hydra.sweep.dir out, and the runs of it are taken over"
+            )
+        return folder, plan.numbered_like(other)
+    if (same := earlier.sweep_like(plan)) is not None:
+        return same, plan.numbered_like(earlier.plans[same])
+    return folder, plan
 
 
 @contextlib.contextmanager
-def _progress(total: int, outcomes: Outcomes, workers: Workers) -> Iterator[None]:
+def _progress(sweep: OpenSweep) -> Iterator[None]:
     """Show how many runs are done: those that have a history."""
     over = threading.Event()
-    done: set[int] = set()
+    left = {spec.number for spec in sweep.plan.specs}
 
     def count() -> int:
-        done.update(outcomes.reused)
-        folders = dict(outcomes.folders)
-        done.update(n for n, place in folders.items() if n not in done and has_history(place))
-        return len(done)
+        left.difference_update([number for number in left if sweep.run(number).has_history()])
+        return len(sweep.plan.specs) - len(left)
 
     def watch() -> None:
         while not over.wait(PROGRESS_SECONDS):
-            workers.look()
             display.update(count())
 
-    with terminal.Progress(total) as display:
+    with terminal.Progress(len(left)) as display:
+        display.update(count())
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         try:
@@ -144,69 +201,66 @@ def _progress(total: int, outcomes: Outcomes, workers: Workers) -> Iterator[None
             display.update(count())
 
 
-def _settle(planned: SweepPlan, tracker: Tracker, parent: str | None, outcomes: Outcomes) -> None:
-    """Bring the store up to what lies on disk: close what is open, log what is missing.
-
-    A worker that died, or a store that was away, leaves half a run in the store, or none. If the
-    store is still away, the first failure ends the attempt.
-    """
-    if parent is None or (not outcomes.broken and outcomes.all_stored(planned.specs)):
-        return
-    unstored = [] if outcomes.interrupted else outcomes.unstored(planned.specs)
-    replaced = {str(outcomes.folders[spec.number]) for spec in unstored} | outcomes.broken
-    with contextlib.suppress(UserError):
-        whole, partial = tracker.close_children(parent, replaced=replaced)
-        for spec in planned.specs:
-            folder = str(outcomes.folders.get(spec.number))
-            if folder in whole:
-                outcomes.run_ids.setdefault(spec.number, whole[folder])
-            elif folder in partial:
-                outcomes.partial_ids[spec.number] = partial[folder]
-        if not outcomes.interrupted:
-            tracker.try_again()
-            log_from_disk(planned.runs, tracker, parent, outcomes)
+def _outcome(sweep: OpenSweep, spec: RunSpec, reasons: Reasons) -> SweepRun:
+    """Return a run's row of the report, from its folder."""
+    folder, result = sweep.run(spec.number), None
+    try:
+        # A reused result comes from another sweep, perhaps under other names.
+        result = replace(folder.result(), spec=spec)
+    except (OSError, ValueError):
+        if spec.number in reasons:
+            result = RunResult(spec, "failed", error=reasons[spec.number])
+    run_ids = sweep.recorder.run_ids if sweep.recorder is not None else {}
+    return SweepRun(spec, result, run_ids.get(folder.path), sweep.plan.reused.get(spec.number))
 
 
 def _finish(
     config: DictConfig,
-    planned: SweepPlan,
-    tracker: Tracker,
-    parent: str | None,
-    folder: Path,
-    outcomes: Outcomes,
+    sweep: OpenSweep,
+    store: Store | None,
+    reasons: Reasons,
+    *,
+    interrupted: bool,
 ) -> list[str]:
-    """Write the report, close the parent run, and print what came out."""
-    _settle(planned, tracker, parent, outcomes)
-    runs = [outcomes.sweep_run(spec) for spec in planned.specs]
+    """Bring everything to its end on disk and in the store, write the report, and print it."""
+    folder, recorder = sweep.folder, sweep.recorder
+    for spec in sweep.plan.specs:
+        with contextlib.suppress(OSError, ValueError):
+            sweep.run(spec.number).give_up("killed", "interrupted")
+    if recorder is not None:
+        recorder.look()
+    runs = [_outcome(sweep, spec, reasons) for spec in sweep.plan.specs]
     findings = Findings(runs, list(config.report.choose))
     counts = findings.counts
-    missing = len(outcomes.unstored(planned.specs)) if parent is not None else 0
     problems = []
-    if outcomes.interrupted:
+    if interrupted:
         problems.append("interrupted")
     if counts["runs_failed"]:
         problems.append(f"{counts['runs_failed']} of {len(runs)} runs failed")
     if counts["runs_killed"]:
         problems.append(f"{counts['runs_killed']} of {len(runs)} runs did not end")
-    if missing:
-        problems.append(f"{missing} of {len(runs)} runs are not in the store {tracker.shown}")
+    if recorder is not None and store is not None and (missing := len(recorder.missing)):
+        problems.append(f"{missing} of {len(runs)} runs are not in the store {store.shown}")
     summary = ", ".join(problems)
     try:
         summary = output.write_report(findings, folder, list(config.report.figures)).summary
     except Exception as error:
         # The runs are done whatever the report fails at, and their parent must be closed.
         problems.append(f"the report cannot be written ({first_line(error)})")
-    if parent is not None:
+    if recorder is not None and store is not None and sweep.plan.parent is not None:
         bad = counts["runs_failed"] + counts["runs_killed"]
-        status = "killed" if outcomes.interrupted else "failed" if bad else "finished"
+        status = "killed" if interrupted else "failed" if bad else "finished"
         try:
-            tracker.end_sweep(parent, status=status, counts=counts, note=summary, folder=folder)
-        except UserError as error:
+            recorder.settle()
+            store.close_sweep(
+                sweep.plan.parent, status=status, counts=counts, note=summary, folder=folder
+            )
+        except TrackingError as error:
             problems.append(f"the sweep's own record is not in the store: {error}")
     terminal.print_findings(findings)
-    terminal.print_where(folder, tracker.ui_command)
+    terminal.print_where(folder, store.ui_command if store is not None else None)
     if problems:
         hint = "the same command with resume=true does what is missing"
-        kind = InterruptedSweepError if outcomes.interrupted else IncompleteError
+        kind = InterruptedSweepError if interrupted else IncompleteError
         raise kind(f"{', '.join(problems)}; {hint}")
     return [run.status for run in runs]

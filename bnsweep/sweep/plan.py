@@ -3,50 +3,40 @@
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnsweep.data import Dataset
 from bnsweep.errors import ConfigError
-from bnsweep.records import RunSpec
+from bnsweep.records import RunSpec, SweepPlan
 from bnsweep.records.keys import Config, Value, flatten, hashable
 from bnsweep.report.comparison import distinguishing_keys
 from bnsweep.run.build import load_dataset
 from bnsweep.run.config import OptionFile, option_files, specify
-from bnsweep.sweep.composing import Composer, has_mapping, overlap
 
 MAX_RUNS = 100_000
 
 Choice = tuple[str, Value]  # of an override: as text, and its value
 
 
-@dataclass(frozen=True)
-class SweepPlan:
-    """The runs of a sweep, the data set of each, and the keys that are swept."""
-
-    specs: list[RunSpec]
-    datasets: list[Dataset]
-    swept: list[str]
-
-    @property
-    def runs(self) -> list[tuple[RunSpec, Dataset]]:
-        """The runs, each with its data set."""
-        return list(zip(self.specs, self.datasets, strict=True))
-
-
-def plan(config: DictConfig, overrides: Sequence[str], composer: Composer) -> SweepPlan:
+def plan(config: DictConfig, overrides: Sequence[str], loader: ConfigLoader) -> SweepPlan:
     """Return the runs that `overrides` describe, checked.
 
-    One configuration is composed for each distinct choice of group options; all other values
-    are put into it and checked without composing.
+    Hydra reads and merges a dozen files for a configuration, which takes longer than some runs
+    train. One is composed for each distinct choice of group options; all other values are put
+    into it and checked without composing.
 
     Raises:
         ConfigError, DataError: one of the runs could not be done.
     """
-    kept = _in_effect(composer.parse(overrides))
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+    value_keys = _value_keys(parsed, loader)
+    kept = _in_effect(parsed)
     keys = [override.get_key_element() for override in kept]
     choices = [_choices(override) for override in kept]
     settable = _settable(keys, choices)
@@ -55,8 +45,8 @@ def plan(config: DictConfig, overrides: Sequence[str], composer: Composer) -> Sw
         raise ConfigError(f"the sweep has {total} runs; sweep at most {MAX_RUNS}")
 
     composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, OptionFile]]] = {}
-    specs, datasets = [], []
     loaded: dict[str, Dataset] = {}
+    specs = []
 
     def load(full: Config) -> Dataset:
         place = repr((full["data"], full["dtype"]))
@@ -67,12 +57,12 @@ def plan(config: DictConfig, overrides: Sequence[str], composer: Composer) -> Sw
     for number, combination in enumerate(itertools.product(*choices)):
         texts = tuple(text for text, _ in combination)
         typed = {key: value for key, (_, value) in zip(keys, combination, strict=True)}
-        values = {key: value for key, value in typed.items() if key in composer.value_keys}
+        values = {key: value for key, value in typed.items() if key in value_keys}
         structure = tuple(
             text for key, (text, _) in zip(keys, combination, strict=True) if key not in values
         )
         if structure not in composed:
-            cfg = composer.load_sweep_config(config, texts)
+            cfg = loader.load_sweep_config(config, list(texts))
             files = option_files(cfg.hydra.runtime)
             with open_dict(cfg):
                 cfg.pop("hydra")
@@ -81,14 +71,59 @@ def plan(config: DictConfig, overrides: Sequence[str], composer: Composer) -> Sw
         cfg, files = composed[structure]
         for key, value in values.items():
             OmegaConf.update(cfg, key, value, merge=False)
-        spec, dataset = specify(cfg, files, number=number, overrides=texts, load=load)
+        spec = specify(cfg, files, number=number, overrides=texts, load=load)
         # A key that stands in no configuration has the value it was given.
         given = {key.lstrip("+"): value for key, value in typed.items()}
         swept = {k: given.get(k) if v is None else v for k, v in spec.swept.items()}
         specs.append(replace(spec, swept=swept))
-        datasets.append(dataset)
     specs, swept_keys = _with_swept(specs, settable)
-    return SweepPlan(specs, datasets, swept_keys)
+    return SweepPlan(tuple(specs), tuple(swept_keys))
+
+
+def _value_keys(overrides: Sequence[Override], loader: ConfigLoader) -> set[str]:
+    """Return the swept keys that set a value and do not change what else is composed."""
+    # Hydra takes milliseconds to say whether a key is a group: ask once for each.
+    groups = {
+        key
+        for key in {o.key_or_group for o in overrides}
+        if loader.get_group_options(key, ObjectType.CONFIG)
+    }
+    setting = [o for o in overrides if o.key_or_group not in groups or _has_mapping(o)]
+    return {
+        override.key_or_group
+        for override in setting
+        if override.key_or_group not in groups
+        and _sweeps_values(override)
+        and not any(_order_matters(override, other) for other in setting)
+    }
+
+
+def _sweeps_values(override: Override) -> bool:
+    if override.is_add() or override.is_force_add() or not override.is_sweep_override():
+        return False
+    if override.key_or_group.startswith("hydra.") or override.package is not None:
+        return False
+    # An interpolation may stand for a mapping.
+    return not _has_mapping(override) and "${" not in str(override.input_line)
+
+
+def _has_mapping(override: Override) -> bool:
+    """Whether any choice of an override merges a mapping."""
+    value = override.value()
+    choices = value.list if isinstance(value, ChoiceSweep) else [value]
+    return any(isinstance(choice, dict) for choice in choices)
+
+
+def _overlap(override: Override, other: Override) -> bool:
+    """Whether two overrides set one key, or one sets a key within the other's."""
+    one, two = f"{override.key_or_group}.", f"{other.key_or_group}."
+    return one.startswith(two) or two.startswith(one)
+
+
+def _order_matters(override: Override, other: Override) -> bool:
+    """Whether an override that sweeps values must keep its place before or after the other."""
+    same = other.key_or_group == override.key_or_group and not _has_mapping(other)
+    return _overlap(override, other) and not (same and other.type == override.type)
 
 
 def _in_effect(overrides: Iterable[Override]) -> list[Override]:
@@ -105,7 +140,7 @@ def _in_effect(overrides: Iterable[Override]) -> list[Override]:
         if override.type == OverrideType.CHANGE:
             # A key must be added before it can be changed.
             override = replace(override, type=kept[place].type)
-        if any(overlap(override, other) for other in kept[place + 1 :]):
+        if any(_overlap(override, other) for other in kept[place + 1 :]):
             kept = [*kept[:place], *kept[place + 1 :], override]
         else:
             kept[place] = override
@@ -115,7 +150,7 @@ def _in_effect(overrides: Iterable[Override]) -> list[Override]:
 def _replaces(override: Override, other: Override) -> bool:
     """Whether `override` replaces all of `other`; `+key` and `key` are one key."""
     keys = {o.get_key_element().lstrip("+") for o in (override, other)}
-    return len(keys) == 1 and not has_mapping(override) and not has_mapping(other)
+    return len(keys) == 1 and not _has_mapping(override) and not _has_mapping(other)
 
 
 def _settable(keys: Sequence[str], choices: Sequence[Sequence[Choice]]) -> list[str]:

@@ -1,80 +1,197 @@
-"""What is done already: found in the store and on disk, and logged where the store lacks it."""
+"""What is done already, on disk or in the store, and what a dead driver left open."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
-from bnsweep import records
-from bnsweep.data import Dataset
-from bnsweep.records import ENDED, RunResult, RunSpec
-from bnsweep.sweep.outcomes import Outcomes
-from bnsweep.tracking import Tracker
+from bnsweep.errors import TrackingError
+from bnsweep.records import (
+    CONFIG_FILE,
+    ENDED,
+    HISTORY_FILE,
+    LOCK_FILE,
+    WEIGHTS_FILE,
+    RunFolder,
+    RunSpec,
+    SweepPlan,
+    lock,
+    write_whole,
+)
+from bnsweep.records.folder import START_FILE
+from bnsweep.records.sweep_plan import SWEEP_FILE
+from bnsweep.tracking.recorder import Recorder, StoredRun
+from bnsweep.tracking.store import Store
+
+T = TypeVar("T")
+
+DIED = "its driver died"
 
 _log = logging.getLogger(__name__)
 
 
-def find_done(specs: Sequence[RunSpec], tracker: Tracker, output_dir: Path) -> Outcomes:
-    """Return the outcomes of the runs that are done already, here or in the store.
+class EarlierRuns:
+    """The runs that earlier commands did below some folders, or that the store holds.
 
-    Runs that a dead driver left open in the store are closed on the way.
+    Args:
+        sweeps: the folder of all sweeps.
+        runs: the folder of all runs by themselves.
+        store: the tracking store, if there is one.
     """
-    outcomes = Outcomes()
-    tracker.close_dead_sweeps()
-    stored = tracker.complete_runs()
-    on_disk = _results_below(output_dir, {spec.fingerprint for spec in specs})
-    for spec in specs:
-        if (run := stored.get(spec.fingerprint)) is not None:
-            outcomes.run_ids[spec.number] = run.run_id
-        if spec.fingerprint in on_disk:
-            outcomes.folders[spec.number], outcomes.reused[spec.number] = on_disk[spec.fingerprint]
-        elif run is not None:
-            try:
-                outcomes.reused[spec.number] = records.decode(tracker.history(run))
-            except (OSError, ValueError):
-                # A run that the store has finished and nobody can read is done again.
-                del outcomes.run_ids[spec.number]
-    return outcomes
+
+    def __init__(self, sweeps: Path, runs: Path, store: Store | None) -> None:
+        self._store = store
+        self.stored: Sequence[StoredRun] = store.runs() if store is not None else ()
+        self.plans = dict(_readable(sweeps.glob(f"*/{SWEEP_FILE}"), SweepPlan.read))
+        self._singles = dict(
+            _readable(runs.glob(f"*/{START_FILE}"), lambda path: RunFolder(path).attempt())
+        )
+
+    def sweep_like(self, plan: SweepPlan) -> Path | None:
+        """Return the folder of the newest sweep with the same runs."""
+        same = [path for path, p in self.plans.items() if p.fingerprints == plan.fingerprints]
+        return max(same, key=lambda path: path.stat().st_mtime, default=None)
+
+    def find(self, spec: RunSpec) -> Path | None:
+        """Return a folder in which the run that `spec` asks for has come to its end."""
+        places = self._places.get(spec.fingerprint, ())
+        return next((path for path in places if _is_done(RunFolder(path))), None)
+
+    def under_way(self, spec: RunSpec) -> Path | None:
+        """Return the folder in which a living process does this run by itself."""
+        places = self._places.get(spec.fingerprint, ())
+        return next((path for path in places if path in self._singles and _is_held(path)), None)
+
+    def stored_as_done(self, spec: RunSpec) -> StoredRun | None:
+        """Return the run of the store that has come to its end and is what `spec` asks for."""
+        same = (run for run in self.stored if run.fingerprint == spec.fingerprint != "")
+        return next((run for run in same if run.status in ENDED), None)
+
+    def fetch(self, spec: RunSpec, folder: Path) -> StoredRun | None:
+        """Write into `folder` what the store has of a run that is done; return that run."""
+        run = self.stored_as_done(spec)
+        if run is None or self._store is None:
+            return None
+        # A run that the store has finished and nobody can read is done again.
+        with contextlib.suppress(TrackingError, ValueError):
+            folder.mkdir()
+            for name in (CONFIG_FILE, WEIGHTS_FILE, HISTORY_FILE):
+                if (content := self._store.file(run.run_id, name)) is not None:
+                    write_whole(folder / name, content)
+            if _is_done(RunFolder(folder)):
+                return run
+        shutil.rmtree(folder)
+        return None
+
+    def close_dead(self) -> None:
+        """Bring to their end in the store what dead drivers left open there."""
+        running = {run.attempt: run.run_id for run in self.stored if run.status == "running"}
+        for folder, plan in self.plans.items():
+            if plan.id in running:
+                with contextlib.suppress(OSError, TrackingError), lock(folder / LOCK_FILE):
+                    self._close_sweep(folder, plan, running[plan.id])
+        for folder, begun in self._singles.items():
+            if begun.id in running:
+                with contextlib.suppress(OSError, TrackingError), lock(folder / LOCK_FILE):
+                    RunFolder(folder).give_up("killed", DIED)
+                    self._recorder([folder], None).look()
+
+    def _close_sweep(self, folder: Path, plan: SweepPlan, parent: str) -> None:
+        assert self._store is not None
+        folders = [folder / str(spec.number) for spec in plan.specs]
+        for path in folders:
+            RunFolder(path).give_up("killed", DIED)
+        recorder = self._recorder(folders, parent)
+        recorder.look()
+        recorder.settle()
+        self._store.kill(parent)
+
+    def _recorder(self, folders: list[Path], parent: str | None) -> Recorder:
+        assert self._store is not None
+        return Recorder(self._store, lambda: folders, parent, self.stored)
+
+    @cached_property
+    def _places(self) -> dict[str, list[Path]]:
+        """The folders of all runs, by fingerprint."""
+        places = defaultdict(list)
+        for path, plan in self.plans.items():
+            for spec in plan.specs:
+                places[spec.fingerprint].append(path / str(spec.number))
+        for path, begun in self._singles.items():
+            places[begun.spec.fingerprint].append(path)
+        places.pop("", None)
+        return places
 
 
-def log_from_disk(
-    runs: Sequence[tuple[RunSpec, Dataset]],
-    tracker: Tracker,
-    parent: str | None,
-    outcomes: Outcomes,
-) -> None:
-    """Log those of the runs that only the disk knows of, without training them again."""
-    unstored = {spec.number for spec in outcomes.unstored([spec for spec, _ in runs])}
-    for spec, dataset in runs:
-        if spec.number not in unstored:
+def take_over(plan: SweepPlan, folder: Path, earlier: EarlierRuns) -> dict[int, str]:
+    """Put into a sweep's folder the runs that others have done; return where each came from."""
+    taken = dict(plan.reused)
+    for spec in plan.specs:
+        place = folder / str(spec.number)
+        if _is_done(RunFolder(place)):
             continue
-        folder = outcomes.folders[spec.number]
-        result = records.read(folder)
-        run_log = tracker.start_run(spec, parent=parent, dataset=dataset, folder=folder)
-        for epoch, measured in enumerate(result.epochs()):
-            run_log.epoch(epoch, measured)
-        run_log.end(result, folder)
-        if run_log.complete and run_log.run_id is not None:
-            outcomes.run_ids[spec.number] = run_log.run_id
+        _clear(place)
+        taken.pop(spec.number, None)
+        if (found := earlier.find(spec)) is not None:
+            source = found.resolve()
+            place.symlink_to(os.path.relpath(source, folder.resolve()))
+            taken[spec.number] = str(source)
+        elif (run := earlier.fetch(spec, place)) is not None:
+            taken[spec.number] = f"run {run.run_id} of the store"
+    return taken
 
 
-def _results_below(output_dir: Path, fingerprints: set[str]) -> dict[str, tuple[Path, RunResult]]:
-    """Return folder and result of the runs below `output_dir` that ended, by fingerprint."""
-    found, unreadable = {}, []
-    for folder in records.folders_below(output_dir):
+def differences(plan: SweepPlan, other: SweepPlan) -> str:
+    """Say how a plan differs from the one that a folder holds; empty if it does not."""
+    more, fewer = plan.fingerprints - other.fingerprints, other.fingerprints - plan.fingerprints
+    said = []
+    for what, marks, runs in (("more", more, plan), ("fewer", fewer, other)):
+        if marks:
+            first = next(spec.name for spec in runs.specs if spec.fingerprint in marks)
+            said.append(f"{marks.total()} runs {what}, for instance {first}")
+    return "; ".join(said)
+
+
+def _is_done(folder: RunFolder) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return folder.result().status in ENDED
+    return False
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        with lock(folder / LOCK_FILE):
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def _clear(place: Path) -> None:
+    if place.is_symlink():
+        place.unlink()
+    else:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _readable(paths: Iterable[Path], read: Callable[[Path], T | None]) -> Iterator[tuple[Path, T]]:
+    """Yield the folders of files, and what is read there; warn of those that cannot be read."""
+    unreadable = []
+    for path in paths:
         try:
-            result = records.read(folder)
+            if (found := read(path.parent)) is not None:
+                yield path.parent, found
         except ValueError as error:
             unreadable.append(error)
         except OSError:
             continue
-        else:
-            if result.spec.fingerprint in fingerprints and result.status in ENDED:
-                found[result.spec.fingerprint] = folder, result
     if unreadable:
         _log.warning(
-            "%s of the results below %s are not used, for instance %s",
-            len(unreadable),
-            output_dir,
-            unreadable[0],
+            "%s earlier results are not used, for instance %s", len(unreadable), unreadable[0]
         )
-    return found

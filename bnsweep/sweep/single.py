@@ -1,52 +1,58 @@
-"""A run by itself: checked before it starts, trained, logged, and its outcome printed."""
+"""A run by itself: checked before it starts, trained, recorded, and its outcome printed."""
 
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from bnsweep.errors import IncompleteError
-from bnsweep.records import ERROR_FILE, RunResult
+from bnsweep.errors import ConfigError, IncompleteError
+from bnsweep.records import ERROR_FILE, LOCK_FILE, RunResult, RunSpec, lock
 from bnsweep.report.output import check_figures
+from bnsweep.run.attempt import attempt
 from bnsweep.run.config import option_files, specify
 from bnsweep.sweep.interrupts import Interrupts
-from bnsweep.sweep.job import train_and_log
-from bnsweep.sweep.resume import find_done, log_from_disk
-from bnsweep.tracking import Tracker
-from bnsweep.tracking.make import make_tracker
-from bnsweep.tracking.no_tracker import NoLog
+from bnsweep.sweep.resume import EarlierRuns
+from bnsweep.tracking.recorder import Recorder
+from bnsweep.tracking.store import Store, make_store
 
 
 def prepare_run(config: DictConfig) -> bool:
     """Check a run and prepare its store; return whether the run is still to be done.
 
     `config` is the configuration that Hydra is about to run. With `resume`, a run that is done
-    and that the store lacks is logged.
+    and that the store lacks is recorded.
 
     Raises:
         UserError: the run cannot be done.
     """
-    spec, dataset = specify(config, option_files(config.hydra.runtime))
+    spec = specify(config, option_files(config.hydra.runtime))
     check_figures(config.report.figures)
     config.sweep.options = spec.options
-    tracker = make_tracker(config)
-    tracker.keep_secrets(config)
-    tracker.prepare()
-    if not config.resume:
-        return True
-    outcomes = find_done([spec], tracker, Path(config.output_dir).absolute())
-    if spec.number not in outcomes.reused:
-        return True
-    if tracker.uri is not None:
-        log_from_disk([(spec, dataset)], tracker, None, outcomes)
-        if outcomes.unstored([spec]):
-            raise IncompleteError(
-                f"the run could not be logged to the store {tracker.shown}; run the same command "
-                "again"
-            )
-    where = outcomes.folders.get(spec.number) or (
-        f"run {outcomes.run_ids[spec.number]} of the store {tracker.shown}"
+    store = make_store(config)
+    if store is not None:
+        store.keep_secrets(config)
+        store.prepare()
+    return not config.resume or not _is_done(config, spec, store)
+
+
+def _is_done(config: DictConfig, spec: RunSpec, store: Store | None) -> bool:
+    """Whether an earlier run stands for this one; if the store lacks that one, record it."""
+    sweeps, runs = (
+        Path(place).absolute().parent for place in (config.hydra.sweep.dir, config.hydra.run.dir)
     )
-    print(f"done already: {where}")
+    earlier = EarlierRuns(sweeps, runs, store)
+    earlier.close_dead()
+    if (place := earlier.under_way(spec)) is not None:
+        raise ConfigError(f"resume=true: another process is at work on this run, in {place}")
+    if (place := earlier.find(spec)) is not None:
+        print(f"done already: {place}")
+        if store is not None:
+            recorder = Recorder(store, lambda: [place], known=earlier.stored)
+            recorder.look()
+            _check_recorded(recorder, store)
+        return True
+    if (run := earlier.stored_as_done(spec)) is not None and store is not None:
+        print(f"done already: run {run.run_id} of the store {store.shown}")
+        return True
     return False
 
 
@@ -57,15 +63,25 @@ def do_run(cfg: DictConfig, folder: Path) -> None:
         IncompleteError: the run failed, or is not in the store.
         KeyboardInterrupt: it was interrupted.
     """
-    with Interrupts() as interrupts:
-        # Once training is over, Ctrl-C waits until the result is written and logged.
-        result, run_log = train_and_log(cfg, folder, on_trained=interrupts.hold)
+    spec, store = specify(cfg), make_store(cfg)
+    with Interrupts() as interrupts, lock(folder / LOCK_FILE):
+        # Once training is over, Ctrl-C waits until the result is written and recorded.
+        if store is None:
+            result = attempt(spec, folder, on_trained=interrupts.hold)
+        else:
+            recorder = Recorder(store, lambda: [folder])
+            with recorder.following():
+                result = attempt(spec, folder, on_trained=interrupts.hold)
+            recorder.look()
         if result.status == "killed":
             raise KeyboardInterrupt
-        _print_outcome(result, folder, run_log, make_tracker(cfg))
+        _print_outcome(result, folder)
+        if store is not None:
+            _check_recorded(recorder, store)
+            print(f"to see them: {store.ui_command}")
 
 
-def _print_outcome(result: RunResult, folder: Path, run_log: NoLog, tracker: Tracker) -> None:
+def _print_outcome(result: RunResult, folder: Path) -> None:
     if result.status == "failed":
         last = str(result.error).strip().splitlines()[-1]
         raise IncompleteError(f"the run failed: {last}; its traceback is in {folder / ERROR_FILE}")
@@ -75,10 +91,11 @@ def _print_outcome(result: RunResult, folder: Path, run_log: NoLog, tracker: Tra
         f"test accuracy {result.last('test_accuracy'):.3f}"
     )
     print(f"results: {folder}")
-    if not run_log.complete:
+
+
+def _check_recorded(recorder: Recorder, store: Store) -> None:
+    if recorder.missing:
         raise IncompleteError(
-            f"the run is not in the store {tracker.shown}; run the same command with resume=true "
-            "to log it"
+            f"the run is not in the store {store.shown}; run the same command with resume=true "
+            "to record it"
         )
-    if tracker.ui_command:
-        print(f"to see them: {tracker.ui_command}")

@@ -1,8 +1,1 @@
-"""Runs and sweeps in MLflow, or in no store."""
-
-from bnsweep.tracking.mlflow_tracker import MlflowTracker
-from bnsweep.tracking.no_tracker import NoTracker
-
-Tracker = NoTracker  # the base class of both
-
-__all__ = ["MlflowTracker", "NoTracker", "Tracker"]
+"""Runs and sweeps in MLflow: the store, and the recorder that brings run folders to it."""

@@ -1,6 +1,7 @@
 """From overrides to every name that a run goes by: all of them say what is trained."""
 
 import pytest
+from bnsweep.sweep.composing import Composer
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
@@ -9,7 +10,6 @@ from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.records import RunResult
 from bnsweep.report.labels import setting
 from bnsweep.run.config import option_files, specify
-from bnsweep.sweep.composing import Composer
 from bnsweep.sweep.plan import plan
 
 FILES = {

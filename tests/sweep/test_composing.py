@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+from bnsweep.sweep.composing import Composer
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -10,7 +11,6 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from bnsweep.cli.app import config_folder, prepare_hydra
-from bnsweep.sweep.composing import Composer
 
 SWEEPS = [
     ["weight_std=1,0.1", "model=batchnorm,plain"],

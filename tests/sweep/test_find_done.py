@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from bnsweep.sweep.outcomes import Outcomes
+from bnsweep.tracking.no_tracker import NoLog, StoredRun
 from made_up import result, sweep
 
 from bnsweep import records
-from bnsweep.sweep.outcomes import Outcomes
 from bnsweep.sweep.resume import find_done, log_from_disk
 from bnsweep.tracking import NoTracker
-from bnsweep.tracking.no_tracker import NoLog, StoredRun
 
 
 class Log(NoLog):

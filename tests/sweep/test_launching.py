@@ -4,14 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bnsweep.sweep.launching import _overrides_of, launch
+from bnsweep.sweep.outcomes import JobReport, Outcomes
 from hydra.core.utils import JobReturn, JobStatus
 from made_up import result, sweep
 
 from bnsweep import records
 from bnsweep.records import has_history
 from bnsweep.sweep.cluster import Workers
-from bnsweep.sweep.launching import _overrides_of, launch
-from bnsweep.sweep.outcomes import JobReport, Outcomes
 from bnsweep.tracking import NoTracker
 
 

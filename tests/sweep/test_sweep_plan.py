@@ -1,6 +1,8 @@
 """Overrides become jobs, each checked, with few configurations composed."""
 
 import pytest
+from bnsweep.sweep.composing import Composer
+from bnsweep.sweep.launching import _overrides_of
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
@@ -9,8 +11,6 @@ from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.errors import ConfigError
 from bnsweep.records.keys import RESULT_KEYS
 from bnsweep.run.config import to_plain
-from bnsweep.sweep.composing import Composer
-from bnsweep.sweep.launching import _overrides_of
 from bnsweep.sweep.plan import plan
 
 

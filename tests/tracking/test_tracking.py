@@ -10,12 +10,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from bnsweep.tracking.mlflow_tracker import MlflowTracker
 
 from bnsweep.data.datasets import digits
 from bnsweep.records import RunResult, RunSpec, curves_of
 from bnsweep.redact import has_secret, without_secret, without_secrets
 from bnsweep.tracking import processes, run_log
-from bnsweep.tracking.mlflow_tracker import MlflowTracker
 
 CONFIG = {
     "data": {"_target_": "d", "train_size": 10},

@@ -1,0 +1,192 @@
+"""Runs by one of Hydra's other launchers: composed again from overrides, perhaps far away."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from hydra.conf import HydraConf
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
+
+from bnsweep.errors import TrackingError
+from bnsweep.records import HISTORY_FILE, RunFolder, RunSpec, encode, write_whole
+from bnsweep.records.sweep_plan import SWEEP_FILE
+from bnsweep.redact import first_line, has_secret
+from bnsweep.run.attempt import attempt
+from bnsweep.run.config import option_files, specify, to_plain
+from bnsweep.sweep import cluster
+from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons
+from bnsweep.tracking.recorder import Recorder
+from bnsweep.tracking.store import Store, make_store
+
+FETCH_SECONDS = 5.0
+APPEAR_SECONDS = 60.0  # a network file system may show a file a minute after it was written
+
+
+class JobReport(NamedTuple):
+    """What a job returns: its `history.json`, if the driver cannot see the job's disk."""
+
+    history: str | None = None
+
+
+class Launched:
+    """The jobs of a launcher that may start them on other machines.
+
+    A run's files lie on its worker's disk. Where the driver does not see that disk, the worker
+    records its run itself, and the driver takes the history that the job returns. What a launcher
+    loses, it finds in the store.
+    """
+
+    def __init__(self, launcher: Launcher, config: DictConfig, store: Store | None) -> None:
+        self._launcher = launcher
+        self._config = config
+        self._store = store
+
+    def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
+        """Do runs, in batches that the launcher takes."""
+        reasons: dict[int, str] = {}
+        with self._fetching(sweep):
+            for batch in cluster.batches(self._launcher, specs):
+                texts = [self._overrides(spec, sweep) for spec in batch]
+                try:
+                    cluster.connect(self._launcher)
+                    returns = self._launcher.launch(texts, initial_job_idx=0)
+                except Exception as error:
+                    self.stop(sweep)
+                    reason = f"{type(error).__name__}: {first_line(error)}"
+                    reasons |= {spec.number: reason for spec in specs}
+                    break
+                reasons |= self._take(batch, returns, sweep)
+        self._fetch(sweep)
+        return reasons
+
+    def stop(self, sweep: OpenSweep) -> None:
+        """Stop what the launcher has left to Ray or in Slurm's queue."""
+        cluster.stop(sweep.folder)
+
+    def _overrides(self, spec: RunSpec, sweep: OpenSweep) -> list[str]:
+        """Return the overrides of a job: its own, and those that hold in any working directory."""
+        names = ",".join(f"{key}:{_quote(name)}" for key, name in spec.options.items())
+        values = {
+            "output_dir": _quote(str(Path(self._config.output_dir).absolute())),
+            "hydra.sweep.dir": _quote(str(sweep.folder)),
+            "hydra.sweep.subdir": _quote(str(spec.number)),
+            "sweep.parent_run_id": sweep.plan.parent or "null",
+            "sweep.keys": f"[{','.join(_quote(key) for key in sweep.plan.swept)}]",
+            "sweep.options": f"{{{names}}}",
+            "sweep.number": str(spec.number),
+        }
+        if self._store is not None:
+            # A URI with a password reaches the jobs through the environment, which nothing saves.
+            uri = self._store.uri
+            values["tracking.uri"] = "null" if has_secret(uri) else _quote(uri)
+        if (root := spec.config["data"].get("root")) is not None:
+            values["data.root"] = _quote(root)
+        own = (text for text in spec.overrides if text.partition("=")[0] not in values)
+        return [*own, *(f"{key}={value}" for key, value in values.items())]
+
+    def _take(
+        self, specs: Sequence[RunSpec], returns: Sequence[JobReturn], sweep: OpenSweep
+    ) -> Reasons:
+        """Take what the jobs return, and say why one did not come to its end."""
+        reasons = {}
+        if sweep.recorder is not None:
+            with contextlib.suppress(TrackingError):
+                sweep.recorder.learn()  # before it sees a folder that its worker has recorded
+        end = time.monotonic() + APPEAR_SECONDS
+        for spec, returned in zip(specs, returns, strict=True):
+            folder = sweep.run(spec.number)
+            if returned.status != JobStatus.COMPLETED:
+                try:
+                    _ = returned.return_value
+                except Exception as failure:
+                    reasons[spec.number] = f"{type(failure).__name__}: {failure}"
+            elif (text := returned.return_value.history) is not None:
+                _write_history(folder, text)
+            elif not (sweep.folder / STOP_FILE).exists():
+                while not folder.has_history() and time.monotonic() < end:
+                    time.sleep(0.1)
+        return reasons
+
+    @contextlib.contextmanager
+    def _fetching(self, sweep: OpenSweep) -> Iterator[None]:
+        """Fetch every few seconds, so that progress is seen, while jobs run elsewhere."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(FETCH_SECONDS):
+                self._fetch(sweep)
+
+        thread = threading.Thread(target=watch, daemon=True)
+        if cluster.may_be_far(self._launcher):
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _fetch(self, sweep: OpenSweep) -> None:
+        """Fetch the histories of runs that their workers have recorded on disks of their own."""
+        if self._store is None or sweep.recorder is None:
+            return
+        if not cluster.may_be_far(self._launcher):
+            return
+        with contextlib.suppress(TrackingError, OSError):
+            ended = {
+                run.fingerprint: run.run_id
+                for run in sweep.recorder.learn()
+                if run.status not in ("running", "killed")
+            }
+            for spec in sweep.plan.specs:
+                folder = sweep.run(spec.number)
+                if spec.fingerprint in ended and not folder.path.exists():
+                    text = self._store.file(ended[spec.fingerprint], HISTORY_FILE)
+                    if text is not None:
+                        _write_history(folder, text.decode())
+
+
+def do_job(cfg: DictConfig, hydra_config: HydraConf) -> JobReport:
+    """Do a run as the job of a launcher, and return what its driver cannot see.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted.
+    """
+    sweep_folder, folder = Path(hydra_config.sweep.dir), Path(hydra_config.runtime.output_dir)
+    if (sweep_folder / STOP_FILE).exists():
+        return JobReport()
+    # Another sweeper than ours gives its jobs neither number nor names.
+    files = option_files(hydra_config.runtime) if cfg.sweep.options is None else None
+    number = hydra_config.job.num
+    try:
+        spec = specify(cfg, files, number=number)
+    except Exception:
+        # The attempt fails in the same way, and says so in the run's folder.
+        spec = RunSpec.of(to_plain(cfg), data={})
+    at_home = (sweep_folder / SWEEP_FILE).exists()
+    store = None if at_home else make_store(cfg)
+    if store is None:
+        result = attempt(spec, folder)
+    else:
+        recorder = Recorder(store, lambda: [folder], cfg.sweep.parent_run_id)
+        with recorder.following():
+            result = attempt(spec, folder)
+        recorder.look()
+    if result.status == "failed" and cfg.on_failure == "stop":
+        (sweep_folder / STOP_FILE).touch()
+    if result.status == "killed":
+        raise KeyboardInterrupt
+    return JobReport(None if at_home else encode(result))
+
+
+def _write_history(folder: RunFolder, text: str) -> None:
+    if not folder.has_history():
+        folder.path.mkdir(exist_ok=True)
+        write_whole(folder.path / HISTORY_FILE, text.encode())
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,190 @@
+"""The worker processes of this machine, forked from one process that has imported already.
+
+A process that starts from scratch imports for seconds. Here one server process imports once, while
+the driver prepares the store, and forks every worker within milliseconds, also one that replaces a
+dead one.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from bnsweep.records import RunSpec
+from bnsweep.redact import first_line
+from bnsweep.sweep.workers import OpenSweep, Reasons, do
+
+PRELOADED = "bnsweep.sweep.preloaded"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+GONE_SECONDS = 5.0
+
+
+class Processes:
+    """A pool of `n_jobs` processes of this machine; -1: one for each processor."""
+
+    def __init__(self, n_jobs: int = -1) -> None:
+        self._n = n_jobs if n_jobs > 0 else _processors()
+        self._pool: ProcessPoolExecutor | None = None
+        self._pids: list[int] = []
+
+    def prepare(self) -> None:
+        """Let the server import while the driver goes on."""
+        self.submit(int)
+
+    def submit(self, call: Any, *arguments: Any) -> Future[Any]:
+        """Call a function in one of the processes."""
+        if self._pool is None:
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload([PRELOADED])
+            self._pool = ProcessPoolExecutor(self._n, mp_context=context, initializer=_start)
+        with _for_workers():
+            return self._pool.submit(call, *arguments)
+
+    def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
+        """Do runs, as many at a time as there are processes."""
+        reasons, futures, lost = {}, {}, False
+        try:
+            for spec in specs:
+                futures[spec.number] = self.submit(
+                    *(_do, spec, sweep.folder, sweep.stop_at_failure)
+                )
+            self._pids = [child.pid for child in multiprocessing.active_children() if child.pid]
+        except BrokenProcessPool:
+            lost = True
+        for number, future in futures.items():
+            try:
+                future.result()
+            except BrokenProcessPool:
+                lost, reasons[number] = True, "a worker process was killed"
+            except Exception as error:
+                reasons[number] = f"{type(error).__name__}: {first_line(error)}"
+        if lost:
+            self.stop(sweep)
+        return reasons
+
+    def stop(self, sweep: OpenSweep | None = None) -> None:  # noqa: ARG002
+        """Kill the processes, and return when they are gone.
+
+        When their server has died, the pool takes them for dead as well, and they live on.
+        """
+        for pid in self._pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        end = time.monotonic() + GONE_SECONDS
+        while any(map(_lives, self._pids)) and time.monotonic() < end:
+            time.sleep(0.01)
+        self._pool, self._pids = None, []
+
+
+def launch(
+    processes: Processes,
+    jobs: Sequence[Sequence[str]],
+    first: int,
+    *,
+    context: HydraContext,
+    config: DictConfig,
+    task: TaskFunction,
+) -> list[JobReturn]:
+    """Do the jobs of any of Hydra's sweepers: compose them here, run them in processes."""
+    setup_globals()
+    futures = []
+    for number, overrides in enumerate(jobs, first):
+        composed = context.config_loader.load_sweep_config(config, list(overrides))
+        with open_dict(composed):
+            composed.hydra.job.id = f"{composed.hydra.job.name}_{number}"
+            composed.hydra.job.num = number
+        state = Singleton.get_state()
+        futures.append(processes.submit(_run_job, state, context, composed, task))
+    returns = []
+    for future in futures:
+        try:
+            returns.append(future.result())
+        except Exception as error:
+            # As for any job that fails, the sweeper asks for its value and gets the error.
+            returns.append(JobReturn(status=JobStatus.FAILED))
+            returns[-1].return_value = error
+    processes.stop()
+    return returns
+
+
+def _run_job(
+    state: dict[Any, Any], context: HydraContext, config: DictConfig, task: TaskFunction
+) -> JobReturn:
+    setup_globals()
+    Singleton.set_state(state)
+    HydraConfig.instance().set_config(config)
+    return run_job(
+        hydra_context=context,
+        task_function=task,
+        config=config,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+
+
+def _do(spec: RunSpec, folder: Any, stop_at_failure: bool) -> None:
+    do(spec, folder, stop_at_failure=stop_at_failure)
+
+
+def _start() -> None:
+    """In each process: leave Ctrl-C to the driver, end with it, and warn on its terminal."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_driver, daemon=True).start()
+    # A user's own layer may use NumPy's global generator: seed it differently in each process.
+    np.random.seed()  # noqa: NPY002
+    warnings = logging.StreamHandler()
+    warnings.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(warnings)
+
+
+def _end_with_driver() -> None:
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+    driver.join()
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def _for_workers() -> Iterator[None]:
+    """Set what a process that starts now takes over: no Ctrl-C, one BLAS thread."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _lives(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False

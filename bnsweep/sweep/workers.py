@@ -1,0 +1,122 @@
+"""Who does the runs of a sweep, and what becomes of those whose worker is lost."""
+
+import shutil
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bnsweep.records import RunFolder, RunSpec, SweepPlan
+from bnsweep.run.attempt import attempt
+from bnsweep.tracking.recorder import Recorder
+
+STOP_FILE = "stop"
+MAX_DEATHS = 2  # as the message says
+MAX_FALSE_STARTS = 3  # of workers that die before any run has started
+
+Reasons = Mapping[int, str]  # of runs, by their numbers
+
+
+@dataclass(frozen=True)
+class OpenSweep:
+    """A sweep under way: its folder, its plan, and who brings its runs to the store."""
+
+    folder: Path
+    plan: SweepPlan
+    recorder: Recorder | None
+    stop_at_failure: bool
+
+    def run(self, number: int) -> RunFolder:
+        """Return the folder of a run."""
+        return RunFolder(self.folder / str(number))
+
+
+class Workers(Protocol):
+    """Who does the runs of a sweep."""
+
+    def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
+        """Do runs, each in its folder; return what went wrong with those that have no history.
+
+        When it returns, none of them is under way.
+        """
+
+    def stop(self, sweep: OpenSweep) -> None:
+        """End what is under way, and return when nobody writes any more."""
+
+
+class InProcess:
+    """The runs one after another in this process."""
+
+    def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
+        """Do runs, and give the recorder its turn after each: training is timed undisturbed."""
+        failures = {}
+        for spec in specs:
+            try:
+                do(spec, sweep.folder, stop_at_failure=sweep.stop_at_failure)
+            except Exception as error:
+                failures[spec.number] = f"{type(error).__name__}: {error}"
+            if sweep.recorder is not None:
+                sweep.recorder.catch_up()
+        return failures
+
+    def stop(self, sweep: OpenSweep) -> None:
+        """Nothing is under way."""
+
+
+def do(spec: RunSpec, sweep_folder: Path, *, stop_at_failure: bool) -> None:
+    """Do a run of a sweep, unless an earlier one has stopped the sweep.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted.
+        OSError: its folder cannot be written.
+    """
+    if (sweep_folder / STOP_FILE).exists():
+        return
+    result = attempt(spec, sweep_folder / str(spec.number))
+    if result.status == "failed" and stop_at_failure:
+        (sweep_folder / STOP_FILE).touch()
+    if result.status == "killed":
+        raise KeyboardInterrupt
+
+
+def run_all(workers: Workers, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
+    """Do each run, whatever becomes of its workers; return why runs have no history.
+
+    A run that has started and has no history has lost its worker. It is tried once more, alone,
+    so that the one to blame takes no other with it; then it has failed. Those that have not
+    started are launched again.
+    """
+    deaths: Counter[int] = Counter()
+    false_starts = 0
+    reasons: dict[int, str] = {}
+    batches = deque([list(specs)])
+    while batches and not (sweep.folder / STOP_FILE).exists():
+        batch = batches.popleft()
+        reasons |= workers.run(batch, sweep)
+        left = [spec for spec in batch if not sweep.run(spec.number).has_history()]
+        lost = [spec for spec in left if sweep.run(spec.number).attempt() is not None]
+        fresh = [spec for spec in left if spec not in lost]
+        false_starts = false_starts + 1 if len(fresh) == len(batch) else 0
+        if fresh and false_starts < MAX_FALSE_STARTS:
+            batches.appendleft(fresh)
+        for spec in lost:
+            deaths[spec.number] += 1
+            why = reasons.get(spec.number, "its worker ended")
+            if deaths[spec.number] < MAX_DEATHS:
+                shutil.rmtree(sweep.run(spec.number).path, ignore_errors=True)
+                batches.append([spec])
+            else:
+                reasons[spec.number] = f"its worker died twice (out of memory?): {why}"
+                _give_up(sweep, spec, reasons[spec.number])
+    return reasons
+
+
+def _give_up(sweep: OpenSweep, spec: RunSpec, reason: str) -> None:
+    try:
+        sweep.run(spec.number).give_up("failed", reason)
+    except OSError:
+        return  # the disk is full: the report says it
+    finally:
+        if sweep.stop_at_failure:
+            (sweep.folder / STOP_FILE).touch()

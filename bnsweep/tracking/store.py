@@ -1,0 +1,407 @@
+"""An MLflow tracking store.
+
+Relies on the tags `mlflow.user`, `mlflow.source.*`, `mlflow.parentRunId`, `mlflow.note.content` and
+`mlflow.data.context`, on `mlflow.tracking.context.registry`, on a server's page `/health`, and on
+the wording of MLflow's errors; remove when the client has parameters for the tags and error codes
+for a database of another version.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from hydra.utils import instantiate
+
+from bnsweep.errors import StoreRefused, StoreUnreachable, TrackingError
+from bnsweep.records import (
+    CONFIG_FILE,
+    ERROR_FILE,
+    HISTORY_FILE,
+    WEIGHTS_FILE,
+    Attempt,
+    RunResult,
+    RunSpec,
+    SweepPlan,
+)
+from bnsweep.records.keys import shown
+from bnsweep.records.sweep_plan import SWEEP_FILE
+from bnsweep.redact import first_line, has_secret, without_secret, without_secrets
+from bnsweep.tracking import sqlite, ui
+from bnsweep.tracking.recorder import Point, StoredRun
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput, Run
+    from omegaconf import DictConfig
+
+T = TypeVar("T")
+
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+PAGE = 1000
+MOST_METRICS = 900  # MLflow accepts at most 1000 metrics, parameters and tags in one call
+# At the start and at the end of a sweep a busy store is asked again, a hanging one is not.
+TRIES, PATIENCE = 3, 6.0
+ARTIFACTS = (CONFIG_FILE, HISTORY_FILE, WEIGHTS_FILE, ERROR_FILE)
+REPORT = ("results.csv", "summary.md")
+STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
+# What MLflow says of a request that it will never take; anything else may pass.
+REFUSED = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS")
+
+# MLflow is imported on first use: that takes a second or two.
+
+
+class Store:
+    """An MLflow tracking store, and the experiment in it.
+
+    Every method raises StoreUnreachable if the store does not answer or fails, and StoreRefused
+    if it does not take what it is given.
+
+    Args:
+        uri: the URI of the store; by default `MLFLOW_TRACKING_URI`, or if that is not set a SQLite
+            file in `output_dir`.
+        experiment: the name of the MLflow experiment.
+        output_dir: the absolute path of the default store's folder.
+    """
+
+    def __init__(
+        self, *, uri: str | None, experiment: str | int = "", output_dir: str = "", **_: object
+    ) -> None:
+        default = f"{sqlite.PREFIX}{output_dir}/mlflow.db"
+        self.uri: str = uri or os.environ.get(URI_VARIABLE) or default
+        self.experiment = str(experiment)  # a name such as 500 arrives as a number
+        self._source: dict[str | None, dict[str, str]] = {}
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """The client of the store."""
+        return sqlite.quiet_client(self.uri)
+
+    @cached_property
+    def experiment_id(self) -> str:
+        """The id of the experiment."""
+        with self._errors():
+            experiment = self.client.get_experiment_by_name(self.experiment)
+        if experiment is None:
+            raise StoreRefused(
+                f"tracking.experiment={self.experiment}: does not exist in {self.shown}"
+            )
+        return str(experiment.experiment_id)
+
+    @property
+    def shown(self) -> str:
+        """The store's URI without credentials."""
+        return without_secret(self.uri)
+
+    @property
+    def ui_command(self) -> str:
+        """The command that opens the MLflow UI at the runs of the experiment."""
+        if self.shown.startswith(("http://", "https://")):
+            return f"open {ui.page(self.experiment_id, self.shown)}"
+        command = f"mlflow ui --backend-store-uri '{self.shown}'"
+        return f"{command}\nand open {ui.page(self.experiment_id)}"
+
+    def keep_secrets(self, config: "DictConfig") -> None:
+        """Move a URI with credentials from `config`, which is saved, to the environment."""
+        if has_secret(self.uri):
+            os.environ[URI_VARIABLE] = self.uri
+            config.tracking.uri = None
+
+    def prepare(self) -> None:
+        """Check that the store answers, and create what is missing of database and experiment.
+
+        Raises:
+            TrackingError: the store cannot be reached, created or read.
+        """
+        self._patiently(lambda _: self._prepare())
+
+    def _prepare(self) -> None:
+        with self._errors():
+            if database := sqlite.path_of(self.uri):
+                sqlite.create(database)
+            else:
+                _check_health(self.uri)
+            found = self.client.get_experiment_by_name(self.experiment)
+            if found is None:
+                self.experiment_id = self._create_experiment()
+                return
+            if found.lifecycle_stage == "deleted":
+                raise TrackingError(
+                    f"tracking.experiment={self.experiment}: was deleted from {self.shown}; "
+                    "restore it there, or set another name"
+                )
+            self.experiment_id = str(found.experiment_id)
+            for key, value in ui.experiment_tags().items():
+                # Keep what somebody has changed in the UI.
+                if key not in found.tags:
+                    self.client.set_experiment_tag(self.experiment_id, key, value)
+
+    def open_sweep(self, plan: SweepPlan, folder: Path) -> str:
+        """Return the id of a sweep's own run: a new one, or the one that it has already."""
+        tags = {"bnsweep.role": "sweep", "bnsweep.attempt": plan.id, "bnsweep.folder": str(folder)}
+        name = f"sweep of {', '.join(plan.swept) or 'one configuration'}"
+
+        def find_or_create(turn: int) -> str:
+            with self._errors():
+                # The answer to an earlier try may have been lost.
+                if (turn or plan.parent) and (found := self.runs(attempt=plan.id)):
+                    self.client.update_run(found[0].run_id, status="RUNNING")
+                    return found[0].run_id
+                run = self.client.create_run(
+                    self.experiment_id, run_name=name, tags=tags | self._source_tags(None)
+                )
+                return str(run.info.run_id)
+
+        return self._patiently(find_or_create, seconds=2 * PATIENCE)
+
+    def log_plan(self, plan: SweepPlan, parent: str) -> None:
+        """Add a sweep's plan to its own run."""
+        with self._errors():
+            self.client.log_text(parent, plan.encode(), SWEEP_FILE)
+
+    def close_sweep(
+        self, parent: str, *, status: str, counts: Mapping[str, int], note: str, folder: Path
+    ) -> None:
+        """End a sweep's own run with its counts, its note and the report in `folder`."""
+        from mlflow.entities import Metric, RunTag
+
+        now = int(time.time() * 1000)
+        metrics = [Metric(key, value, now, 0) for key, value in counts.items()]
+        tags = [RunTag("mlflow.note.content", note), RunTag("bnsweep.status", status)]
+
+        def close(_: int) -> None:
+            with self._errors():
+                self.client.log_batch(parent, metrics=metrics, tags=tags)
+                self._log_files(parent, folder, REPORT)
+                self.client.set_terminated(parent, STATUS[status])
+
+        self._patiently(close)
+
+    def runs(self, *, parent: str | None = None, attempt: str | None = None) -> list[StoredRun]:
+        """Return the runs of the experiment, of a sweep, or of an attempt, the oldest first."""
+        conditions = {"mlflow.parentRunId": parent, "bnsweep.attempt": attempt}
+        told = [f"tags.`{key}` = '{value}'" for key, value in conditions.items() if value]
+        # A run that is not ours has no such tag.
+        told = told or ["tags.`bnsweep.attempt` != ''"]
+        found: list[Run] = []
+        with self._errors():
+            token: str | None = None
+            while token != "":
+                page = self.client.search_runs(
+                    [self.experiment_id],
+                    " and ".join(told),
+                    order_by=["attributes.start_time"],
+                    max_results=PAGE,
+                    page_token=token,
+                )
+                found += page
+                token = page.token or ""
+        return [_stored(run) for run in found]
+
+    def create(self, attempt: Attempt, folder: Path, parent: str | None) -> str:
+        """Make the run of an attempt, below that of its sweep if it has one; return its id."""
+        spec = attempt.spec
+        tags = {
+            "bnsweep.role": "run",
+            "bnsweep.attempt": attempt.id,
+            "bnsweep.fingerprint": spec.fingerprint,
+            "bnsweep.folder": str(folder),
+        }
+        if parent is not None:
+            tags["mlflow.parentRunId"] = parent
+        if spec.swept:
+            tags["mlflow.note.content"] = ", ".join(
+                f"{key} = {shown(value, 3)}" for key, value in spec.swept.items()
+            )
+        with self._errors():
+            run = self.client.create_run(
+                self.experiment_id,
+                start_time=_milliseconds(attempt.started),
+                run_name=spec.name,
+                tags=tags | self._source_tags(parent),
+            )
+        return str(run.info.run_id)
+
+    def log(self, run_id: str, attempt: Attempt, points: Sequence[Point]) -> None:
+        """Add an attempt's parameters, its data set, and points; what is there already stays."""
+        from mlflow.entities import Metric, Param
+
+        spec = attempt.spec
+        params = [Param(key, str(value)) for key, value in spec.parameters.items()]
+        metrics = [Metric(p.name, p.value, _milliseconds(p.time), p.step) for p in points]
+        with self._errors():
+            for start in range(0, max(len(metrics), 1), MOST_METRICS):
+                self.client.log_batch(run_id, metrics[start : start + MOST_METRICS], params)
+                params = []
+            if spec.data:
+                self.client.log_inputs(run_id, datasets=[_dataset_input(spec)])
+
+    def close(self, run_id: str, folder: Path, result: RunResult) -> None:
+        """Add the files of a run, and end it."""
+        with self._errors():
+            self.client.set_tag(run_id, "bnsweep.status", result.status)
+            self._log_files(run_id, folder, ARTIFACTS)
+            # Terminate last: a terminated run is complete.
+            ended = _milliseconds(result.ended or time.time())
+            self.client.set_terminated(run_id, STATUS[result.status], end_time=ended)
+
+    def discard(self, run_id: str) -> None:
+        """Delete a run whose place another one has taken."""
+        self.kill(run_id)
+        with self._errors():
+            self.client.delete_run(run_id)
+
+    def kill(self, run_id: str) -> None:
+        """End a run that nobody will bring to its end."""
+        with self._errors():
+            if self.client.get_run(run_id).info.status == "RUNNING":
+                self.client.set_tag(run_id, "bnsweep.status", "killed")
+                self.client.set_terminated(run_id, "KILLED")
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        """Return the tags of a run."""
+        with self._errors():
+            run = self.client.get_run(run_id)
+        self.experiment_id = run.info.experiment_id
+        return dict(run.data.tags)
+
+    def file(self, run_id: str, name: str) -> bytes | None:
+        """Return the content of a run's file; None if it has none of that name."""
+        with self._errors():
+            if name not in {artifact.path for artifact in self.client.list_artifacts(run_id)}:
+                return None
+            with tempfile.TemporaryDirectory() as folder:
+                return Path(self.client.download_artifacts(run_id, name, folder)).read_bytes()
+
+    def _log_files(self, run_id: str, folder: Path, names: Sequence[str]) -> None:
+        for name in names:
+            if (folder / name).is_file():
+                self.client.log_artifact(run_id, str(folder / name))
+        if (folder / "figures").is_dir():
+            self.client.log_artifacts(run_id, str(folder / "figures"), "figures")
+
+    def _create_experiment(self) -> str:
+        location = None
+        if database := sqlite.path_of(self.uri):
+            # MLflow's default depends on the working directory.
+            folder = database.absolute().parent / "artifacts"
+            location = (folder / self.experiment.replace("/", "_")).as_uri()
+        try:
+            return str(
+                self.client.create_experiment(
+                    self.experiment, artifact_location=location, tags=ui.experiment_tags()
+                )
+            )
+        except Exception:
+            # Another sweep may have created it at the same moment.
+            experiment = self.client.get_experiment_by_name(self.experiment)
+            if experiment is None:
+                raise
+            return str(experiment.experiment_id)
+
+    def _source_tags(self, parent: str | None) -> dict[str, str]:
+        """Return MLflow's tags for user, command and commit.
+
+        Those of a sweep are its driver's: a worker may run elsewhere.
+        """
+        if parent not in self._source:
+            if parent is None:
+                from mlflow.tracking.context.registry import resolve_tags
+
+                found = resolve_tags()
+            else:
+                found = self.client.get_run(parent).data.tags
+            # The URL of a repository may contain a token.
+            self._source[parent] = {
+                key: without_secrets(str(value))
+                for key, value in found.items()
+                if key.startswith(("mlflow.user", "mlflow.source."))
+            }
+        return self._source[parent]
+
+    def _patiently(self, call: Callable[[int], T], seconds: float = PATIENCE) -> T:
+        """Return what `call` returns for the number of a try; try a busy store again."""
+        end, turn = time.monotonic() + seconds, 0
+        while True:
+            try:
+                return call(turn)
+            except StoreUnreachable:
+                time.sleep(1)
+                turn += 1
+                if turn == TRIES or time.monotonic() >= end:
+                    raise
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Raise what MLflow raises as one of our errors."""
+        try:
+            yield
+        except TrackingError:
+            raise
+        except Exception as error:
+            text, code = str(error), getattr(error, "error_code", "")
+            if "database schema" in text or "Can't locate revision" in text:
+                raise StoreUnreachable(
+                    f"tracking.uri={self.shown}: the database belongs to another version of "
+                    "MLflow; upgrade it with `mlflow db upgrade`, upgrade MLflow, or set another "
+                    "tracking.uri"
+                ) from error
+            kind = StoreRefused if code in REFUSED else StoreUnreachable
+            raise kind(
+                f"tracking.uri={self.shown}: the tracking store cannot be used "
+                f"({first_line(error)}); check that it runs, or set another tracking.uri "
+                "or tracking=none"
+            ) from error
+
+
+def make_store(cfg: "DictConfig") -> "Store | None":
+    """Return the store that a configuration names; None with `tracking=none`."""
+    if cfg.tracking.get("_target_") is None:
+        return None
+    store: Store = instantiate(cfg.tracking, output_dir=str(Path(cfg.output_dir).absolute()))
+    return store
+
+
+def _stored(run: "Run") -> StoredRun:
+    tags = run.data.tags
+    ended = run.info.status != "RUNNING"
+    return StoredRun(
+        run_id=str(run.info.run_id),
+        attempt=tags.get("bnsweep.attempt", ""),
+        fingerprint=tags.get("bnsweep.fingerprint", ""),
+        status=tags.get("bnsweep.status", "killed") if ended else "running",
+        parent=tags.get("mlflow.parentRunId"),
+    )
+
+
+def _dataset_input(spec: RunSpec) -> "DatasetInput":
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    facts = dict(spec.data)
+    name, digest = str(facts.pop("name")), str(facts.pop("digest"))
+    entity = Dataset(
+        name=name,
+        digest=digest[:8],
+        source_type="bnsweep",
+        source=json.dumps({"name": name}),
+        profile=json.dumps(facts),
+    )
+    return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "train and test")])
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(1000 * seconds)
+
+
+def _check_health(uri: str) -> None:
+    """Ask a server for its health once, to notice within seconds that it is absent."""
+    if not uri.startswith(("http://", "https://")):
+        return
+    import requests
+
+    requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
