@@ -163,7 +163,8 @@ def lock(place: Path, *, wait: bool = False) -> Iterator[None]:
     Raises:
         BlockingIOError: another process holds it, and we do not wait.
     """
-    descriptor = os.open(place, os.O_RDONLY if place.is_dir() else os.O_RDWR | os.O_CREAT)
+    how = os.O_RDONLY if place.is_dir() else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(place, how, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield

@@ -23,7 +23,7 @@ from bnsweep.sweep import cluster
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.launched import Launched
 from bnsweep.sweep.resume import EarlierRuns, differences, take_over
-from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons, Workers, run_all
+from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons, Terms, Workers, run_all
 from bnsweep.tracking.recorder import Recorder
 from bnsweep.tracking.store import Store, make_store
 
@@ -143,19 +143,19 @@ def _opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterato
             store.log_plan(plan, parent)
             recorder = Recorder(
                 store,
-                lambda: [folder / str(spec.number) for spec in plan.specs],
+                [folder / str(spec.number) for spec in plan.specs],
                 parent,
                 earlier.stored if earlier is not None else (),
             )
         plan.write(folder)
-        sweep = OpenSweep(folder, plan, recorder, config.on_failure == "stop")
+        terms = Terms(folder, config.on_failure == "stop", bool(config.hydra.job.chdir))
         if recorder is not None:
             if earlier is not None:
                 recorder.look()
                 with contextlib.suppress(TrackingError):
                     recorder.settle()
             held.enter_context(recorder.following())
-        yield sweep
+        yield OpenSweep(plan, terms, recorder)
 
 
 def _continued(folder: Path, plan: SweepPlan, earlier: EarlierRuns) -> tuple[Path, SweepPlan]:
@@ -239,7 +239,7 @@ def _finish(
         problems.append(f"{counts['runs_failed']} of {len(runs)} runs failed")
     if counts["runs_killed"]:
         problems.append(f"{counts['runs_killed']} of {len(runs)} runs did not end")
-    if recorder is not None and store is not None and (missing := len(recorder.missing)):
+    if recorder is not None and store is not None and (missing := recorder.missing):
         problems.append(f"{missing} of {len(runs)} runs are not in the store {store.shown}")
     summary = ", ".join(problems)
     try:

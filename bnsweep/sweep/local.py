@@ -9,6 +9,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+import cloudpickle
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
@@ -59,9 +61,7 @@ class Processes:
         reasons, futures, lost = {}, {}, False
         try:
             for spec in specs:
-                futures[spec.number] = self.submit(
-                    *(_do, spec, sweep.folder, sweep.stop_at_failure)
-                )
+                futures[spec.number] = self.submit(do, spec, sweep.terms)
             self._pids = [child.pid for child in multiprocessing.active_children() if child.pid]
         except BrokenProcessPool:
             lost = True
@@ -109,12 +109,13 @@ def launch(
         with open_dict(composed):
             composed.hydra.job.id = f"{composed.hydra.job.name}_{number}"
             composed.hydra.job.num = number
-        state = Singleton.get_state()
-        futures.append(processes.submit(_run_job, state, context, composed, task))
+        # What users register, such as resolvers, is more than the standard library can pickle.
+        job = cloudpickle.dumps((Singleton.get_state(), context, composed, task))
+        futures.append(processes.submit(_run_job, job))
     returns = []
     for future in futures:
         try:
-            returns.append(future.result())
+            returns.append(pickle.loads(future.result()))
         except Exception as error:
             # As for any job that fails, the sweeper asks for its value and gets the error.
             returns.append(JobReturn(status=JobStatus.FAILED))
@@ -123,23 +124,19 @@ def launch(
     return returns
 
 
-def _run_job(
-    state: dict[Any, Any], context: HydraContext, config: DictConfig, task: TaskFunction
-) -> JobReturn:
+def _run_job(job: bytes) -> bytes:
     setup_globals()
+    state, context, config, task = pickle.loads(job)
     Singleton.set_state(state)
     HydraConfig.instance().set_config(config)
-    return run_job(
+    returned = run_job(
         hydra_context=context,
         task_function=task,
         config=config,
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
     )
-
-
-def _do(spec: RunSpec, folder: Any, stop_at_failure: bool) -> None:
-    do(spec, folder, stop_at_failure=stop_at_failure)
+    return bytes(cloudpickle.dumps(returned))
 
 
 def _start() -> None:

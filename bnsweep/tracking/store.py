@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hydra.utils import instantiate
 
@@ -33,7 +33,6 @@ from bnsweep.records.keys import shown
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import first_line, has_secret, without_secret, without_secrets
 from bnsweep.tracking import sqlite, ui
-from bnsweep.tracking.recorder import Point, StoredRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,6 +53,24 @@ STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "k
 REFUSED = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS")
 
 # MLflow is imported on first use: that takes a second or two.
+
+
+class Point(NamedTuple):
+    """A value of a metric at a step, and when it was measured (seconds since 1970)."""
+
+    name: str
+    value: float
+    time: float
+    step: int
+
+
+class StoredRun(NamedTuple):
+    """A run that the store holds: `status` is what bnsweep calls it, `running` until it ends."""
+
+    run_id: str
+    attempt: str
+    fingerprint: str
+    status: str
 
 
 class Store:
@@ -227,24 +244,30 @@ class Store:
             )
         return str(run.info.run_id)
 
-    def log(self, run_id: str, attempt: Attempt, points: Sequence[Point]) -> None:
-        """Add an attempt's parameters, its data set, and points; what is there already stays."""
-        from mlflow.entities import Metric, Param
+    def log(
+        self,
+        run_id: str,
+        points: Sequence[Point],
+        attempt: Attempt | None = None,
+        status: str | None = None,
+    ) -> None:
+        """Add points, and the parameters and the data set of `attempt`; what is there stays."""
+        from mlflow.entities import Metric, Param, RunTag
 
-        spec = attempt.spec
-        params = [Param(key, str(value)) for key, value in spec.parameters.items()]
         metrics = [Metric(p.name, p.value, _milliseconds(p.time), p.step) for p in points]
+        named = attempt.spec.parameters.items() if attempt is not None else ()
+        params = [Param(key, str(value)) for key, value in named]
+        tags = [RunTag("bnsweep.status", status)] if status is not None else []
         with self._errors():
-            for start in range(0, max(len(metrics), 1), MOST_METRICS):
-                self.client.log_batch(run_id, metrics[start : start + MOST_METRICS], params)
-                params = []
-            if spec.data:
-                self.client.log_inputs(run_id, datasets=[_dataset_input(spec)])
+            for start in range(0, len(metrics), MOST_METRICS):
+                part = metrics[start : start + MOST_METRICS]
+                self.client.log_batch(run_id, part, params if start == 0 else [], tags)
+            if attempt is not None and attempt.spec.data:
+                self.client.log_inputs(run_id, datasets=[_dataset_input(attempt.spec)])
 
     def close(self, run_id: str, folder: Path, result: RunResult) -> None:
         """Add the files of a run, and end it."""
         with self._errors():
-            self.client.set_tag(run_id, "bnsweep.status", result.status)
             self._log_files(run_id, folder, ARTIFACTS)
             # Terminate last: a terminated run is complete.
             ended = _milliseconds(result.ended or time.time())
@@ -375,7 +398,6 @@ def _stored(run: "Run") -> StoredRun:
         attempt=tags.get("bnsweep.attempt", ""),
         fingerprint=tags.get("bnsweep.fingerprint", ""),
         status=tags.get("bnsweep.status", "killed") if ended else "running",
-        parent=tags.get("mlflow.parentRunId"),
     )
 
 
