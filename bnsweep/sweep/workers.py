@@ -106,7 +106,7 @@ def run_all(workers: Workers, specs: Sequence[RunSpec], sweep: OpenSweep) -> Rea
     deaths: Counter[int] = Counter()
     false_starts = 0
     reasons: dict[int, str] = {}
-    batches = deque([list(specs)])
+    batches = deque([list(specs)] if specs else [])
     while batches and not (sweep.folder / STOP_FILE).exists():
         batch = batches.popleft()
         reasons |= workers.run(batch, sweep)

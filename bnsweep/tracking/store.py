@@ -275,9 +275,10 @@ class Store:
 
     def discard(self, run_id: str) -> None:
         """Delete a run whose place another one has taken."""
-        self.kill(run_id)
-        with self._errors():
-            self.client.delete_run(run_id)
+        with contextlib.suppress(StoreRefused):  # it is deleted already
+            self.kill(run_id)
+            with self._errors():
+                self.client.delete_run(run_id)
 
     def kill(self, run_id: str) -> None:
         """End a run that nobody will bring to its end."""
