@@ -21,7 +21,6 @@ from bnsweep.records import (
     RunSpec,
     SweepPlan,
     lock,
-    write_whole,
 )
 from bnsweep.records.folder import START_FILE
 from bnsweep.records.sweep_plan import SWEEP_FILE
@@ -126,13 +125,11 @@ def fetch(
 
     A run that the store has finished and nobody can read counts as one without.
     """
-    with contextlib.suppress(TrackingError, ValueError):
+    with contextlib.suppress(TrackingError):
         folder.mkdir(exist_ok=True)
-        for name in (*names, HISTORY_FILE):
-            if (content := store.file(run_id, name)) is not None:
-                write_whole(folder / name, content)
-        RunFolder(folder).result()
-        return True
+        store.fetch(run_id, folder, (*names, HISTORY_FILE))
+        if _is_done(RunFolder(folder)):
+            return True
     shutil.rmtree(folder)
     return False
 

@@ -28,6 +28,7 @@ from bnsweep.records import (
     RunResult,
     RunSpec,
     SweepPlan,
+    write_whole,
 )
 from bnsweep.records.keys import shown
 from bnsweep.records.sweep_plan import SWEEP_FILE
@@ -294,13 +295,14 @@ class Store:
         self.experiment_id = run.info.experiment_id
         return dict(run.data.tags)
 
-    def file(self, run_id: str, name: str) -> bytes | None:
-        """Return the content of a run's file; None if it has none of that name."""
-        with self._errors():
-            if name not in {artifact.path for artifact in self.client.list_artifacts(run_id)}:
-                return None
-            with tempfile.TemporaryDirectory() as folder:
-                return Path(self.client.download_artifacts(run_id, name, folder)).read_bytes()
+    def fetch(self, run_id: str, folder: Path, names: Sequence[str]) -> None:
+        """Write those files of a run into `folder` that it has, in this order."""
+        with self._errors(), tempfile.TemporaryDirectory() as temporary:
+            there = {artifact.path for artifact in self.client.list_artifacts(run_id)}
+            for name in names:
+                if name in there:
+                    copy = self.client.download_artifacts(run_id, name, temporary)
+                    write_whole(folder / name, Path(copy).read_bytes())
 
     def _log_files(self, run_id: str, folder: Path, names: Sequence[str]) -> None:
         for name in names:
