@@ -11,11 +11,14 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import BaseContext
 from typing import Any
 
 import cloudpickle
@@ -33,6 +36,7 @@ from bnsweep.sweep.workers import OpenSweep, Reasons, do
 PRELOADED = "bnsweep.sweep.preloaded"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 GONE_SECONDS = 5.0
+MOST_SOCKET_PATH = 60
 
 
 class Processes:
@@ -50,9 +54,7 @@ class Processes:
     def submit(self, call: Any, *arguments: Any) -> Future[Any]:
         """Call a function in one of the processes."""
         if self._pool is None:
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload([PRELOADED])
-            self._pool = ProcessPoolExecutor(self._n, mp_context=context, initializer=_start)
+            self._pool = ProcessPoolExecutor(self._n, mp_context=_context(), initializer=_start)
         with _for_workers():
             return self._pool.submit(call, *arguments)
 
@@ -137,6 +139,19 @@ def _run_job(job: bytes) -> bytes:
         job_subdir_key="hydra.sweep.subdir",
     )
     return bytes(cloudpickle.dumps(returned))
+
+
+def _context() -> BaseContext:
+    """Return how processes start: from scratch where a server cannot fork them.
+
+    On other systems than Linux some libraries break when they are forked; and the path of the
+    server's socket, in the folder for temporary files, must be short.
+    """
+    if sys.platform != "linux" or len(tempfile.gettempdir()) > MOST_SOCKET_PATH:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([PRELOADED])
+    return context
 
 
 def _start() -> None:
