@@ -35,6 +35,9 @@ from bnsweep.sweep.workers import OpenSweep, Reasons, do
 
 PRELOADED = "bnsweep.sweep.preloaded"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# What is raised where the pool, or the server that forks for it, has died.
+LOST = (BrokenProcessPool, OSError, EOFError)
+KILLED = "a worker process was killed"
 GONE_SECONDS = 5.0
 MOST_SOCKET_PATH = 60
 
@@ -49,7 +52,10 @@ class Processes:
 
     def prepare(self) -> None:
         """Let the server import while the driver goes on."""
-        self.submit(int)
+        try:
+            self.submit(int)
+        except LOST:
+            self.stop()
 
     def submit(self, call: Any, *arguments: Any) -> Future[Any]:
         """Call a function in one of the processes."""
@@ -60,36 +66,37 @@ class Processes:
 
     def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
         """Do runs, as many at a time as there are processes."""
-        reasons, futures, lost = {}, {}, False
-        try:
+        futures: list[Future[Any]] = []
+        with contextlib.suppress(*LOST):
             for spec in specs:
-                futures[spec.number] = self.submit(do, spec, sweep.terms)
-            self._pids = [child.pid for child in multiprocessing.active_children() if child.pid]
-        except BrokenProcessPool:
-            lost = True
-        for number, future in futures.items():
+                futures.append(self.submit(do, spec, sweep.terms))
+            self._pids = _children()
+        lost = len(futures) < len(specs)
+        reasons = {spec.number: KILLED for spec in specs[len(futures) :]}
+        for spec, future in zip(specs, futures, strict=False):
             try:
                 future.result()
             except BrokenProcessPool:
-                lost, reasons[number] = True, "a worker process was killed"
+                lost, reasons[spec.number] = True, KILLED
             except Exception as error:
-                reasons[number] = f"{type(error).__name__}: {first_line(error)}"
+                reasons[spec.number] = f"{type(error).__name__}: {first_line(error)}"
         if lost:
-            self.stop(sweep)
+            self.stop()
         return reasons
 
     def stop(self, sweep: OpenSweep | None = None) -> None:  # noqa: ARG002
         """Kill the processes, and return when they are gone.
 
-        When their server has died, the pool takes them for dead as well, and they live on.
+        When their server has died, they are no longer known as children, and live on.
         """
-        for pid in self._pids:
+        pids = {*self._pids, *_children()}
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
         end = time.monotonic() + GONE_SECONDS
-        while any(map(_lives, self._pids)) and time.monotonic() < end:
+        while any(map(_lives, pids)) and time.monotonic() < end:
             time.sleep(0.01)
         self._pool, self._pids = None, []
 
@@ -193,6 +200,10 @@ def _for_workers() -> Iterator[None]:
 def _processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _children() -> list[int]:
+    return [child.pid for child in multiprocessing.active_children() if child.pid]
 
 
 def _lives(pid: int) -> bool:
