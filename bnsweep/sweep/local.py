@@ -37,7 +37,6 @@ PRELOADED = "bnsweep.sweep.preloaded"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # What is raised where the pool, or the server that forks for it, has died.
 LOST = (BrokenProcessPool, OSError, EOFError)
-KILLED = "a worker process was killed"
 GONE_SECONDS = 5.0
 MOST_SOCKET_PATH = 60
 
@@ -66,20 +65,22 @@ class Processes:
 
     def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
         """Do runs, as many at a time as there are processes."""
-        futures: list[Future[Any]] = []
-        with contextlib.suppress(*LOST):
+        reasons: dict[int, str] = {}
+        futures: dict[int, Future[Any]] = {}
+        lost = False
+        try:
             for spec in specs:
-                futures.append(self.submit(do, spec, sweep.terms))
+                futures[spec.number] = self.submit(do, spec, sweep.terms)
             self._pids = _children()
-        lost = len(futures) < len(specs)
-        reasons = {spec.number: KILLED for spec in specs[len(futures) :]}
-        for spec, future in zip(specs, futures, strict=False):
+        except LOST as error:
+            lost = True
+            reasons = {spec.number: _why(error) for spec in specs[len(futures) :]}
+        for number, future in futures.items():
             try:
                 future.result()
-            except BrokenProcessPool:
-                lost, reasons[spec.number] = True, KILLED
             except Exception as error:
-                reasons[spec.number] = f"{type(error).__name__}: {first_line(error)}"
+                lost |= isinstance(error, BrokenProcessPool)
+                reasons[number] = _why(error)
         if lost:
             self.stop()
         return reasons
@@ -200,6 +201,12 @@ def _for_workers() -> Iterator[None]:
 def _processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, BrokenProcessPool):
+        return "a worker process was killed"
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _children() -> list[int]:
