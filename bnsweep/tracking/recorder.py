@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnsweep.errors import StoreRefused, StoreUnreachable
-from bnsweep.records import Attempt, RunFolder, RunResult
+from bnsweep.records import Attempt, RunFolder
 from bnsweep.records.keys import is_number
 from bnsweep.tracking.store import Point, Store, StoredRun
 
@@ -144,7 +144,9 @@ class Recorder:
     def _bring(self, folder: RunFolder, run: _Followed) -> None:
         # Whether it has ended is asked first: what is read after that is then whole.
         result = folder.result() if folder.has_history() else None
-        attempt = _attempt_of(result) if result is not None else folder.attempt()
+        attempt = folder.attempt()
+        if result is not None:
+            attempt = Attempt(result.spec, result.attempt, result.started or 0.0)
         if attempt is None:
             return
         if run.attempt is not None and run.attempt.id != attempt.id:
@@ -179,18 +181,14 @@ class Recorder:
 
     def _find_or_create(self, folder: RunFolder, run: _Followed, attempt: Attempt) -> None:
         known = self._known.get(attempt.id)
-        if known is None and run.asked:
+        # A history alone comes from another disk, whose worker may have recorded the run.
+        if known is None and (run.asked or folder.attempt() is None):
             known = next(iter(self._store.runs(attempt=attempt.id)), None)
         if known is not None:
             run.run_id, run.over = known.run_id, known.status != "running"
         else:
             run.asked = True
             run.run_id = self._store.create(attempt, folder.path, self._parent)
-
-
-def _attempt_of(result: RunResult) -> Attempt:
-    started = result.started or result.ended or 0.0
-    return Attempt(result.spec, result.attempt, started, host="", process=0)
 
 
 def _points(values: Mapping[str, float], moment: float, step: int) -> list[Point]:
