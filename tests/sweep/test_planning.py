@@ -1,8 +1,6 @@
 """Overrides become jobs, each checked, with few configurations composed."""
 
 import pytest
-from bnsweep.sweep.composing import Composer
-from bnsweep.sweep.launching import _overrides_of
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
@@ -10,6 +8,7 @@ from hydra.types import RunMode
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.errors import ConfigError
 from bnsweep.records.keys import RESULT_KEYS
+from bnsweep.run.build import load_dataset
 from bnsweep.run.config import to_plain
 from bnsweep.sweep.plan import plan
 
@@ -38,11 +37,8 @@ def make_plan():
 
         def make(*overrides):
             loader.composed = 0
-            planned = plan(config, overrides, Composer(loader))
-            assert len(planned.datasets) == len(planned.specs)
-            assert planned.runs == list(zip(planned.specs, planned.datasets, strict=True))
-            make.datasets = planned.datasets
-            return planned.specs, planned.swept, loader.composed
+            planned = plan(config, overrides, loader)
+            return planned.specs, list(planned.swept), loader.composed
 
         def composed_by_hydra(overrides):
             composed = to_plain(loader.loader.load_sweep_config(config, list(overrides)))
@@ -88,10 +84,18 @@ def test_an_override_that_is_replaced_behind_a_mapping_is_gone(make_plan):
     assert job.overrides == ("seed=1", "training={epochs:3}", "training.epochs=7")
 
 
-def test_each_data_set_is_loaded_once(make_plan):
-    make_plan("seed=1,2", "data.train_size=100,200,300")
-    assert len({id(dataset) for dataset in make_plan.datasets}) == 3
-    assert [len(dataset.x_train) for dataset in make_plan.datasets] == [100, 200, 300] * 2
+def test_each_data_set_is_loaded_once(make_plan, monkeypatch):
+    loaded = []
+
+    def counted(config):
+        loaded.append(config["data"]["train_size"])
+        return load_dataset(config)
+
+    monkeypatch.setattr("bnsweep.sweep.plan.load_dataset", counted)
+    jobs, _, _ = make_plan("seed=1,2", "data.train_size=100,200,300")
+    assert loaded == [100, 200, 300]
+    assert [job.data["train_samples"] for job in jobs] == [100, 200, 300] * 2
+    assert len({job.data["digest"] for job in jobs}) == 3
 
 
 def test_two_seeds_are_swept_as_many_are(make_plan):
@@ -161,8 +165,6 @@ def test_each_job_has_its_data_where_its_own_configuration_says(make_plan, monke
     places = [f"{tmp_path}/A", f"{tmp_path}/B", "/home/me/C", None]
     assert [job.config["data"]["root"] for job in jobs] == places
     assert [job.swept["data.root"] for job in jobs] == places
-    roots = [[o for o in _overrides_of(job, []) if o.startswith("data.root")] for job in jobs]
-    assert roots == [*([f"data.root='{place}'"] for place in places[:3]), ["data.root=null"]]
 
 
 def test_a_plus_before_a_key_makes_no_other_key(make_plan):
