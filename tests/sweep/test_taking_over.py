@@ -20,10 +20,8 @@ class Store:
         self.histories = histories
 
     def runs(self):
-        return [
-            StoredRun(f"id {mark}", f"try {mark}", mark, "failed" if "failed" in mark else "finished")
-            for mark in self.histories
-        ]  # fmt: skip
+        statuses = {mark: "failed" if mark == "failed" else "finished" for mark in self.histories}
+        return [StoredRun(f"id {m}", f"try {m}", m, status) for m, status in statuses.items()]
 
     def file(self, run_id, name):
         history = self.histories[run_id.removeprefix("id ")]
@@ -108,7 +106,7 @@ def test_links_go_on_to_hold_when_the_outputs_are_moved(outputs, tmp_path):
     outputs.single("single", "mark1")
     outputs.take_over(plan_of(["mark0", "mark1"]))
     for number in "01":
-        assert not Path(os.readlink(outputs.new / number)).is_absolute()
+        assert not (outputs.new / number).readlink().is_absolute()
     moved = tmp_path / "moved"
     moved.mkdir()
     for part in ("sweeps", "runs"):
@@ -127,7 +125,7 @@ def test_what_was_linked_to_is_linked_to_at_its_own_place(outputs):
     (outputs.runs / "hidden" / "run.json").unlink()
     taken = outputs.take_over(plan_of(["mark0"]))
     assert taken == {0: str(outputs.runs / "hidden")}
-    assert os.readlink(outputs.new / "0") == "../../runs/hidden"
+    assert (outputs.new / "0").readlink() == Path("../../runs/hidden")
 
 
 @pytest.mark.parametrize("status", ["failed", "killed", None])

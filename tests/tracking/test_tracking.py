@@ -170,7 +170,7 @@ def test_recording_a_run_again_changes_nothing(store, folder):
     run = recorded(store, folder)
     before = {name: history(store, run, name) for name in run.data.metrics}
     assert {len(points) for points in before.values()} == {1, 2}
-    known = [replace_status(found) for found in store.runs(attempt=begun.id)]
+    known = [found._replace(status="running") for found in store.runs(attempt=begun.id)]
     again = recorded(store, folder, known=known)  # one that does all of it once more
     assert again.info.run_id == run.info.run_id
     assert {name: history(store, again, name) for name in again.data.metrics} == before
@@ -180,13 +180,9 @@ def test_recording_a_run_again_changes_nothing(store, folder):
     assert len(store.runs(attempt=begun.id)) == 1
 
 
-def replace_status(found):
-    return found._replace(status="running")
-
-
 def test_a_run_names_its_data_set(store, folder):
     end(folder)
-    ((named),) = recorded(store, folder).inputs.dataset_inputs
+    (named,) = recorded(store, folder).inputs.dataset_inputs
     assert (named.dataset.name, named.dataset.digest) == ("digits", "01234567")
     assert json.loads(named.dataset.profile) == {"train_samples": 10, "classes": 3}
     assert [(tag.key, tag.value) for tag in named.tags] == [
@@ -227,7 +223,7 @@ def test_a_finished_run_costs_few_calls_to_the_store(store, tmp_path, monkeypatc
     folder = RunFolder(tmp_path / "sweep" / "0")
     recorded(store, end_in(RunFolder(tmp_path / "first")), parent=plan.parent)
     end(folder, losses=[1.0] * epochs)
-    for name in ("config.yaml", "history.json.part", "weights.npz"):
+    for name in ("config.yaml", "weights.npz"):
         (folder.path / name).write_text("{}")
     calls = []
     backend = type(store.client._tracking_client.store)
@@ -482,7 +478,7 @@ class Broken(http.server.BaseHTTPRequestHandler):
 
     asked = 0
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         type(self).asked += 1
         self.send_error(500)
 
@@ -544,7 +540,7 @@ def test_a_store_that_failed_is_left_alone_for_a_while(broken_server, impatient,
     recorder = Recorder(store, places)
     Broken.asked = 0
     recorder.look()
-    assert Broken.asked <= 1 + len(["the create that failed"])
+    assert Broken.asked == 1
     assert recorder.missing == 5
     ours = [r.getMessage() for r in caplog.records if r.name.startswith("bnsweep")]
     assert len(ours) == 1
