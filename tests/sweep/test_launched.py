@@ -17,7 +17,7 @@ from bnsweep.records import RunFolder, SweepPlan, decode, encode
 from bnsweep.sweep import cluster, launched
 from bnsweep.sweep.launched import Launched, do_job
 from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Terms, run_all
-from bnsweep.tracking.store import Store
+from bnsweep.tracking.store import Store, StoredRun
 
 
 class Launcher:
@@ -180,6 +180,48 @@ def test_a_password_reaches_no_job_by_its_overrides(opened, specs, uri, told):
     (uri_override,) = (o for o in overrides if o.startswith("tracking.uri="))
     value = OverridesParser.create().parse_override(uri_override).value()
     assert value == told if told is None else str(value) == told
+
+
+class Knows:
+    """A recorder of a store that holds some runs, and that store."""
+
+    def __init__(self, **histories):
+        self.histories = histories
+
+    def learn(self):
+        return [StoredRun(f"id {mark}", "", mark, "finished") for mark in self.histories]
+
+    def file(self, run_id, name):
+        history = self.histories[run_id.removeprefix("id ")]
+        return history.encode() if name == "history.json" else None
+
+    uri = "http://host"
+
+
+def test_what_a_launcher_loses_and_the_store_has_is_not_done_again(opened, specs):
+    """The run was done and recorded on another machine, whose answer never came."""
+    specs = [replace(spec, fingerprint=f"mark{spec.number}") for spec in specs]
+    knows = Knows(mark1=encode(result(seed=1)))
+    plan = replace(opened.plan, specs=tuple(specs))
+    opened = replace(opened, plan=plan, recorder=knows)
+
+    def loses_one(numbers):
+        lost = failed(RuntimeError("the node is gone"))
+        return [lost if n == 1 else completed(encode(result(seed=n))) for n in numbers]
+
+    launcher = Launcher(loses_one)
+    run_all(workers_of(launcher, knows), specs, opened)
+    assert numbers(launcher) == [[0, 1, 2]]
+    assert seeds(opened) == [0, 1, 2]
+
+
+def test_slurm_gets_no_larger_job_array_than_it_takes(opened, specs, monkeypatch):
+    monkeypatch.setattr(cluster, "_array_size", lambda: 2)
+    launcher = Launcher()
+    launcher.params = {"submitit_folder": ".submitit"}
+    assert run_all(workers_of(launcher), specs, opened) == {}
+    assert numbers(launcher) == [[0, 1], [2]]
+    assert seeds(opened) == [0, 1, 2]
 
 
 SMALL = (

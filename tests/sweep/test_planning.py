@@ -3,6 +3,7 @@
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from hydra.types import RunMode
 
 from bnsweep.cli.app import config_folder, prepare_hydra
@@ -141,6 +142,15 @@ def test_overrides_of_one_run_act_as_in_hydra(make_plan, overrides):
         ["+optimizer.gamma=1,2", "optimizer.gamma=3,4"],
         ["optimizer=adam,rmsprop", "optimizer={lr:0.1},{lr:1}", "model.eps=${optimizer.eps},1"],
         ["experiment=overfitting,learning_rate", "model.batch_norm=true,false"],
+        ["weight_std=he,0.01", "optimizer=sgd,adam", "optimizer.lr=0.1,1e-3"],
+        ["model.hidden_sizes=[10],[20,30]", "data.root='/a folder/it\\'s here'", "seed=1,2"],
+        ["training={epochs:3},{batch_size:5}", "seed=1,2"],
+        ["+model.extra=1,2", "~optimizer.weight_decay", "seed=1,2"],
+        ["hydra.job.name=a,b", "hydra.sweep.dir=/somewhere", "seed=1"],
+        ["experiment=overfitting", "model.dropout=0,0.5", "data.root=null"],
+        ["model={dropout:0.3}", "model.dropout=0,0.1", "model=plain,batchnorm"],
+        ["optimizer.weight_decay=0,1", "~optimizer.weight_decay"],
+        ["weight_std='he','xavier'", "+hydra.job.env_set.A=1"],
     ],
     ids=" ".join,
 )
@@ -219,6 +229,15 @@ def test_the_fingerprint_ignores_order_and_spelling_and_nothing_that_matters(mak
     assert marks("weight_std=0.1", "optimizer=sgd", "output_dir=there") == [mark]
     for other in ("seed=1", "optimizer.lr=0.02", "model=plain", "dtype=float64"):
         assert marks("weight_std=0.1", other) != [mark]
+
+
+@pytest.mark.parametrize("override", ["sed=1,2", "model.layers=1,2", "model=batchnorn,plain"])
+def test_a_mistake_is_told_as_hydra_does(make_plan, override):
+    with pytest.raises(HydraException) as ours:
+        make_plan(override)
+    with pytest.raises(HydraException) as theirs:
+        make_plan.composed_by_hydra([override.partition(",")[0]])
+    assert str(ours.value) == str(theirs.value)
 
 
 @pytest.mark.parametrize(

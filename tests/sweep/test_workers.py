@@ -86,6 +86,12 @@ def test_after_a_death_what_never_started_goes_first_and_each_suspect_alone(open
     assert statuses(opened()) == ["finished"] * 3
 
 
+def test_suspects_wait_until_no_other_run_is_left(opened, specs):
+    workers = Scripted(loses(0, before=[1, 2]), loses(before=[1, 2]))
+    run_all(workers, specs, opened())
+    assert workers.batches == [[0, 1, 2], [1, 2], [1, 2], [0]]
+
+
 def test_no_run_that_has_ended_is_done_again(opened, specs):
     workers = Scripted(loses(1, before=[2]), loses(before=[2]), loses(), loses())
     run_all(workers, specs, opened())

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -215,11 +216,12 @@ def test_each_record_has_its_own_time(store, folder):
     assert held.ended == 60.0
 
 
-def test_swept_numbers_are_metrics_and_names_are_not(store, folder):
-    ended_run(folder)
+def test_swept_numbers_are_metrics_and_what_is_no_finite_number_is_not(store, folder):
+    swept = {"weight_std": 0.5, "model": "plain", "optimizer.clip": math.inf}
+    start(folder, spec=replace(SPEC, swept=swept))
     recorder_of(store, folder).look()
     assert store.points("weight_std") == [(0, 0.5)]
-    assert store.points("model") == []
+    assert store.points("model") == store.points("optimizer.clip") == []
 
 
 def test_a_second_recorder_without_memory_changes_nothing(store, folder):
@@ -449,11 +451,14 @@ def test_a_thread_brings_what_comes_while_the_context_lasts(store, folder, monke
 
 
 def test_catching_up_does_not_wait_for_the_next_second(store, folder, monkeypatch):
-    monkeypatch.setattr(recorder_module, "LOOK_SECONDS", 30)
+    monkeypatch.setattr(recorder_module, "LOOK_SECONDS", 3600)
     recorder = recorder_of(store, folder)
     with recorder.following():
         ended_run(folder)
-        recorder.catch_up()
+        thread = threading.Thread(target=recorder.catch_up, daemon=True)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive()
         assert recorder.missing == 0
 
 
