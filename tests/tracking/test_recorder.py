@@ -302,6 +302,21 @@ def test_a_history_that_came_without_its_epochs_brings_them(store, folder, with_
     assert {p.time for p in held.points if p.name == "train_loss"} == {begun.started + 60}
 
 
+def test_what_a_far_worker_has_recorded_in_part_is_not_there_twice(store, folder, tmp_path):
+    """The store went away under it, and the driver has the history alone, from its return."""
+    there = RunFolder(tmp_path / "far" / "0")
+    begun = start(there, epochs=2)
+    recorder_of(store, there, parent="sweep").look()
+    folder.path.mkdir()
+    folder.finish(replace(result((0.0, 0.1, 0.2), gap=0), spec=SPEC, attempt=begun.id, ended=60.0))
+    recorder = recorder_of(store, folder, parent="sweep")
+    recorder.learn()
+    recorder.look()
+    (held,) = store.living()
+    assert held.status == "finished"
+    assert [step for step, _ in store.points("train_accuracy")] == [0, 1, 2]
+
+
 def test_a_failed_run_without_epochs_is_recorded_as_failed(store, folder):
     ended_run(folder, epochs=0, status="failed")
     recorder_of(store, folder).look()
