@@ -100,15 +100,29 @@ def test_a_resumed_sweep_has_the_curves_of_the_runs_it_took_over(first, second):
 
 def test_a_reused_run_has_the_parameters_of_its_place_in_this_sweep(tmp_path):
     """`model.eps` does nothing without Batch Normalization: one run stands for both values."""
-    both = ("model=batchnorm,plain", "model.eps=1e-7,1e-3", "training.batch_size=100")
-    sweep(tmp_path, "weight_std=0.1", *both, "tracking=none")
-    again = bnsweep.load_sweep(
-        sweep(tmp_path, "weight_std=0.1", *both, "tracking=none", "resume=true")
-    )
-    assert again["reused"].all()
+    others = ("weight_std=0.1", "model=batchnorm,plain", "training.batch_size=100", "tracking=none")
+    sweep(tmp_path, *others, "model.eps=1e-7")
+    again = bnsweep.load_sweep(sweep(tmp_path, *others, "model.eps=1e-7,1e-3", "resume=true"))
+    assert [*again["reused"]] == [True, False, True, True]
     assert [*again["model.eps"]] == [1e-7, 1e-3] * 2
     assert [*again["model"]] == ["batchnorm"] * 2 + ["plain"] * 2
     assert [*again["number"]] == [0, 1, 2, 3]
+
+
+def test_a_sweep_that_is_gone_on_with_reuses_nothing(first, here):
+    """The same command again finds its own runs: they were done in this sweep."""
+    again = sweep(here, "weight_std=1e20,0.1", "training.batch_size=100", "resume=true")
+    assert again == first
+    assert not bnsweep.load_sweep(again)["reused"].any()
+
+
+def test_a_sweep_can_be_read_while_it_goes_on(first, tmp_path):
+    """From its folder: the runs that have ended."""
+    copy = tmp_path / "under way"
+    shutil.copytree(first, copy)
+    (copy / "results.csv").unlink()
+    (copy / "1" / "history.json").unlink()
+    assert list(bnsweep.load_sweep(copy)["number"]) == [0, 2, 3]
 
 
 def test_a_sweep_without_its_table_gives_the_runs_it_has(first, here, tmp_path):

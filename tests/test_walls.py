@@ -19,14 +19,11 @@ WALLS = {
     "nn": ("errors records", ""),
     "report": ("errors records nn", "matplotlib rich scipy"),
     "run": ("errors redact records data nn report", "hydra omegaconf"),
-    "tracking": ("errors redact records data", "hydra omegaconf mlflow requests"),
-    "sweep": (
-        "errors redact records data report run tracking",
-        "hydra omegaconf mlflow joblib ray",
-    ),
+    "tracking": ("errors redact records", "hydra omegaconf mlflow requests"),
+    "sweep": ("errors redact records data report run tracking", "hydra omegaconf cloudpickle ray"),
     "hydra_plugins": ("sweep", "hydra omegaconf"),
     "cli": ("errors redact records run sweep hydra_plugins", "hydra omegaconf"),
-    "reading": ("errors redact records nn run tracking", "pandas"),
+    "reading": ("errors records nn run tracking", "pandas"),
     "__init__": ("reading", ""),
     "__main__": ("cli", ""),
 }
@@ -37,10 +34,11 @@ PARTS = {
     "scipy": "report/estimates.py",
     "pandas": "reading.py",
     "ray": "sweep/cluster.py",
-    "joblib": "sweep/local_workers.py",
-    "mlflow": ("tracking/", "sweep/preloaded.py"),
+    "mlflow": ("tracking/store.py", "tracking/sqlite.py"),
+    "cloudpickle": "sweep/local.py",
 }
-PACKAGES = {name for _, names in WALLS.values() for name in names.split()}
+# None imports joblib: only Hydra's own launcher of that name needs it.
+PACKAGES = {name for _, names in WALLS.values() for name in names.split()} | {"joblib"}
 FILES = {
     path: path.relative_to(ROOT / "bnsweep").parts[0] for path in (ROOT / "bnsweep").rglob("*.py")
 }

@@ -1,3 +1,5 @@
+"""The text of a result, and files that are there whole or not at all."""
+
 import json
 import math
 from dataclasses import replace
@@ -5,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bnsweep import records
-from bnsweep.records import Histogram, RunResult, RunSpec, curves_of
+from bnsweep.records import Histogram, RunFolder, RunResult, RunSpec, curves_of, write_whole
 
 CONFIG = {"weight_std": 1.0, "model": {"hidden_sizes": [3, 2]}, "seed": 4}
 SPEC = RunSpec(
@@ -37,7 +38,13 @@ DIVERGED = RunResult(
     train_seconds=0.5,
     started=1000.0,
     ended=1001.5,
+    attempt="a try",
 )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path)
 
 
 def assert_same(one, other):
@@ -47,9 +54,9 @@ def assert_same(one, other):
     assert replace(one, curves={}).__dict__ == replace(other, curves={}).__dict__
 
 
-def test_a_history_comes_back_as_it_was(tmp_path):
-    records.write(tmp_path, DIVERGED)
-    assert_same(records.read(tmp_path), DIVERGED)
+def test_a_history_comes_back_as_it_was(folder):
+    folder.finish(DIVERGED)
+    assert_same(folder.result(), DIVERGED)
 
 
 def test_curves_hold_nan_where_a_number_was_not_finite():
@@ -59,8 +66,8 @@ def test_curves_hold_nan_where_a_number_was_not_finite():
         DIVERGED.curves["test_loss"][0] = 0
 
 
-def test_a_history_is_strict_json_named_as_the_metrics(tmp_path):
-    records.write(tmp_path, DIVERGED)
+def test_a_history_is_strict_json_named_as_the_metrics(folder, tmp_path):
+    folder.finish(DIVERGED)
     text = (tmp_path / "history.json").read_text()
     document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in the file"))
     assert document["format"] == 2
@@ -69,6 +76,7 @@ def test_a_history_is_strict_json_named_as_the_metrics(tmp_path):
     assert document["config"] == CONFIG
     assert document["options"] == {"model": "plain"}
     assert document["number"] == 7
+    assert document["attempt"] == "a try"
     assert (document["started"], document["ended"]) == (1000.0, 1001.5)
     assert [epoch["epoch"] for epoch in document["epochs"]] == [0, 1]
     assert document["epochs"][0]["activations/std_2"] == 2.0
@@ -79,7 +87,7 @@ def test_a_history_is_strict_json_named_as_the_metrics(tmp_path):
     assert document["epochs_run"] == 1
 
 
-def test_the_best_epoch_is_chosen_on_the_validation_samples_or_not_at_all(tmp_path):
+def test_the_best_epoch_is_chosen_on_the_validation_samples_or_not_at_all(folder):
     chosen = replace(
         DIVERGED,
         curves=curves_of(
@@ -89,8 +97,8 @@ def test_the_best_epoch_is_chosen_on_the_validation_samples_or_not_at_all(tmp_pa
             ]
         ),
     )
-    records.write(tmp_path, chosen)
-    assert_same(records.read(tmp_path), chosen)
+    folder.finish(chosen)
+    assert_same(folder.result(), chosen)
     assert chosen.final_metrics()["best_test_accuracy"] == 0.6
     assert chosen.final_metrics()["final_validation_accuracy"] == 0.7
     assert "best_test_accuracy" not in DIVERGED.final_metrics()
@@ -102,30 +110,30 @@ def test_no_infinite_number_is_a_metric():
     }  # fmt: skip
 
 
-def test_a_failed_run_without_epochs_has_a_history(tmp_path):
+def test_a_failed_run_without_epochs_has_a_history(folder):
     failed = RunResult(SPEC, "failed", error="Traceback ...")
-    records.write(tmp_path, failed)
-    assert_same(records.read(tmp_path), failed)
+    folder.finish(failed)
+    assert_same(folder.result(), failed)
     assert "final_train_accuracy" not in failed.final_metrics()
     assert failed.epochs_run == 0
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"format": 99}', '{"format": 2}'])
-def test_what_is_no_history_is_said_to_be_none(tmp_path, text):
+def test_what_is_no_history_is_said_to_be_none(folder, tmp_path, text):
     (tmp_path / "history.json").write_text(text)
     with pytest.raises(ValueError, match=r"history\.json"):
-        records.read(tmp_path)
+        folder.result()
 
 
-def test_a_history_of_format_1_is_met_with_one_clear_message(tmp_path):
+def test_a_history_of_format_1_is_met_with_one_clear_message(folder, tmp_path):
     (tmp_path / "history.json").write_text('{"format": 1, "epochs": []}')
     message = "written in format 1, and this version reads format 2 alone; do the run again"
     with pytest.raises(ValueError, match=message):
-        records.read(tmp_path)
+        folder.result()
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
-    records.write(tmp_path, DIVERGED)
+def test_a_write_that_fails_leaves_what_was_there(folder, tmp_path, monkeypatch):
+    folder.finish(DIVERGED)
     before = (tmp_path / "history.json").read_text()
 
     def full(_):
@@ -133,6 +141,6 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        records.write_whole(tmp_path / "history.json", b"half")
+        write_whole(tmp_path / "history.json", b"half")
     assert (tmp_path / "history.json").read_text() == before
     assert [path.name for path in tmp_path.iterdir()] == ["history.json"]

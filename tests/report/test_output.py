@@ -18,7 +18,7 @@ def rows(path):
 
 def test_results_csv_has_a_row_for_each_run_and_a_column_for_each_swept_key(tmp_path):
     runs = sweep(weight_std=[0.1, "he"], model=MODELS)
-    runs[1] = replace(runs[1], reused=True)
+    runs[1] = replace(runs[1], reused_from="/another/0")
     failed = with_result(runs[2], result(status="failed", accuracies=()))
     runs[2] = replace(failed, run_id=None)
     table = rows(write_report(Findings(runs), tmp_path, []).csv)
@@ -41,7 +41,7 @@ def test_a_reused_run_counts_only_as_reused():
     outcomes = ["finished", "diverged", "failed", "killed", "finished"]
     runs = sweep(seed=[*range(5)])
     runs = [with_result(r, result(status=s)) for r, s in zip(runs, outcomes, strict=True)]
-    runs[4] = replace(runs[4], reused=True)
+    runs[4] = replace(runs[4], reused_from="/another/0")
     counts = Findings(runs).counts
     assert counts.pop("runs_total") == sum(counts.values()) == 5
     assert counts == dict.fromkeys(
@@ -158,15 +158,18 @@ def test_chosen_values_are_listed_and_then_compared(tmp_path):
 
 def test_keys_that_cannot_be_chosen_are_refused():
     specs = [run.spec for run in sweep(optimizer__lr=[0.1, 1])]
-    check_choice([], specs, can_choose=False)
-    check_choice(["optimizer.lr"], specs, can_choose=True)
+    held_out = [replace(spec, data={"validation_samples": 200}) for spec in specs]
+    check_choice([], specs)
+    check_choice(["optimizer.lr"], held_out)
+    with pytest.raises(UserError, match="validation_size"):  # all of the runs must have some
+        check_choice(["optimizer.lr"], [held_out[0], specs[1]])
     for keys, message in (
         (["optimizer.lr"], r"report\.choose=\['optimizer.lr'\].*validation_size"),
         (["optimizer.rate"], "there is no key optimizer.rate"),
         (["seed"], "a seed is not chosen"),
     ):
         with pytest.raises(UserError, match=message):
-            check_choice(keys, specs, can_choose=False)
+            check_choice(keys, specs)
 
 
 def test_the_speed_section_gives_the_largest_rates_over_the_seeds(tmp_path):

@@ -100,7 +100,7 @@ def outcomes():
     runs[1] = with_result(runs[1], result([0.1, 0.2], status="diverged"))
     broken = result((), status="failed", error="Traceback\nMemoryError: too large")
     runs[2] = with_result(runs[2], broken)
-    runs[3] = replace(runs[3], reused=True)
+    runs[3] = replace(runs[3], reused_from="/another/0")
     return runs
 
 

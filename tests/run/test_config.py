@@ -52,7 +52,7 @@ def changed(**values):
 
 def spec_of(config=CONFIG, swept=()):
     sweep = {"options": OPTIONS, "number": 3, "keys": list(swept)}
-    return RunSpec.of(config | {"sweep": sweep}, data_digest="digest")
+    return RunSpec.of(config | {"sweep": sweep}, data={"name": "digits", "digest": "digest"})
 
 
 def mark(**values):

@@ -1,7 +1,6 @@
 """From overrides to every name that a run goes by: all of them say what is trained."""
 
 import pytest
-from bnsweep.sweep.composing import Composer
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
@@ -42,12 +41,12 @@ def planned(tmp_path_factory):
         )
 
         def make(overrides):
-            planned = plan(config, ["weight_std=0.01", *overrides], Composer(loader))
+            planned = plan(config, ["weight_std=0.01", *overrides], loader)
             return planned.specs, planned.swept
 
         def single(overrides):
             cfg = loader.load_sweep_config(config, overrides)
-            return specify(cfg, option_files(cfg.hydra.runtime))[0]
+            return specify(cfg, option_files(cfg.hydra.runtime))
 
         make.single = single
         yield make
@@ -170,7 +169,7 @@ CASES = [
 @pytest.fixture(autouse=True)
 def no_data_are_read(monkeypatch):
     class Data:
-        digest = ""
+        facts = {"digest": ""}  # noqa: RUF012
 
     for module in ("run.config", "sweep.plan"):
         monkeypatch.setattr(f"bnsweep.{module}.load_dataset", lambda cfg: Data())

@@ -1,21 +1,27 @@
-"""The tracker against a real SQLite store, and the redaction of URIs."""
+"""Store and recorder with a real SQLite store, errors of a real server, and redacted URIs."""
 
-import os
+import contextlib
+import http.server
+import json
+import math
+import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
-from bnsweep.tracking.mlflow_tracker import MlflowTracker
+from made_up import measured, result
 
-from bnsweep.data.datasets import digits
-from bnsweep.records import RunResult, RunSpec, curves_of
+from bnsweep.errors import StoreRefused, StoreUnreachable, TrackingError
+from bnsweep.records import LOCK_FILE, RunFolder, RunSpec, SweepPlan
 from bnsweep.redact import has_secret, without_secret, without_secrets
-from bnsweep.tracking import processes, run_log
+from bnsweep.sweep.resume import EarlierRuns
+from bnsweep.tracking.recorder import Recorder
+from bnsweep.tracking.store import Point, Store
 
 CONFIG = {
     "data": {"_target_": "d", "train_size": 10},
@@ -26,82 +32,234 @@ CONFIG = {
     "seed": 0,
     "dtype": "float32",
 }
-OPTIONS = {"model": "plain", "optimizer": "sgd", "data": "digits"}
+SPEC = RunSpec(
+    CONFIG,
+    {"model": "plain", "optimizer": "sgd", "data": "digits"},
+    "mark",
+    data={"name": "digits", "digest": "0123456789", "train_samples": 10, "classes": 3},
+    swept={"weight_std": 0.01, "model": "plain"},
+)
 
 
 @pytest.fixture(scope="module")
-def tracker(tmp_path_factory):
-    tracker = MlflowTracker(
-        uri=None, experiment="unit", output_dir=str(tmp_path_factory.mktemp("store"))
-    )
-    tracker.prepare()
-    return tracker
+def store(tmp_path_factory):
+    store = Store(uri=None, experiment="unit", output_dir=str(tmp_path_factory.mktemp("store")))
+    store.prepare()
+    return store
 
 
-def wait_until(true, what):
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, f"not within a minute: {what}"
-        time.sleep(0.02)
+@pytest.fixture(autouse=True)
+def no_store_in_the_environment(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-def start(tracker, folder, *, fingerprint, parent=None, swept=("weight_std", "model")):
-    leaves = {"weight_std": 0.01, "model": "plain"}
-    spec = RunSpec(CONFIG, OPTIONS, fingerprint, swept={key: leaves[key] for key in swept})
-    return tracker.start_run(spec, parent=parent, dataset=None, folder=folder)
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path / "0")
 
 
-def measured(loss):
-    return {
-        "train_loss": loss,
-        "train_accuracy": 0.5,
-        "test_loss": loss,
-        "test_accuracy": 0.25,
-    }
+def marked(fingerprint, **fields):
+    return replace(SPEC, fingerprint=fingerprint, **fields)
 
 
-def finish(log, folder, status="finished", losses=(2.0, 1.0)):
-    epochs = [measured(loss) for loss in losses]
-    for epoch, measurements in enumerate(epochs):
-        log.epoch(epoch, measurements)
-    spec = RunSpec(CONFIG, OPTIONS, "")
-    log.end(RunResult(spec, status, curves_of(epochs), train_seconds=3.0), folder)
-    return tracker_run(log)
+def start(folder, spec=SPEC, losses=()):
+    begun = folder.begin(spec)
+    for number, loss in enumerate(losses):
+        folder.append(begun.id, number, measured(0.5, 0.25) | {"train_loss": loss})
+    return begun
 
 
-def die(log):
-    """End a run as if its process had been killed."""
-    log._over.set()
-    log._sender.join()
+def end(folder, spec=SPEC, losses=(2.0, 1.0), status="finished"):
+    """Let a run begin and end; return its attempt."""
+    begun = start(folder, spec, losses)
+    outcome = result([0.5] * len(losses), gap=0.25, status=status)
+    times = {"started": begun.started, "ended": begun.started + 60}
+    folder.finish(replace(outcome, spec=spec, attempt=begun.id, **times))
+    return begun
 
 
-def tracker_run(log):
-    return log._client.get_run(log.run_id)
+def recorded(store, folder, **kwargs):
+    """Bring a folder to the store; return the run there."""
+    recorder = Recorder(store, [folder.path], **kwargs)
+    recorder.look()
+    assert recorder.missing == 0
+    return run_of(store, recorder.run_ids[folder.path])
 
 
-def test_a_run_is_recorded_under_its_published_names(tracker, tmp_path):
-    (tmp_path / "history.json").write_text("{}")
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "a.png").write_bytes(b"")
-    log = start(tracker, tmp_path, fingerprint="f0")
-    run = finish(log, tmp_path, losses=(2.0, float("nan")), status="diverged")
-    assert log.complete
+def run_of(store, run_id):
+    return store.client.get_run(run_id)
+
+
+def history(store, run, name):
+    """Return the steps, values and times of a metric."""
+    points = store.client.get_metric_history(run.info.run_id, name)
+    return sorted((point.step, point.value, point.timestamp) for point in points)
+
+
+def milliseconds(seconds):
+    return round(seconds * 1000)
+
+
+def open_sweep(store, folder, *specs):
+    folder.mkdir(exist_ok=True)
+    plan = SweepPlan(tuple(specs), ("seed",))
+    plan = replace(plan, parent=store.open_sweep(plan, folder))
+    plan.write(folder)
+    return plan
+
+
+def test_a_run_is_recorded_under_its_published_names(store, folder):
+    begun = end(folder, losses=(2.0, math.nan), status="diverged")
+    for name in ("config.yaml", "weights.npz", "run.log"):
+        (folder.path / name).write_text("{}")
+    (folder.path / "figures").mkdir()
+    (folder.path / "figures" / "a.png").write_bytes(b"")
+    run = recorded(store, folder)
     assert run.info.status == "FINISHED"
+    assert run.info.run_name == SPEC.name
     assert run.data.params["model.hidden_sizes"] == "[3, 4]"
     assert run.data.params["model"] == "plain"
     assert not [key for key in run.data.params if "_target_" in key]
+    assert run.data.tags["bnsweep.role"] == "run"
     assert run.data.tags["bnsweep.status"] == "diverged"
+    assert run.data.tags["bnsweep.attempt"] == begun.id
+    assert run.data.tags["bnsweep.folder"] == str(folder.path)
+    assert run.data.tags["mlflow.note.content"] == "weight_std = 0.01, model = plain"
     assert run.data.metrics["weight_std"] == 0.01  # swept, and a number
     assert run.data.metrics["diverged"] == 1
-    steps = [p.step for p in tracker.client.get_metric_history(log.run_id, "train_loss")]
-    assert steps == [0]  # what is not finite is left out
-    names = {item.path for item in tracker.client.list_artifacts(log.run_id)}
-    assert names == {"history.json", "figures"}
+    assert [step for step, *_ in history(store, run, "train_loss")] == [0]  # 1 is not finite
+    names = {item.path for item in store.client.list_artifacts(run.info.run_id)}
+    assert names == {"config.yaml", "history.json", "weights.npz", "figures"}
+    assert store.file(run.info.run_id, "history.json") == (
+        folder.path / "history.json"
+    ).read_bytes()  # fmt: skip
+    assert store.file(run.info.run_id, "error.txt") is None
 
 
-def test_a_thousand_finished_runs_cost_a_handful_of_queries(tracker, monkeypatch):
-    experiment = int(tracker.experiment_id)
-    with sqlite3.connect(tracker.uri.removeprefix("sqlite:///")) as database:
+def test_the_times_in_the_store_are_those_of_the_files(store, folder):
+    begun = end(folder)
+    run = recorded(store, folder)
+    assert run.info.start_time == milliseconds(begun.started)
+    assert run.info.end_time == milliseconds(begun.started + 60)
+    epochs, _ = folder.epochs(begun.id)
+    assert history(store, run, "train_loss") == [
+        (0, 2.0, milliseconds(epochs[0].time)),
+        (1, 1.0, milliseconds(epochs[1].time)),
+    ]
+    ((step, _, moment),) = history(store, run, "final_train_accuracy")
+    assert (step, moment) == (0, milliseconds(begun.started + 60))
+    ((step, _, moment),) = history(store, run, "weight_std")
+    assert (step, moment) == (0, milliseconds(begun.started))
+
+
+def test_a_run_can_be_watched_while_it_goes_on(store, folder):
+    recorder = Recorder(store, [folder.path])
+    start(folder, losses=[2.0])
+    recorder.look()
+    run = run_of(store, recorder.run_ids[folder.path])
+    assert run.info.status == "RUNNING"
+    assert run.data.metrics["train_loss"] == 2.0
+    assert run.data.metrics["weight_std"] == 0.01
+    assert run.data.params["optimizer.lr"] == "0.1"
+    (found,) = store.runs(attempt=run.data.tags["bnsweep.attempt"])
+    assert (found.run_id, found.fingerprint, found.status) == (run.info.run_id, "mark", "running")
+
+
+def test_recording_a_run_again_changes_nothing(store, folder):
+    begun = end(folder)
+    run = recorded(store, folder)
+    before = {name: history(store, run, name) for name in run.data.metrics}
+    assert {len(points) for points in before.values()} == {1, 2}
+    known = [found._replace(status="running") for found in store.runs(attempt=begun.id)]
+    again = recorded(store, folder, known=known)  # one that does all of it once more
+    assert again.info.run_id == run.info.run_id
+    assert {name: history(store, again, name) for name in again.data.metrics} == before
+    assert again.data.params == run.data.params
+    assert (again.info.start_time, again.info.end_time) == (run.info.start_time, run.info.end_time)
+    assert len(again.inputs.dataset_inputs) == 1
+    assert len(store.runs(attempt=begun.id)) == 1
+
+
+def test_a_run_names_its_data_set(store, folder):
+    end(folder)
+    (named,) = recorded(store, folder).inputs.dataset_inputs
+    assert (named.dataset.name, named.dataset.digest) == ("digits", "01234567")
+    assert json.loads(named.dataset.profile) == {"train_samples": 10, "classes": 3}
+    assert [(tag.key, tag.value) for tag in named.tags] == [
+        ("mlflow.data.context", "train and test")
+    ]
+
+
+def test_runs_that_bring_new_data_at_the_same_moment_all_name_them(store, tmp_path):
+    for turn in range(4):
+        gate = threading.Barrier(6)
+
+        def bring(number, turn=turn, gate=gate):
+            place = RunFolder(tmp_path / f"{turn} {number}")
+            end(place, replace(SPEC, data={"name": "new", "digest": f"data {turn}"}))
+            gate.wait()
+            return recorded(store, place)
+
+        with ThreadPoolExecutor(6) as pool:
+            runs = list(pool.map(bring, range(6)))
+        for run in runs:
+            (named,) = run.inputs.dataset_inputs
+            assert named.dataset.name == "new"
+
+
+def test_a_run_without_data_is_recorded_as_failed_with_its_error(store, folder):
+    end(folder, marked("", data={}), losses=(), status="failed")
+    (folder.path / "error.txt").write_text("no data")
+    run = recorded(store, folder)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["bnsweep.status"] == "failed"
+    assert run.inputs.dataset_inputs == []
+    assert store.file(run.info.run_id, "error.txt") == b"no data"
+
+
+@pytest.mark.parametrize("epochs", [2, 150])
+def test_a_finished_run_costs_few_calls_to_the_store(store, tmp_path, monkeypatch, epochs):
+    plan = open_sweep(store, tmp_path / "sweep", SPEC)
+    folder = RunFolder(tmp_path / "sweep" / "0")
+    recorded(store, end_in(RunFolder(tmp_path / "first")), parent=plan.parent)
+    end(folder, losses=[1.0] * epochs)
+    for name in ("config.yaml", "weights.npz"):
+        (folder.path / name).write_text("{}")
+    calls = []
+    backend = type(store.client._tracking_client.store)
+    for name in vars(backend):
+        if name.startswith(("create_", "log_", "set_", "update_", "get_", "search_")):
+            monkeypatch.setattr(backend, name, counted(getattr(backend, name), name, calls))
+    Recorder(store, [folder.path], plan.parent).look()
+    assert calls.count("create_run") == calls.count("update_run_info") == 1
+    # 900 metrics each, with the parameters and the outcome.
+    assert calls.count("log_batch") == {2: 1, 150: 2}[epochs]
+    assert calls.count("log_inputs") == 1
+    assert len(calls) <= 10, calls
+
+
+def end_in(folder):
+    end(folder)
+    return folder
+
+
+def counted(original, name, calls):
+    def call(*args, **kwargs):
+        calls.append(name)
+        return original(*args, **kwargs)
+
+    return call
+
+
+def test_more_metrics_than_one_call_takes_are_all_there(store, folder):
+    end(folder, losses=[float(n) for n in range(400)])
+    run = recorded(store, folder)
+    assert [value for _, value, _ in history(store, run, "train_loss")] == [*map(float, range(400))]
+
+
+def test_a_thousand_finished_runs_cost_a_handful_of_queries(store, monkeypatch):
+    experiment = int(store.experiment_id)
+    with sqlite3.connect(store.uri.removeprefix("sqlite:///")) as database:
         for n in range(1000):
             database.execute(
                 "INSERT INTO runs (run_uuid, name, status, lifecycle_stage, experiment_id,"
@@ -109,151 +267,295 @@ def test_a_thousand_finished_runs_cost_a_handful_of_queries(tracker, monkeypatch
                 " VALUES (?, 'r', 'FINISHED', 'active', ?, 'file:///nowhere', ?, 'LOCAL', '')",
                 (f"run{n}", experiment, n),
             )
-            tags = {"role": "run", "status": "finished", "fingerprint": f"fingerprint{n}"}
+            tags = {"status": "finished", "fingerprint": f"fingerprint{n}", "attempt": f"try{n}"}
             for key, value in tags.items():
                 database.execute(
                     "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)",
                     (f"bnsweep.{key}", value, f"run{n}"),
                 )
     calls = []
-    search = tracker.client.search_runs
     monkeypatch.setattr(
-        tracker.client, "search_runs", lambda *a, **k: calls.append(a) or search(*a, **k)
+        store.client, "search_runs", counted(store.client.search_runs, "search", calls)
     )
-    runs = tracker.complete_runs()
-    assert runs["fingerprint999"].run_id == "run999"
-    assert len([key for key in runs if key.startswith("fingerprint")]) == 1000
+    runs = {run.run_id: run for run in store.runs() if run.run_id.startswith("run")}
+    assert len(runs) == 1000
+    assert runs["run999"] == ("run999", "try999", "fingerprint999", "finished")
     assert len(calls) <= 3
 
 
-@pytest.mark.parametrize("epochs", [2, 150])
-def test_a_short_run_costs_few_calls_to_the_store(tracker, tmp_path, monkeypatch, epochs):
-    parent = tracker.start_sweep("a sweep", {})
-    finish(start(tracker, tmp_path, fingerprint="first", parent=parent), tmp_path)
-    store = type(tracker.client._tracking_client.store)
-    calls = []
-    for name in vars(store):
-        if name.startswith(("create_", "log_", "set_", "update_", "get_", "search_")):
-            original = getattr(store, name)
-
-            def counted(*args, original=original, name=name, **kwargs):
-                calls.append(name)
-                return original(*args, **kwargs)
-
-            monkeypatch.setattr(store, name, counted)
-    for name in ("config.yaml", "history.json", "weights.npz"):
-        (tmp_path / name).write_text("{}")
-    log = start(tracker, tmp_path, fingerprint="counted", parent=parent)
-    finish(log, tmp_path, losses=[1.0] * epochs)
-    log_calls = calls[: calls.index("get_run", calls.index("update_run_info"))]
-    assert log_calls.count("create_run") == log_calls.count("update_run_info") == 1
-    # One with the parameters, one with all metrics and the outcome.
-    assert log_calls.count("log_batch") == 2
-    assert len(log_calls) <= 10, log_calls
+def test_runs_of_others_in_the_experiment_are_not_ours(store, folder):
+    foreign = store.client.create_run(store.experiment_id).info.run_id
+    ours = recorded(store, end_in(folder)).info.run_id
+    ids = {run.run_id for run in store.runs()}
+    assert ours in ids
+    assert foreign not in ids
 
 
-def test_only_complete_runs_count_as_done(tracker, tmp_path):
-    finish(start(tracker, tmp_path, fingerprint="done"), tmp_path)
-    finish(start(tracker, tmp_path, fingerprint="broken"), tmp_path, status="failed")
-    start(tracker, tmp_path, fingerprint="open")
-    assert {"done", "broken", "open"} & set(tracker.complete_runs()) == {"done"}
+def test_a_new_attempt_takes_the_place_of_the_one_before(store, tmp_path, folder):
+    plan = open_sweep(store, tmp_path, SPEC)
+    recorder = Recorder(store, [folder.path], plan.parent)
+    first = start(folder, losses=[5.0])
+    recorder.look()
+    (old,) = store.runs(attempt=first.id)
+    second = end(folder)
+    recorder.look()
+    (run,) = store.runs(parent=plan.parent)
+    assert (run.attempt, run.status) == (second.id, "finished")
+    assert run_of(store, old.run_id).info.lifecycle_stage == "deleted"
 
 
-def test_open_runs_of_a_sweep_are_closed_or_replaced(tracker, tmp_path):
-    parent = tracker.start_sweep("a sweep", {})
-    folders = {name: tmp_path / name for name in ("whole", "half", "again")}
-    logs = {n: start(tracker, f, fingerprint=n, parent=parent) for n, f in folders.items()}
-    finish(logs["whole"], tmp_path)
-    for name in ("half", "again"):
-        die(logs[name])
-    whole, partial = tracker.close_children(parent, replaced={str(folders["again"])})
-    assert whole == {str(folders["whole"]): logs["whole"].run_id}
-    assert partial == {str(folders["half"]): logs["half"].run_id}
-    assert tracker_run(logs["half"]).info.status == "KILLED"
-    assert tracker_run(logs["again"]).info.lifecycle_stage == "deleted"
+def test_what_is_discarded_already_can_be_discarded(store, folder):
+    """The answer of the first time may have been lost."""
+    run_id = recorded(store, end_in(folder)).info.run_id
+    store.discard(run_id)
+    store.discard(run_id)
+    assert run_of(store, run_id).info.lifecycle_stage == "deleted"
 
 
-def test_sweeps_of_dead_drivers_are_closed_and_no_others(tracker, tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    host = socket.gethostname()
-    parents = {
-        name: tracker.start_sweep(name, tags)
-        for name, tags in {
-            "mine": {},
-            "dead": {"bnsweep.pid": f"{dead.pid} 1"},
-            "id was reused": {"bnsweep.pid": f"{os.getpid()} 1"},
-            "elsewhere": {"bnsweep.pid": f"{dead.pid} 1", "bnsweep.host": f"not-{host}"},
-        }.items()
-    }
-    child = start(tracker, tmp_path, fingerprint="orphan", parent=parents["dead"])
-    busy = start(tracker, tmp_path, fingerprint="busy", parent=parents["mine"])
-    tracker.close_dead_sweeps()
-    states = {name: tracker.client.get_run(id_).info.status for name, id_ in parents.items()}
-    assert states == {
-        "mine": "RUNNING",
-        "dead": "KILLED",
-        "id was reused": "KILLED",
-        "elsewhere": "RUNNING",
-    }
-    assert tracker_run(child).info.status == "KILLED"
-    assert tracker_run(busy).info.status == "RUNNING"
+def test_open_runs_of_a_sweep_are_killed_or_replaced(store, tmp_path):
+    plan = open_sweep(store, tmp_path, *(marked(mark) for mark in ("half", "again", "whole")))
+    folders = {mark: RunFolder(tmp_path / mark) for mark in ("half", "again", "whole")}
+    for mark, place in folders.items():
+        start(place, marked(mark), losses=[1.0])
+    before = Recorder(store, [place.path for place in folders.values()], plan.parent)
+    before.look()
+    for mark in ("again", "whole"):
+        end(folders[mark], marked(mark))
+    recorder = Recorder(store, [folders[m].path for m in ("again", "whole")], plan.parent)
+    recorder.look()
+    recorder.settle()
+    found = sorted((run.fingerprint, run.status) for run in store.runs(parent=plan.parent))
+    assert found == [("again", "finished"), ("half", "killed"), ("whole", "finished")]
+    half = run_of(store, before.run_ids[folders["half"].path])
+    assert (half.info.status, half.data.tags["bnsweep.status"]) == ("KILLED", "killed")
 
 
-def test_runs_that_a_closed_sweep_left_open_are_closed(tracker, tmp_path):
-    # The store came back in time for the end of the parent, but not of the run.
-    parent = tracker.start_sweep("a sweep", {})
-    child = start(tracker, tmp_path, fingerprint="late", parent=parent)
-    tracker.end_sweep(parent, status="finished", counts={}, note="", folder=tmp_path)
-    tracker.close_dead_sweeps()
-    assert tracker_run(child).info.status == "KILLED"
+HOLD = """
+import sys, time
+from pathlib import Path
+from bnsweep.records import lock
+with lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
 
 
-def test_a_run_can_be_watched_while_it_goes_on(tracker, tmp_path):
-    log = start(tracker, tmp_path, fingerprint="watched")
-    log.epoch(0, measured(2.0))
+@contextlib.contextmanager
+def living_driver(folder):
+    """Run a process that holds the lock of a folder."""
+    command = [sys.executable, "-c", HOLD, str(folder / LOCK_FILE)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "held\n"
+            yield
+        finally:
+            process.kill()
 
-    def seen():
-        metrics = tracker_run(log).data.metrics
-        return metrics.get("train_loss") == 2.0 and metrics.get("weight_std") == 0.01
 
-    wait_until(seen, "the first epoch is there")
-    assert tracker_run(log).info.status == "RUNNING"
-    finish(log, tmp_path)
+def test_sweeps_of_dead_drivers_are_closed_and_no_others(store, tmp_path):
+    """The lock tells a living driver from a dead one; no process ids are compared."""
+    sweeps, runs = tmp_path / "sweeps", tmp_path / "runs"
+    sweeps.mkdir()
+    parents = {}
+    for name in ("dead", "living"):
+        plan = open_sweep(store, sweeps / name, marked(f"{name} 0"), marked(f"{name} 1", number=1))
+        parents[name] = plan.parent
+        done, half = (RunFolder(sweeps / name / str(number)) for number in (0, 1))
+        end(done, plan.specs[0])
+        start(half, plan.specs[1], losses=[3.0])
+        Recorder(store, [half.path], plan.parent).look()
+    singles = {name: RunFolder(runs / name) for name in ("dead single", "living single")}
+    for name, place in singles.items():
+        start(place, marked(name), losses=[4.0])
+        Recorder(store, [place.path]).look()
+    with living_driver(sweeps / "living"), living_driver(runs / "living single"):
+        EarlierRuns(sweeps, runs, store).close_dead()
+    statuses = {name: run_of(store, parent).info.status for name, parent in parents.items()}
+    assert statuses == {"dead": "KILLED", "living": "RUNNING"}
+    marks = {run.fingerprint: run for run in store.runs()}
+    assert marks["dead 0"].status == "finished"  # the store had lacked it
+    assert marks["dead 1"].status == marks["dead single"].status == "killed"
+    assert marks["living 1"].status == marks["living single"].status == "running"
+    assert "living 0" not in marks
+    for place in (sweeps / "dead" / "1", runs / "dead single"):
+        found = RunFolder(place).result()
+        assert (found.status, found.error) == ("killed", "its driver died")
+    assert not RunFolder(sweeps / "living" / "1").has_history()
+    assert not singles["living single"].has_history()
 
 
-def test_an_experiment_may_be_named_by_a_number(tracker):
-    other = MlflowTracker(uri=tracker.uri, experiment=500, output_dir="unused")
+def test_a_sweep_has_one_run_of_its_own_however_often_it_is_opened(store, tmp_path):
+    plan = open_sweep(store, tmp_path, SPEC)
+    store.log_plan(plan, plan.parent)
+    store.close_sweep(
+        plan.parent, status="killed", counts={"runs_total": 1}, note="A note.", folder=tmp_path
+    )
+    closed = run_of(store, plan.parent)
+    assert (closed.info.status, closed.data.metrics["runs_total"]) == ("KILLED", 1)
+    assert closed.data.tags["mlflow.note.content"] == "A note."
+    assert store.open_sweep(plan, tmp_path) == plan.parent  # resumed
+    assert run_of(store, plan.parent).info.status == "RUNNING"
+    assert SweepPlan.decode(store.file(plan.parent, "sweep.json").decode()) == plan
+
+
+def test_opening_a_sweep_whose_answer_was_lost_finds_it(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("bnsweep.tracking.store.time.sleep", lambda _: None)
+    create = store.client.create_run
+    answers = [OSError("connection reset"), None]
+
+    def loses_its_answer(*args, **kwargs):
+        run = create(*args, **kwargs)
+        if error := answers.pop(0):
+            raise error
+        return run
+
+    monkeypatch.setattr(store.client, "create_run", loses_its_answer)
+    plan = SweepPlan((SPEC,), ())
+    parent = store.open_sweep(plan, tmp_path)
+    assert [run.run_id for run in store.runs(attempt=plan.id)] == [parent]
+
+
+def test_an_experiment_may_be_named_by_a_number(store):
+    other = Store(uri=store.uri, experiment=500, output_dir="unused")
     other.prepare()
-    assert tracker.client.get_experiment_by_name("500").experiment_id == other.experiment_id
+    assert store.client.get_experiment_by_name("500").experiment_id == other.experiment_id
 
 
-def test_this_process_is_alive():
-    assert not processes.is_dead(processes.here())
+def test_an_experiment_that_is_not_there_is_named(store):
+    other = Store(uri=store.uri, experiment="none such")
+    with pytest.raises(StoreRefused, match=r"tracking\.experiment=none such: does not exist"):
+        other.runs()
 
 
-def test_a_store_that_failed_is_left_alone_for_a_while(tmp_path, monkeypatch, caplog):
-    class Broken:
-        calls = 0
+def test_a_deleted_experiment_is_refused_at_the_start(store):
+    other = Store(uri=store.uri, experiment="thrown away")
+    other.prepare()
+    store.client.delete_experiment(other.experiment_id)
+    with pytest.raises(TrackingError, match="was deleted"):
+        Store(uri=store.uri, experiment="thrown away").prepare()
 
-        def log_batch(self, *_, **__):
-            self.calls += 1
-            raise OSError("http://user:password@host/ is away")
 
-    monkeypatch.setattr(run_log, "FLUSH_SECONDS", 0.01)
-    client = Broken()
-    log = run_log.RunLog(client, "http://user:password@host", "id")
-    finish_quietly = RunResult(RunSpec(CONFIG, OPTIONS, ""), "finished")
-    for epoch in range(3):
-        log.epoch(epoch, measured(1.0))
-        wait_until(lambda: client.calls, "the store has failed")
-    log.end(finish_quietly, tmp_path)
-    assert client.calls == 1
-    assert not log.complete
-    assert run_log.Outage.lasts("http://user:password@host")
-    assert "http://host" in caplog.text
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store, folder: store.log("0" * 32, [Point("a", 1.0, 1.0, 0)]),
+        lambda store, folder: store.kill("0" * 32),
+        lambda store, folder: store.discard("0" * 32),
+        lambda store, folder: store.tags("0" * 32),
+        lambda store, folder: store.close("0" * 32, folder, result()),
+    ],
+    ids=["log", "kill", "discard", "tags", "close"],
+)
+def test_what_the_store_does_not_know_is_refused(store, tmp_path, call):
+    with pytest.raises(StoreRefused, match="the tracking store cannot be used"):
+        call(store, tmp_path)
+
+
+def test_a_run_that_the_store_refuses_does_not_block_the_others(store, tmp_path, caplog):
+    config = CONFIG | {"optimizer": {"_target_": "o", "lr(t)": 0.1}}  # no name for a parameter
+    places = [RunFolder(tmp_path / name) for name in "01"]
+    end(places[0], replace(SPEC, config=config))
+    end(places[1])
+    recorder = Recorder(store, [place.path for place in places])
+    for _ in range(2):
+        recorder.look()
+    assert recorder.missing == 1
+    assert run_of(store, recorder.run_ids[places[1].path]).info.status == "FINISHED"
+    (message,) = caplog.messages
+    assert message.startswith(f"{places[0].path}: cannot be recorded (")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Let MLflow's client try once, and not three minutes."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    monkeypatch.setattr("bnsweep.tracking.store.time.sleep", lambda _: None)
+
+
+class Broken(http.server.BaseHTTPRequestHandler):
+    """A server that answers each request with status 500, and counts them."""
+
+    asked = 0
+
+    def do_GET(self):
+        type(self).asked += 1
+        self.send_error(500)
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def broken_server():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Broken)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://user:password@127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def absent_server():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://user:password@127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.fixture(params=["answers 500", "refuses connections"])
+def away(request, impatient):
+    if request.param == "answers 500":
+        return request.getfixturevalue("broken_server")
+    return absent_server()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: store.prepare(),
+        lambda store: store.runs(),
+        lambda store: store.log("0" * 32, [Point("a", 1.0, 1.0, 0)]),
+        lambda store: store.kill("0" * 32),
+    ],
+    ids=["prepare", "runs", "log", "kill"],
+)
+def test_a_server_that_is_away_is_unreachable(away, call):
+    with pytest.raises(StoreUnreachable) as refusal:
+        call(Store(uri=away, experiment="unit"))
+    assert "check that it runs" in str(refusal.value)
+    assert "password" not in str(refusal.value)
+    assert "127.0.0.1" in str(refusal.value)
+
+
+def test_a_store_that_failed_is_left_alone_for_a_while(broken_server, impatient, folder, caplog):
+    """One call shows that it fails: the other runs are not tried, and training goes on."""
+    for number in range(5):
+        end(RunFolder(folder.path.parent / str(number)))
+    places = [folder.path.parent / str(number) for number in range(5)]
+    store = Store(uri=broken_server, experiment="unit")
+    store.experiment_id = "1"
+    recorder = Recorder(store, places)
+    Broken.asked = 0
+    recorder.look()
+    assert Broken.asked == 1
+    assert recorder.missing == 5
+    ours = [r.getMessage() for r in caplog.records if r.name.startswith("bnsweep")]
+    assert len(ours) == 1
+    assert "stay on disk until it answers" in ours[0]
     assert "password" not in caplog.text
-    run_log.Outage.end("http://user:password@host")
+
+
+def test_a_database_of_another_version_is_named(store, tmp_path):
+    path = tmp_path / "mlflow.db"
+    shutil.copy(store.uri.removeprefix("sqlite:///"), path)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE alembic_version SET version_num = 'ffff'")
+        database.commit()
+    with pytest.raises(TrackingError, match="belongs to another version of MLflow"):
+        Store(uri=f"sqlite:///{path}", experiment="unit").prepare()
 
 
 @pytest.mark.parametrize(
@@ -272,20 +574,4 @@ def test_what_is_shown_of_a_uri_holds_no_secret(uri, shown):
     assert without_secret(uri) == shown
     assert has_secret(uri) == (uri != shown)
     assert without_secrets(f"cannot reach '{uri}' (refused)") == f"cannot reach '{shown}' (refused)"
-
-
-def test_runs_that_bring_new_data_at_the_same_moment_all_name_them(tracker, tmp_path):
-    for turn in range(4):
-        data = digits(train_size=100 + turn, test_size=10)
-        gate = threading.Barrier(6)
-
-        def begin(number, turn=turn, data=data, gate=gate):
-            gate.wait()
-            spec = RunSpec(CONFIG, OPTIONS, f"data {turn} {number}")
-            return tracker.start_run(spec, parent=None, dataset=data, folder=tmp_path)
-
-        with ThreadPoolExecutor(6) as pool:
-            logs = list(pool.map(begin, range(6)))
-        for log in logs:
-            (named,) = tracker_run(log).inputs.dataset_inputs
-            assert named.dataset.name == "digits"
+    assert Store(uri=uri, experiment="unit").shown == shown

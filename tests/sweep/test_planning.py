@@ -1,15 +1,15 @@
 """Overrides become jobs, each checked, with few configurations composed."""
 
 import pytest
-from bnsweep.sweep.composing import Composer
-from bnsweep.sweep.launching import _overrides_of
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from hydra.types import RunMode
 
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.errors import ConfigError
 from bnsweep.records.keys import RESULT_KEYS
+from bnsweep.run.build import load_dataset
 from bnsweep.run.config import to_plain
 from bnsweep.sweep.plan import plan
 
@@ -38,11 +38,8 @@ def make_plan():
 
         def make(*overrides):
             loader.composed = 0
-            planned = plan(config, overrides, Composer(loader))
-            assert len(planned.datasets) == len(planned.specs)
-            assert planned.runs == list(zip(planned.specs, planned.datasets, strict=True))
-            make.datasets = planned.datasets
-            return planned.specs, planned.swept, loader.composed
+            planned = plan(config, overrides, loader)
+            return planned.specs, list(planned.swept), loader.composed
 
         def composed_by_hydra(overrides):
             composed = to_plain(loader.loader.load_sweep_config(config, list(overrides)))
@@ -88,10 +85,18 @@ def test_an_override_that_is_replaced_behind_a_mapping_is_gone(make_plan):
     assert job.overrides == ("seed=1", "training={epochs:3}", "training.epochs=7")
 
 
-def test_each_data_set_is_loaded_once(make_plan):
-    make_plan("seed=1,2", "data.train_size=100,200,300")
-    assert len({id(dataset) for dataset in make_plan.datasets}) == 3
-    assert [len(dataset.x_train) for dataset in make_plan.datasets] == [100, 200, 300] * 2
+def test_each_data_set_is_loaded_once(make_plan, monkeypatch):
+    loaded = []
+
+    def counted(config):
+        loaded.append(config["data"]["train_size"])
+        return load_dataset(config)
+
+    monkeypatch.setattr("bnsweep.sweep.plan.load_dataset", counted)
+    jobs, _, _ = make_plan("seed=1,2", "data.train_size=100,200,300")
+    assert loaded == [100, 200, 300]
+    assert [job.data["train_samples"] for job in jobs] == [100, 200, 300] * 2
+    assert len({job.data["digest"] for job in jobs}) == 3
 
 
 def test_two_seeds_are_swept_as_many_are(make_plan):
@@ -137,6 +142,15 @@ def test_overrides_of_one_run_act_as_in_hydra(make_plan, overrides):
         ["+optimizer.gamma=1,2", "optimizer.gamma=3,4"],
         ["optimizer=adam,rmsprop", "optimizer={lr:0.1},{lr:1}", "model.eps=${optimizer.eps},1"],
         ["experiment=overfitting,learning_rate", "model.batch_norm=true,false"],
+        ["weight_std=he,0.01", "optimizer=sgd,adam", "optimizer.lr=0.1,1e-3"],
+        ["model.hidden_sizes=[10],[20,30]", "data.root='/a folder/it\\'s here'", "seed=1,2"],
+        ["training={epochs:3},{batch_size:5}", "seed=1,2"],
+        ["+model.extra=1,2", "~optimizer.weight_decay", "seed=1,2"],
+        ["hydra.job.name=a,b", "hydra.sweep.dir=/somewhere", "seed=1"],
+        ["experiment=overfitting", "model.dropout=0,0.5", "data.root=null"],
+        ["model={dropout:0.3}", "model.dropout=0,0.1", "model=plain,batchnorm"],
+        ["optimizer.weight_decay=0,1", "~optimizer.weight_decay"],
+        ["weight_std='he','xavier'", "+hydra.job.env_set.A=1"],
     ],
     ids=" ".join,
 )
@@ -161,8 +175,6 @@ def test_each_job_has_its_data_where_its_own_configuration_says(make_plan, monke
     places = [f"{tmp_path}/A", f"{tmp_path}/B", "/home/me/C", None]
     assert [job.config["data"]["root"] for job in jobs] == places
     assert [job.swept["data.root"] for job in jobs] == places
-    roots = [[o for o in _overrides_of(job, []) if o.startswith("data.root")] for job in jobs]
-    assert roots == [*([f"data.root='{place}'"] for place in places[:3]), ["data.root=null"]]
 
 
 def test_a_plus_before_a_key_makes_no_other_key(make_plan):
@@ -217,6 +229,15 @@ def test_the_fingerprint_ignores_order_and_spelling_and_nothing_that_matters(mak
     assert marks("weight_std=0.1", "optimizer=sgd", "output_dir=there") == [mark]
     for other in ("seed=1", "optimizer.lr=0.02", "model=plain", "dtype=float64"):
         assert marks("weight_std=0.1", other) != [mark]
+
+
+@pytest.mark.parametrize("override", ["sed=1,2", "model.layers=1,2", "model=batchnorn,plain"])
+def test_a_mistake_is_told_as_hydra_does(make_plan, override):
+    with pytest.raises(HydraException) as ours:
+        make_plan(override)
+    with pytest.raises(HydraException) as theirs:
+        make_plan.composed_by_hydra([override.partition(",")[0]])
+    assert str(ours.value) == str(theirs.value)
 
 
 @pytest.mark.parametrize(
