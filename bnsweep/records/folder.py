@@ -111,8 +111,9 @@ class RunFolder:
 
     def attempt(self) -> Attempt | None:
         """Return the newest attempt at the run; None if it has not started."""
+        path = self.path / START_FILE
         try:
-            with parsing((self.path / START_FILE).read_text(), "run's start") as document:
+            with parsing(path.read_text(), "run's start", path) as document:
                 spec = RunSpec.from_document(document)
                 return Attempt(spec, document["attempt"], document["started"])
         except FileNotFoundError:
@@ -150,10 +151,7 @@ class RunFolder:
             ValueError: what lies there is not a history of this format.
         """
         path = self.path / HISTORY_FILE
-        try:
-            return decode(path.read_text())
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+        return decode(path.read_text(), path)
 
     def _epochs(self, attempt: str) -> Path:
         return self.path / f"epochs.{attempt}.jsonl"

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -105,7 +106,7 @@ class RunResult:
 def curves_of(epochs: Sequence[Measurements]) -> dict[str, Curve]:
     """Return the measurements of successive epochs as a curve each, NaN where not finite."""
     curves = {}
-    for name in epochs[0] if epochs else ():
+    for name in dict.fromkeys(name for measured in epochs for name in measured):
         curve = np.array([measured.get(name, math.nan) for measured in epochs], float)
         curve[~np.isfinite(curve)] = math.nan
         curve.setflags(write=False)
@@ -135,13 +136,13 @@ def encode(result: RunResult) -> str:
     return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
 
-def decode(text: str) -> RunResult:
+def decode(text: str, where: str | Path = "it") -> RunResult:
     """Return the result that `encode` wrote as `text`.
 
     Raises:
-        ValueError: `text` is not a history, or one of another format.
+        ValueError: `text` is not a history, or one of another format; the message says `where`.
     """
-    with parsing(text, "run's history") as document:
+    with parsing(text, "run's history", where) as document:
         measured = [
             {k: math.nan if v is None else v for k, v in epoch.items() if k != "epoch"}
             for epoch in document["epochs"]
@@ -161,22 +162,22 @@ def decode(text: str) -> RunResult:
 
 
 @contextlib.contextmanager
-def parsing(text: str, what: str) -> Iterator[Any]:
+def parsing(text: str, what: str, where: str | Path) -> Iterator[Any]:
     """Yield a JSON document of this format; within the context, a missing part is a ValueError.
 
     Raises:
-        ValueError: `text` is not `what`, or of another format.
+        ValueError: `text` is not `what`, or of another format; the message says `where`.
     """
     try:
         document = json.loads(text)
         if document["format"] != FORMAT:
             raise ValueError(
-                f"written in format {document['format']!r}, and this version reads format "
+                f"{where}: written in format {document['format']!r}, and this version reads format "
                 f"{FORMAT} alone; do the run again"
             )
         yield document
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a {what}: {error!r}") from error
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{where}: not a {what} ({error!r})") from error
 
 
 def _histograms(documents: Sequence[Mapping[str, Any]]) -> tuple[Histogram, ...]:

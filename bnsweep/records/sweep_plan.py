@@ -56,30 +56,13 @@ class SweepPlan:
         )
 
     def encode(self) -> str:
-        """Return the plan as the text of a `sweep.json`."""
+        """Return the plan as the text of `sweep.json`."""
         specs = [spec.document() for spec in self.specs]
         return json.dumps(vars(self) | {"format": FORMAT, "specs": specs})
 
     def write(self, folder: Path) -> None:
         """Write the plan to `folder/sweep.json`, whole or not at all."""
         write_whole(folder / SWEEP_FILE, self.encode().encode())
-
-    @classmethod
-    def decode(cls, text: str) -> Self:
-        """Return the plan that `encode` wrote as `text`.
-
-        Raises:
-            ValueError: it is none, or one of another format.
-        """
-        with parsing(text, "sweep's plan") as document:
-            return cls(
-                specs=tuple(RunSpec.from_document(spec) for spec in document["specs"]),
-                swept=tuple(document["swept"]),
-                command=tuple(document["command"]),
-                id=document["id"],
-                parent=document["parent"],
-                reused={int(number): place for number, place in document["reused"].items()},
-            )
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -90,10 +73,15 @@ class SweepPlan:
             ValueError: what lies there is not a plan of this format.
         """
         path = folder / SWEEP_FILE
-        try:
-            return cls.decode(path.read_text())
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+        with parsing(path.read_text(), "sweep's plan", path) as document:
+            return cls(
+                specs=tuple(RunSpec.from_document(spec) for spec in document["specs"]),
+                swept=tuple(document["swept"]),
+                command=tuple(document["command"]),
+                id=document["id"],
+                parent=document["parent"],
+                reused={int(number): place for number, place in document["reused"].items()},
+            )
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Recorder:
                     if len(failures) > 1:
                         break
                 except (StoreRefused, ValueError) as error:
-                    run.refused = True
+                    self._runs[path].refused = True  # `run` is another if its attempt is new
                     _log.warning("%s: cannot be recorded (%s)", path, error)
                 except OSError:
                     continue  # the folder cannot be read now, perhaps at the next look
@@ -197,13 +197,18 @@ class Recorder:
         if result is not None:
             self._store.close(run.run_id, folder.path, result)
             run.over = True
+            self._known[attempt.id] = self._known[attempt.id]._replace(status=result.status)
 
     def _find_or_create(self, folder: RunFolder, run: _Followed, attempt: Attempt) -> StoredRun:
         known = self._known.get(attempt.id)
-        # What lies in another sweep's folder, or comes from another disk, may be recorded already.
-        foreign = folder.path.is_symlink() or folder.attempt() is None
-        if known is None and (run.asked or foreign):
+        from_afar = folder.attempt() is None  # a history alone, from another disk
+        # What comes from there, or lies in another sweep's folder, may be recorded already.
+        if known is None and (run.asked or from_afar or folder.path.is_symlink()):
             known = next(iter(self._store.runs(attempt=attempt.id)), None)
+        if known is not None and known.status == "running" and from_afar:
+            # Its worker has brought a part of it, at times that are not known here.
+            self._store.discard(known.run_id)
+            known = None
         if known is None:
             run.asked = True
             run_id = self._store.create(attempt, folder.path, self._parent)

@@ -9,7 +9,7 @@ from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.records import RunResult
 from bnsweep.report.labels import setting
 from bnsweep.run.config import option_files, specify
-from bnsweep.sweep.plan import plan
+from bnsweep.sweep.plan import make_plan
 
 FILES = {
     "optimizer/mine.yaml": "_target_: mine.SignSGD\nlr: 0.001\n",
@@ -41,7 +41,7 @@ def planned(tmp_path_factory):
         )
 
         def make(overrides):
-            planned = plan(config, ["weight_std=0.01", *overrides], loader)
+            planned = make_plan(config, ["weight_std=0.01", *overrides], loader)
             return planned.specs, planned.swept
 
         def single(overrides):
