@@ -87,11 +87,11 @@ class Daemons:
 
 
 def histories(output_dir: Path):
-    """Return what a sweep's runs recorded, except for times, by learning rate."""
+    """Return what a sweep's runs recorded, except for times and the like, by learning rate."""
     found = {}
     for path in output_dir.glob("sweeps/*/*/history.json"):
         history = json.loads(path.read_text())
-        for name in ("train_seconds", "started", "ended", "number", "error"):
+        for name in ("attempt", "train_seconds", "started", "ended", "number", "error"):
             history.pop(name)
         found[history["config"]["optimizer"]["lr"]] = history
     return found
