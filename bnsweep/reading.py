@@ -2,11 +2,11 @@
 
 import contextlib
 import csv
-import io
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,11 +18,8 @@ from bnsweep.records import (
     HISTORY_FILE,
     WEIGHTS_FILE,
     RunFolder,
-    RunResult,
-    RunSpec,
     SweepPlan,
     SweepRun,
-    decode,
 )
 from bnsweep.records.keys import Value, hashable
 from bnsweep.records.sweep_plan import SWEEP_FILE
@@ -59,10 +56,8 @@ def load_sweep(
         raise ValueError(f"rows: got {rows!r}; it must be 'runs' or 'epochs'")
     from pandas import DataFrame
 
-    try:
-        runs = _source(where, tracking_uri).sweep()
-    except (ValueError, TrackingError) as error:
-        raise ReadingError(f"{where}: cannot be read ({error})") from error
+    with _on_disk(where, tracking_uri, sweep=True) as folder:
+        runs = _runs_of(folder, where)
     return DataFrame(list(_run_rows(runs) if rows == "runs" else _epoch_rows(runs)))
 
 
@@ -82,161 +77,120 @@ def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network
     from bnsweep.run.build import build_network
     from bnsweep.run.execute import Draws
 
-    source = _source(run, tracking_uri)
-    try:
-        config = decode(source.content(HISTORY_FILE).decode()).spec.config
-        content = io.BytesIO(source.content(WEIGHTS_FILE))
-        with np.load(content, allow_pickle=False) as arrays:
-            state = dict(arrays)
-        weights = [array for array in state.values() if array.ndim == 2]
-        network = build_network(
-            config,
-            Draws.of(config["seed"]),
-            inputs=len(weights[0]),
-            classes=weights[-1].shape[1],
-        )
-        network.load_state(state)
-    except (ValueError, IndexError, EOFError) as error:
-        raise ReadingError(f"{run}: was not written by bnsweep, or is damaged ({error})") from error
+    with _on_disk(run, tracking_uri, sweep=False) as folder:
+        for name in (HISTORY_FILE, WEIGHTS_FILE):
+            if not (folder / name).is_file():
+                raise ReadingError(
+                    f"{run}: has no {name}; give a run that ended with tracking.weights=true"
+                )
+        try:
+            config = RunFolder(folder).result().spec.config
+            with np.load(folder / WEIGHTS_FILE, allow_pickle=False) as arrays:
+                state = dict(arrays)
+            weights = [array for array in state.values() if array.ndim == 2]
+            network = build_network(
+                config,
+                Draws.of(config["seed"]),
+                inputs=len(weights[0]),
+                classes=weights[-1].shape[1],
+            )
+            network.load_state(state)
+        except (ValueError, IndexError, EOFError) as error:
+            raise ReadingError(
+                f"{run}: was not written by bnsweep, or is damaged ({error})"
+            ) from error
     return network
 
 
-def _source(where: str | Path, tracking_uri: str | None) -> "_Folder | _Stored":
-    """Return where to read from: a folder, or what the store holds of a run.
+@contextlib.contextmanager
+def _on_disk(where: str | Path, tracking_uri: str | None, *, sweep: bool) -> Iterator[Path]:
+    """Yield the folder `where`, or one with what the store holds of the run of that id.
 
     Raises:
-        ReadingError: `where` is neither.
+        ReadingError: `where` is neither, or cannot be read.
     """
     path = Path(where)
     if tracking_uri is None and path.is_dir():
-        return _Folder(path)
-    if isinstance(where, str) and _RUN_ID.fullmatch(where):
-        return _Stored(where, tracking_uri)
-    problem = "is not a run id" if tracking_uri else "is neither a folder nor a run id"
-    raise ReadingError(
-        f"{where}: {problem}; give a folder such as outputs/sweeps/<time>, or the run id of 32 "
-        "letters and digits from the tracking store"
-    )
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """A run or a sweep on disk."""
-
-    path: Path
-
-    def content(self, name: str) -> bytes:
-        """Return the content of a run's file."""
-        if not (self.path / name).is_file():
-            raise _lacks(self.path, name)
-        return (self.path / name).read_bytes()
-
-    def sweep(self) -> list[SweepRun]:
-        """Return the runs of the sweep; while it goes on, those that have ended."""
-        if not (self.path / SWEEP_FILE).is_file():
-            raise ReadingError(
-                f"{self.path}: contains no runs of a sweep; give the folder of one sweep"
-            )
-        plan = SweepPlan.read(self.path)
-        table = self.path / TABLE
-        ids = _run_ids(table.read_text()) if table.is_file() else None
-        return list(_runs(plan, ids, lambda spec, _: self._result(spec.number)))
-
-    def _result(self, number: int) -> RunResult | None:
-        with contextlib.suppress(FileNotFoundError):
-            return RunFolder(self.path / str(number)).result()
-        return None
-
-
-class _Stored:
-    """A run or a sweep in a tracking store.
-
-    Args:
-        run_id: the run, or the sweep's parent run.
-        uri: the URI of the store; by default `MLFLOW_TRACKING_URI`, else the SQLite file in
-            `outputs` of the working directory.
-    """
-
-    def __init__(self, run_id: str, uri: str | None) -> None:
-        # No telemetry, and no progress bar for each file.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        self._run_id = run_id
-        self._store = Store(uri=uri, output_dir=str(Path("outputs").absolute()))
-        database = sqlite.path_of(self._store.uri)
-        if database is not None and not database.exists():
-            # MLflow creates a missing database.
-            raise ReadingError(
-                f"tracking_uri={self._store.shown}: there is no such database; give an existing "
-                "one, or the folder of the run or sweep instead of its id"
-            )
-        try:
-            self._is_sweep = self._store.tags(run_id).get("bnsweep.role") == "sweep"
-        except TrackingError as error:
-            raise ReadingError(
-                f"run {run_id}: cannot be read from tracking_uri={self._store.shown} ({error}); "
-                "check the id, or give another tracking_uri"
-            ) from error
-
-    def content(self, name: str) -> bytes:
-        """Return the content of a run's file."""
-        if self._is_sweep:
-            raise ReadingError(f"run {self._run_id}: is a sweep; give the id of one of its runs")
-        if (content := self._file(self._run_id, name)) is None:
-            raise _lacks(self._run_id, name)
-        return content
-
-    def sweep(self) -> list[SweepRun]:
-        """Return the runs of the sweep; while it goes on, those that have ended."""
-        plan = self._file(self._run_id, SWEEP_FILE) if self._is_sweep else None
-        if plan is None:
-            raise ReadingError(
-                f"run {self._run_id}: is not a sweep; give the id of a sweep's parent run"
-            )
-        table = self._file(self._run_id, TABLE)
-        ids = None if table is None else _run_ids(table.decode())
-        known = {run.fingerprint: run.run_id for run in self._store.runs(parent=self._run_id)}
-        return list(
-            _runs(
-                *(SweepPlan.decode(plan.decode()), ids),
-                lambda spec, run_id: self._result(run_id or known.get(spec.fingerprint)),
-            )
+        yield path
+        return
+    if not isinstance(where, str) or not _RUN_ID.fullmatch(where):
+        problem = "is not a run id" if tracking_uri else "is neither a folder nor a run id"
+        raise ReadingError(
+            f"{where}: {problem}; give a folder such as outputs/sweeps/<time>, or the run id of 32 "
+            "letters and digits from the tracking store"
         )
-
-    def _result(self, run_id: str | None) -> RunResult | None:
-        text = self._file(run_id, HISTORY_FILE) if run_id else None
-        return decode(text.decode()) if text is not None else None
-
-    def _file(self, run_id: str, name: str) -> bytes | None:
+    store = _store(tracking_uri)
+    with tempfile.TemporaryDirectory() as copy:
         try:
-            return self._store.file(run_id, name)
+            is_sweep = store.tags(where).get("bnsweep.role") == "sweep"
+            if is_sweep and not sweep:
+                raise ReadingError(f"run {where}: is a sweep; give the id of one of its runs")
+            if sweep and not is_sweep:
+                raise ReadingError(
+                    f"run {where}: is not a sweep; give the id of a sweep's parent run"
+                )
+            names = (SWEEP_FILE, TABLE) if sweep else (HISTORY_FILE, WEIGHTS_FILE)
+            store.fetch(where, Path(copy), names)
+            if sweep:
+                _fetch_runs(store, where, Path(copy))
         except TrackingError as error:
             raise ReadingError(
-                f"run {run_id}: its {name} cannot be read ({error}); "
-                "give the folder of the run or sweep on disk"
+                f"run {where}: cannot be read from tracking_uri={store.shown} ({error}); check the "
+                "id, or give another tracking_uri, or the folder on disk"
             ) from error
+        yield Path(copy)
 
 
-def _lacks(where: str | Path, name: str) -> ReadingError:
-    return ReadingError(f"{where}: has no {name}; give a run that ended with tracking.weights=true")
+def _store(uri: str | None) -> Store:
+    # No telemetry, and no progress bar for each file.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    store = Store(uri=uri, output_dir=str(Path("outputs").absolute()))
+    database = sqlite.path_of(store.uri)
+    if database is not None and not database.exists():
+        # MLflow creates a missing database.
+        raise ReadingError(
+            f"tracking_uri={store.shown}: there is no such database; give an existing one, or the "
+            "folder of the run or sweep instead of its id"
+        )
+    return store
 
 
-def _run_ids(table: str) -> dict[int, str]:
-    return {int(row["number"]): row["run_id"] for row in csv.DictReader(io.StringIO(table))}
+def _fetch_runs(store: Store, parent: str, folder: Path) -> None:
+    """Write the histories of a sweep's runs into its folder, as they lie in a sweep's own."""
+    ids = _run_ids(folder)
+    known = {run.fingerprint: run.run_id for run in store.runs(parent=parent)}
+    for spec in SweepPlan.read(folder).specs:
+        if run_id := (ids or {}).get(spec.number) or known.get(spec.fingerprint):
+            (folder / str(spec.number)).mkdir()
+            store.fetch(run_id, folder / str(spec.number), (HISTORY_FILE,))
 
 
-def _runs(
-    plan: SweepPlan,
-    ids: Mapping[int, str] | None,
-    result_of: Callable[[RunSpec, str | None], RunResult | None],
-) -> Iterator[SweepRun]:
-    """Yield the runs of a sweep: all of one that has its table, else those that have ended."""
-    for spec in plan.specs:
-        run_id = (ids or {}).get(spec.number)
-        if (result := result_of(spec, run_id)) is not None or ids is not None:
+def _run_ids(folder: Path) -> dict[int, str] | None:
+    """Return the run ids in a sweep's table, by number; None while it has no table."""
+    if not (folder / TABLE).is_file():
+        return None
+    with (folder / TABLE).open() as table:
+        return {int(row["number"]): row["run_id"] for row in csv.DictReader(table)}
+
+
+def _runs_of(folder: Path, where: str | Path) -> list[SweepRun]:
+    """Return the runs of a sweep; while it goes on, those that have ended."""
+    if not (folder / SWEEP_FILE).is_file():
+        raise ReadingError(f"{where}: contains no runs of a sweep; give the folder of one sweep")
+    ids, runs = _run_ids(folder), []
+    try:
+        plan = SweepPlan.read(folder)
+        for spec in plan.specs:
+            run = RunFolder(folder / str(spec.number))
             # A reused result comes from another sweep, perhaps under other names.
-            own = replace(result, spec=spec) if result is not None else None
-            yield SweepRun(spec, own, run_id, plan.reused.get(spec.number))
+            result = replace(run.result(), spec=spec) if run.has_history() else None
+            if result is not None or ids is not None:
+                run_id = (ids or {}).get(spec.number)
+                runs.append(SweepRun(spec, result, run_id, plan.reused.get(spec.number)))
+    except ValueError as error:
+        raise ReadingError(f"{where}: cannot be read ({error})") from error
+    return runs
 
 
 def _parameters(run: SweepRun) -> dict[str, Value]:

@@ -12,7 +12,6 @@ import time
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -29,9 +28,6 @@ from bnsweep.records.keys import GROUPS, flatten
 from bnsweep.redact import without_secrets
 from bnsweep.sweep.cluster import worker_environment
 from hydra_plugins.bnsweep import BnsweepSweeper, LocalLauncher
-
-if TYPE_CHECKING:
-    from bnsweep.sweep.launched import JobReport
 
 
 class _Refused(SystemExit):
@@ -106,8 +102,8 @@ class CheckBeforeRun(Callback):
             raise _Refused(2) from error
 
 
-def run(cfg: DictConfig) -> "JobReport | None":
-    """Do the run that `cfg` describes. Hydra calls this for each run.
+def run(cfg: DictConfig) -> str | None:
+    """Do the run that `cfg` describes. Hydra calls this for each run, in a sweep for each job.
 
     Raises:
         _Refused: a single run failed; in a sweep, a failed run is one of the results.

@@ -149,9 +149,9 @@ def explain(error: BaseException, known_keys: Iterable[str]) -> str:
     ambiguous = re.search(r"Ambiguous value for argument '(.*)'", text)
     if ambiguous:
         return f"{ambiguous[1]}: several values make a sweep; use -m to run it"
-    extra = re.search(r"'hydra/launcher/(\w+)': Could not load 'hydra/launcher/(\w+)'", text)
-    if extra and extra[2] in _EXTRAS:
-        install = f"pip install 'bnsweep[{_EXTRAS[extra[2]]}]'"
+    extra = re.search(r"'?hydra/launcher/(\w+)'(?:: Could not load 'hydra/launcher/(\w+)')?", text)
+    if extra and (missing := _EXTRAS.get(extra[2] or extra[1])):
+        install = f"pip install 'bnsweep[{missing}]'"
         return f"hydra/launcher={extra[1]}: its packages are not installed; use {install}"
     option = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
     if option:

@@ -93,9 +93,11 @@ class Network:
         """
         buffers = [getattr(layer, name) for layer in self.layers for name in layer.buffers]
         saved = [array.copy() for array in buffers]
+        # Nothing evaluates with statistics if no layer has any: spare the pass over x.
+        layers = self.layers if buffers else []
         try:
             y = x
-            for layer in self.layers:
+            for layer in layers:
                 layer.adopt_statistics(y)
                 y, _ = layer.forward(y, train=False)
             yield

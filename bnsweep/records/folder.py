@@ -43,13 +43,11 @@ LOCK_FILE = ".lock"
 
 
 class Attempt(NamedTuple):
-    """A try at a run: the run, the try's own id, when it began (seconds since 1970), and where."""
+    """A try at a run: the run, the try's own id, and when it began (seconds since 1970)."""
 
     spec: RunSpec
     id: str
     started: float
-    host: str
-    process: int
 
 
 class Epoch(NamedTuple):
@@ -68,9 +66,14 @@ class RunFolder:
 
     def begin(self, spec: RunSpec) -> Attempt:
         """Make the folder, and say that the run has started."""
-        attempt = Attempt(spec, uuid.uuid4().hex, time.time(), socket.gethostname(), os.getpid())
-        document = spec.document() | attempt._asdict() | {"format": FORMAT}
-        del document["spec"]
+        attempt = Attempt(spec, uuid.uuid4().hex, time.time())
+        document = spec.document() | {
+            "format": FORMAT,
+            "attempt": attempt.id,
+            "started": attempt.started,
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+        }
         self.path.mkdir(parents=True, exist_ok=True)
         write_whole(self.path / START_FILE, json.dumps(document).encode())
         return attempt
@@ -110,8 +113,8 @@ class RunFolder:
         """Return the newest attempt at the run; None if it has not started."""
         try:
             with parsing((self.path / START_FILE).read_text(), "run's start") as document:
-                own = {key: document[key] for key in Attempt._fields if key != "spec"}
-                return Attempt(spec=RunSpec.from_document(document), **own)
+                spec = RunSpec.from_document(document)
+                return Attempt(spec, document["attempt"], document["started"])
         except FileNotFoundError:
             return None
 
@@ -163,7 +166,8 @@ def lock(place: Path, *, wait: bool = False) -> Iterator[None]:
     Raises:
         BlockingIOError: another process holds it, and we do not wait.
     """
-    descriptor = os.open(place, os.O_RDONLY if place.is_dir() else os.O_RDWR | os.O_CREAT)
+    how = os.O_RDONLY if place.is_dir() else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(place, how, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield

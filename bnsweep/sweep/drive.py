@@ -6,14 +6,13 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 
-from bnsweep.errors import ConfigError, IncompleteError, InterruptedSweepError, TrackingError
-from bnsweep.records import LOCK_FILE, RunResult, RunSpec, SweepPlan, SweepRun, lock
+from bnsweep.errors import IncompleteError, InterruptedSweepError, TrackingError
+from bnsweep.records import RunResult, RunSpec, SweepRun
 from bnsweep.records.keys import check_all
 from bnsweep.redact import first_line
 from bnsweep.report import output, terminal
@@ -22,9 +21,9 @@ from bnsweep.run.config import to_plain
 from bnsweep.sweep import cluster
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.launched import Launched
-from bnsweep.sweep.resume import EarlierRuns, differences, take_over
-from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons, Workers, run_all
-from bnsweep.tracking.recorder import Recorder
+from bnsweep.sweep.opening import check_folders, opened
+from bnsweep.sweep.plan import make_plan
+from bnsweep.sweep.workers import OpenSweep, Reasons, Workers, run_all
 from bnsweep.tracking.store import Store, make_store
 
 PROGRESS_SECONDS = 0.3
@@ -56,8 +55,8 @@ def run_sweep(
     """
     check_all(to_plain(config))
     output.check_figures(config.report.figures)
-    _check_folders(config)
-    plan = replace(_plan(config, overrides, loader), command=tuple(sys.argv))
+    check_folders(config)
+    plan = replace(make_plan(config, overrides, loader), command=tuple(sys.argv))
     output.check_choice(config.report.choose, plan.specs)
     store = make_store(config)
     if store is not None:
@@ -66,7 +65,7 @@ def run_sweep(
     if workers is None:
         cluster.connect(launcher)
         workers = Launched(launcher, config, store)
-    with Interrupts() as interrupts, _opened(config, plan, store) as sweep:
+    with Interrupts() as interrupts, opened(config, plan, store) as sweep:
         # Keep the garbage collector away from what was imported: it finds nothing there.
         gc.freeze()
         todo = [spec for spec in plan.specs if not sweep.run(spec.number).has_history()]
@@ -78,101 +77,9 @@ def run_sweep(
             interrupts.hold()
         except KeyboardInterrupt:
             interrupted = True
-        workers.stop(sweep)
+        finally:
+            workers.stop(sweep)
         return _finish(config, sweep, store, reasons, interrupted=interrupted)
-
-
-def _plan(config: DictConfig, overrides: Sequence[str], loader: ConfigLoader) -> SweepPlan:
-    # Imported late: what parses overrides is not needed before there are some to parse.
-    from bnsweep.sweep.plan import plan
-
-    return plan(config, overrides, loader)
-
-
-def _check_folders(config: DictConfig) -> None:
-    subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index,call-overload]
-    if subdir != "${hydra.job.num}":
-        raise ConfigError(
-            f"hydra.sweep.subdir={subdir}: the folder of a run in a sweep is its number; "
-            "set hydra.sweep.dir or output_dir instead"
-        )
-
-
-@contextlib.contextmanager
-def _opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator[OpenSweep]:
-    """Yield the sweep in its folder, whose lock is held: a new one, or the one to go on with."""
-    folder = Path(config.hydra.sweep.dir).absolute()
-    earlier: EarlierRuns | None = None
-    with contextlib.ExitStack() as held:
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with lock(folder.parent, wait=True) if config.resume else contextlib.nullcontext():
-                if config.resume:
-                    runs = Path(config.hydra.run.dir).absolute().parent
-                    earlier = EarlierRuns(folder.parent, runs, store)
-                    folder, plan = _continued(folder, plan, earlier)
-                elif folder.exists():
-                    raise ConfigError(
-                        f"hydra.sweep.dir={folder}: exists; give another folder, or resume=true to "
-                        "go on with the sweep in it"
-                    )
-                folder.mkdir(exist_ok=True)
-                held.enter_context(lock(folder / LOCK_FILE))
-                plan.write(folder)
-            with open_dict(config):
-                config.hydra.sweep.dir = str(folder)
-            OmegaConf.save(config, folder / "multirun.yaml")
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"resume=true: another process is at work on this sweep, in {folder}; wait until "
-                "it has ended, or interrupt it"
-            ) from error
-        except OSError as error:
-            raise ConfigError(
-                f"output_dir={config.output_dir}: a folder cannot be made there ({error}); "
-                "give another output_dir"
-            ) from error
-        (folder / STOP_FILE).unlink(missing_ok=True)
-        if earlier is not None:
-            earlier.close_dead()
-            plan = replace(plan, reused=take_over(plan, folder, earlier))
-        recorder = None
-        if store is not None:
-            parent = store.open_sweep(plan, folder)
-            plan = replace(plan, parent=parent)
-            store.log_plan(plan, parent)
-            recorder = Recorder(
-                store,
-                lambda: [folder / str(spec.number) for spec in plan.specs],
-                parent,
-                earlier.stored if earlier is not None else (),
-            )
-        plan.write(folder)
-        sweep = OpenSweep(folder, plan, recorder, config.on_failure == "stop")
-        if recorder is not None:
-            if earlier is not None:
-                recorder.look()
-                with contextlib.suppress(TrackingError):
-                    recorder.settle()
-            held.enter_context(recorder.following())
-        yield sweep
-
-
-def _continued(folder: Path, plan: SweepPlan, earlier: EarlierRuns) -> tuple[Path, SweepPlan]:
-    """Return the folder of the sweep to go on with, and the plan with its numbers."""
-    if folder.exists():
-        other = earlier.plans.get(folder)
-        if other is None:
-            raise ConfigError(f"hydra.sweep.dir={folder}: holds no sweep; give another folder")
-        if how := differences(plan, other):
-            raise ConfigError(
-                f"hydra.sweep.dir={folder}: holds another sweep than this command asks for: {how}; "
-                "leave hydra.sweep.dir out, and the runs of it are taken over"
-            )
-        return folder, plan.numbered_like(other)
-    if (same := earlier.sweep_like(plan)) is not None:
-        return same, plan.numbered_like(earlier.plans[same])
-    return folder, plan
 
 
 @contextlib.contextmanager
@@ -239,7 +146,7 @@ def _finish(
         problems.append(f"{counts['runs_failed']} of {len(runs)} runs failed")
     if counts["runs_killed"]:
         problems.append(f"{counts['runs_killed']} of {len(runs)} runs did not end")
-    if recorder is not None and store is not None and (missing := len(recorder.missing)):
+    if recorder is not None and store is not None and (missing := recorder.missing):
         problems.append(f"{missing} of {len(runs)} runs are not in the store {store.shown}")
     summary = ", ".join(problems)
     try:

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from hydra.conf import HydraConf
 from hydra.core.utils import JobReturn, JobStatus
@@ -13,24 +12,19 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from bnsweep.errors import TrackingError
-from bnsweep.records import HISTORY_FILE, RunFolder, RunSpec, encode, write_whole
+from bnsweep.records import ENDED, HISTORY_FILE, RunFolder, RunSpec, encode, write_whole
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import first_line, has_secret
 from bnsweep.run.attempt import attempt
 from bnsweep.run.config import option_files, specify, to_plain
 from bnsweep.sweep import cluster
+from bnsweep.sweep.resume import fetch
 from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons
 from bnsweep.tracking.recorder import Recorder
 from bnsweep.tracking.store import Store, make_store
 
 FETCH_SECONDS = 5.0
 APPEAR_SECONDS = 60.0  # a network file system may show a file a minute after it was written
-
-
-class JobReport(NamedTuple):
-    """What a job returns: its `history.json`, if the driver cannot see the job's disk."""
-
-    history: str | None = None
 
 
 class Launched:
@@ -105,7 +99,7 @@ class Launched:
                     _ = returned.return_value
                 except Exception as failure:
                     reasons[spec.number] = f"{type(failure).__name__}: {failure}"
-            elif (text := returned.return_value.history) is not None:
+            elif (text := returned.return_value) is not None:
                 _write_history(folder, text)
             elif not (sweep.folder / STOP_FILE).exists():
                 while not folder.has_history() and time.monotonic() < end:
@@ -136,28 +130,22 @@ class Launched:
         if not cluster.may_be_far(self._launcher):
             return
         with contextlib.suppress(TrackingError, OSError):
-            ended = {
-                run.fingerprint: run.run_id
-                for run in sweep.recorder.learn()
-                if run.status not in ("running", "killed")
-            }
+            ended = {run.fingerprint: run for run in sweep.recorder.learn() if run.status in ENDED}
             for spec in sweep.plan.specs:
-                folder = sweep.run(spec.number)
-                if spec.fingerprint in ended and not folder.path.exists():
-                    text = self._store.file(ended[spec.fingerprint], HISTORY_FILE)
-                    if text is not None:
-                        _write_history(folder, text.decode())
+                folder = sweep.run(spec.number).path
+                if spec.fingerprint in ended and not folder.exists():
+                    fetch(self._store, ended[spec.fingerprint].run_id, folder, names=())
 
 
-def do_job(cfg: DictConfig, hydra_config: HydraConf) -> JobReport:
-    """Do a run as the job of a launcher, and return what its driver cannot see.
+def do_job(cfg: DictConfig, hydra_config: HydraConf) -> str | None:
+    """Do a run as the job of a launcher; return its history if the driver cannot see it.
 
     Raises:
         KeyboardInterrupt: the run was interrupted.
     """
     sweep_folder, folder = Path(hydra_config.sweep.dir), Path(hydra_config.runtime.output_dir)
     if (sweep_folder / STOP_FILE).exists():
-        return JobReport()
+        return None
     # Another sweeper than ours gives its jobs neither number nor names.
     files = option_files(hydra_config.runtime) if cfg.sweep.options is None else None
     number = hydra_config.job.num
@@ -171,7 +159,7 @@ def do_job(cfg: DictConfig, hydra_config: HydraConf) -> JobReport:
     if store is None:
         result = attempt(spec, folder)
     else:
-        recorder = Recorder(store, lambda: [folder], cfg.sweep.parent_run_id)
+        recorder = Recorder(store, [folder], cfg.sweep.parent_run_id)
         with recorder.following():
             result = attempt(spec, folder)
         recorder.look()
@@ -179,7 +167,7 @@ def do_job(cfg: DictConfig, hydra_config: HydraConf) -> JobReport:
         (sweep_folder / STOP_FILE).touch()
     if result.status == "killed":
         raise KeyboardInterrupt
-    return JobReport(None if at_home else encode(result))
+    return None if at_home else encode(result)
 
 
 def _write_history(folder: RunFolder, text: str) -> None:

@@ -9,14 +9,19 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import BaseContext
 from typing import Any
 
+import cloudpickle
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
@@ -30,7 +35,10 @@ from bnsweep.sweep.workers import OpenSweep, Reasons, do
 
 PRELOADED = "bnsweep.sweep.preloaded"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# What is raised where the pool, or the server that forks for it, has died.
+LOST = (BrokenProcessPool, OSError, EOFError)
 GONE_SECONDS = 5.0
+MOST_SOCKET_PATH = 60
 
 
 class Processes:
@@ -43,51 +51,53 @@ class Processes:
 
     def prepare(self) -> None:
         """Let the server import while the driver goes on."""
-        self.submit(int)
+        try:
+            self.submit(int)
+        except LOST:
+            self.stop()
 
     def submit(self, call: Any, *arguments: Any) -> Future[Any]:
         """Call a function in one of the processes."""
         if self._pool is None:
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload([PRELOADED])
-            self._pool = ProcessPoolExecutor(self._n, mp_context=context, initializer=_start)
+            self._pool = ProcessPoolExecutor(self._n, mp_context=_context(), initializer=_start)
         with _for_workers():
             return self._pool.submit(call, *arguments)
 
     def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
         """Do runs, as many at a time as there are processes."""
-        reasons, futures, lost = {}, {}, False
+        reasons: dict[int, str] = {}
+        futures: dict[int, Future[Any]] = {}
+        lost = False
         try:
             for spec in specs:
-                futures[spec.number] = self.submit(
-                    *(_do, spec, sweep.folder, sweep.stop_at_failure)
-                )
-            self._pids = [child.pid for child in multiprocessing.active_children() if child.pid]
-        except BrokenProcessPool:
+                futures[spec.number] = self.submit(do, spec, sweep.terms)
+            self._pids = _children()
+        except LOST as error:
             lost = True
+            reasons = {spec.number: _why(error) for spec in specs[len(futures) :]}
         for number, future in futures.items():
             try:
                 future.result()
-            except BrokenProcessPool:
-                lost, reasons[number] = True, "a worker process was killed"
             except Exception as error:
-                reasons[number] = f"{type(error).__name__}: {first_line(error)}"
+                lost |= isinstance(error, BrokenProcessPool)
+                reasons[number] = _why(error)
         if lost:
-            self.stop(sweep)
+            self.stop()
         return reasons
 
     def stop(self, sweep: OpenSweep | None = None) -> None:  # noqa: ARG002
         """Kill the processes, and return when they are gone.
 
-        When their server has died, the pool takes them for dead as well, and they live on.
+        When their server has died, they are no longer known as children, and live on.
         """
-        for pid in self._pids:
+        pids = {*self._pids, *_children()}
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
         end = time.monotonic() + GONE_SECONDS
-        while any(map(_lives, self._pids)) and time.monotonic() < end:
+        while any(map(_lives, pids)) and time.monotonic() < end:
             time.sleep(0.01)
         self._pool, self._pids = None, []
 
@@ -109,12 +119,13 @@ def launch(
         with open_dict(composed):
             composed.hydra.job.id = f"{composed.hydra.job.name}_{number}"
             composed.hydra.job.num = number
-        state = Singleton.get_state()
-        futures.append(processes.submit(_run_job, state, context, composed, task))
+        # What users register, such as resolvers, is more than the standard library can pickle.
+        job = cloudpickle.dumps((Singleton.get_state(), context, composed, task))
+        futures.append(processes.submit(_run_job, job))
     returns = []
     for future in futures:
         try:
-            returns.append(future.result())
+            returns.append(pickle.loads(future.result()))
         except Exception as error:
             # As for any job that fails, the sweeper asks for its value and gets the error.
             returns.append(JobReturn(status=JobStatus.FAILED))
@@ -123,23 +134,32 @@ def launch(
     return returns
 
 
-def _run_job(
-    state: dict[Any, Any], context: HydraContext, config: DictConfig, task: TaskFunction
-) -> JobReturn:
+def _run_job(job: bytes) -> bytes:
     setup_globals()
+    state, context, config, task = pickle.loads(job)
     Singleton.set_state(state)
     HydraConfig.instance().set_config(config)
-    return run_job(
+    returned = run_job(
         hydra_context=context,
         task_function=task,
         config=config,
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
     )
+    return bytes(cloudpickle.dumps(returned))
 
 
-def _do(spec: RunSpec, folder: Any, stop_at_failure: bool) -> None:
-    do(spec, folder, stop_at_failure=stop_at_failure)
+def _context() -> BaseContext:
+    """Return how processes start: from scratch where a server cannot fork them.
+
+    On other systems than Linux some libraries break when they are forked; and the path of the
+    server's socket, in the folder for temporary files, must be short.
+    """
+    if sys.platform != "linux" or len(tempfile.gettempdir()) > MOST_SOCKET_PATH:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([PRELOADED])
+    return context
 
 
 def _start() -> None:
@@ -181,6 +201,16 @@ def _for_workers() -> Iterator[None]:
 def _processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, BrokenProcessPool):
+        return "a worker process was killed"
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def _children() -> list[int]:
+    return [child.pid for child in multiprocessing.active_children() if child.pid]
 
 
 def _lives(pid: int) -> bool:

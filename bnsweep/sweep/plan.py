@@ -24,7 +24,7 @@ MAX_RUNS = 100_000
 Choice = tuple[str, Value]  # of an override: as text, and its value
 
 
-def plan(config: DictConfig, overrides: Sequence[str], loader: ConfigLoader) -> SweepPlan:
+def make_plan(config: DictConfig, overrides: Sequence[str], loader: ConfigLoader) -> SweepPlan:
     """Return the runs that `overrides` describe, checked.
 
     Hydra reads and merges a dozen files for a configuration, which takes longer than some runs

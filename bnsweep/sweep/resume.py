@@ -21,12 +21,11 @@ from bnsweep.records import (
     RunSpec,
     SweepPlan,
     lock,
-    write_whole,
 )
 from bnsweep.records.folder import START_FILE
 from bnsweep.records.sweep_plan import SWEEP_FILE
-from bnsweep.tracking.recorder import Recorder, StoredRun
-from bnsweep.tracking.store import Store
+from bnsweep.tracking.recorder import Recorder
+from bnsweep.tracking.store import Store, StoredRun
 
 T = TypeVar("T")
 
@@ -75,17 +74,8 @@ class EarlierRuns:
     def fetch(self, spec: RunSpec, folder: Path) -> StoredRun | None:
         """Write into `folder` what the store has of a run that is done; return that run."""
         run = self.stored_as_done(spec)
-        if run is None or self._store is None:
-            return None
-        # A run that the store has finished and nobody can read is done again.
-        with contextlib.suppress(TrackingError, ValueError):
-            folder.mkdir()
-            for name in (CONFIG_FILE, WEIGHTS_FILE, HISTORY_FILE):
-                if (content := self._store.file(run.run_id, name)) is not None:
-                    write_whole(folder / name, content)
-            if _is_done(RunFolder(folder)):
-                return run
-        shutil.rmtree(folder)
+        if run is not None and self._store is not None and fetch(self._store, run.run_id, folder):
+            return run
         return None
 
     def close_dead(self) -> None:
@@ -113,7 +103,7 @@ class EarlierRuns:
 
     def _recorder(self, folders: list[Path], parent: str | None) -> Recorder:
         assert self._store is not None
-        return Recorder(self._store, lambda: folders, parent, self.stored)
+        return Recorder(self._store, folders, parent, self.stored)
 
     @cached_property
     def _places(self) -> dict[str, list[Path]]:
@@ -126,6 +116,22 @@ class EarlierRuns:
             places[begun.spec.fingerprint].append(path)
         places.pop("", None)
         return places
+
+
+def fetch(
+    store: Store, run_id: str, folder: Path, names: Sequence[str] = (CONFIG_FILE, WEIGHTS_FILE)
+) -> bool:
+    """Write into `folder` the files `names` of a run, and its history; return whether it has one.
+
+    A run that the store has finished and nobody can read counts as one without.
+    """
+    with contextlib.suppress(TrackingError):
+        folder.mkdir(exist_ok=True)
+        store.fetch(run_id, folder, (*names, HISTORY_FILE))
+        if _is_done(RunFolder(folder)):
+            return True
+    shutil.rmtree(folder)
+    return False
 
 
 def take_over(plan: SweepPlan, folder: Path, earlier: EarlierRuns) -> dict[int, str]:

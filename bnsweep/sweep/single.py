@@ -46,7 +46,7 @@ def _is_done(config: DictConfig, spec: RunSpec, store: Store | None) -> bool:
     if (place := earlier.find(spec)) is not None:
         print(f"done already: {place}")
         if store is not None:
-            recorder = Recorder(store, lambda: [place], known=earlier.stored)
+            recorder = Recorder(store, [place], known=earlier.stored)
             recorder.look()
             _check_recorded(recorder, store)
         return True
@@ -69,7 +69,7 @@ def do_run(cfg: DictConfig, folder: Path) -> None:
         if store is None:
             result = attempt(spec, folder, on_trained=interrupts.hold)
         else:
-            recorder = Recorder(store, lambda: [folder])
+            recorder = Recorder(store, [folder])
             with recorder.following():
                 result = attempt(spec, folder, on_trained=interrupts.hold)
             recorder.look()

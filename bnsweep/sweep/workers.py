@@ -1,11 +1,12 @@
 """Who does the runs of a sweep, and what becomes of those whose worker is lost."""
 
+import contextlib
 import shutil
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bnsweep.records import RunFolder, RunSpec, SweepPlan
 from bnsweep.run.attempt import attempt
@@ -18,14 +19,26 @@ MAX_FALSE_STARTS = 3  # of workers that die before any run has started
 Reasons = Mapping[int, str]  # of runs, by their numbers
 
 
-@dataclass(frozen=True)
-class OpenSweep:
-    """A sweep under way: its folder, its plan, and who brings its runs to the store."""
+class Terms(NamedTuple):
+    """What holds for every run of a sweep: its folder, `on_failure=stop`, `hydra.job.chdir`."""
 
     folder: Path
+    stop_at_failure: bool = False
+    chdir: bool = False
+
+
+@dataclass(frozen=True)
+class OpenSweep:
+    """A sweep under way: its plan, its terms, and who brings its runs to the store."""
+
     plan: SweepPlan
-    recorder: Recorder | None
-    stop_at_failure: bool
+    terms: Terms
+    recorder: Recorder | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.terms.folder
 
     def run(self, number: int) -> RunFolder:
         """Return the folder of a run."""
@@ -53,7 +66,7 @@ class InProcess:
         failures = {}
         for spec in specs:
             try:
-                do(spec, sweep.folder, stop_at_failure=sweep.stop_at_failure)
+                do(spec, sweep.terms)
             except Exception as error:
                 failures[spec.number] = f"{type(error).__name__}: {error}"
             if sweep.recorder is not None:
@@ -64,18 +77,21 @@ class InProcess:
         """Nothing is under way."""
 
 
-def do(spec: RunSpec, sweep_folder: Path, *, stop_at_failure: bool) -> None:
+def do(spec: RunSpec, terms: Terms) -> None:
     """Do a run of a sweep, unless an earlier one has stopped the sweep.
 
     Raises:
         KeyboardInterrupt: the run was interrupted.
         OSError: its folder cannot be written.
     """
-    if (sweep_folder / STOP_FILE).exists():
+    folder, stop = terms.folder / str(spec.number), terms.folder / STOP_FILE
+    if stop.exists():
         return
-    result = attempt(spec, sweep_folder / str(spec.number))
-    if result.status == "failed" and stop_at_failure:
-        (sweep_folder / STOP_FILE).touch()
+    folder.mkdir(exist_ok=True)
+    with contextlib.chdir(folder) if terms.chdir else contextlib.nullcontext():
+        result = attempt(spec, folder)
+    if result.status == "failed" and terms.stop_at_failure:
+        stop.touch()
     if result.status == "killed":
         raise KeyboardInterrupt
 
@@ -90,7 +106,7 @@ def run_all(workers: Workers, specs: Sequence[RunSpec], sweep: OpenSweep) -> Rea
     deaths: Counter[int] = Counter()
     false_starts = 0
     reasons: dict[int, str] = {}
-    batches = deque([list(specs)])
+    batches = deque([list(specs)] if specs else [])
     while batches and not (sweep.folder / STOP_FILE).exists():
         batch = batches.popleft()
         reasons |= workers.run(batch, sweep)
@@ -118,5 +134,5 @@ def _give_up(sweep: OpenSweep, spec: RunSpec, reason: str) -> None:
     except OSError:
         return  # the disk is full: the report says it
     finally:
-        if sweep.stop_at_failure:
+        if sweep.terms.stop_at_failure:
             (sweep.folder / STOP_FILE).touch()

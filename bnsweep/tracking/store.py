@@ -7,14 +7,14 @@ for a database of another version.
 """
 
 import contextlib
+import functools
 import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from hydra.utils import instantiate
 
@@ -28,12 +28,12 @@ from bnsweep.records import (
     RunResult,
     RunSpec,
     SweepPlan,
+    write_whole,
 )
 from bnsweep.records.keys import shown
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import first_line, has_secret, without_secret, without_secrets
 from bnsweep.tracking import sqlite, ui
-from bnsweep.tracking.recorder import Point, StoredRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Callable[..., Any])
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 PAGE = 1000
@@ -54,6 +55,39 @@ STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "k
 REFUSED = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS")
 
 # MLflow is imported on first use: that takes a second or two.
+
+
+class Point(NamedTuple):
+    """A value of a metric at a step, and when it was measured (seconds since 1970)."""
+
+    name: str
+    value: float
+    time: float
+    step: int
+
+
+class StoredRun(NamedTuple):
+    """A run that the store holds: `status` is what bnsweep calls it, `running` until it ends."""
+
+    run_id: str
+    attempt: str
+    fingerprint: str
+    status: str
+
+
+def translated(method: M) -> M:
+    """Make a method of a store raise our errors in the place of MLflow's."""
+
+    @functools.wraps(method)
+    def call(self: "Store", *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except TrackingError:
+            raise
+        except Exception as error:
+            raise self._ours(error) from error
+
+    return cast("M", call)
 
 
 class Store:
@@ -77,16 +111,16 @@ class Store:
         self.experiment = str(experiment)  # a name such as 500 arrives as a number
         self._source: dict[str | None, dict[str, str]] = {}
 
-    @cached_property
+    @functools.cached_property
     def client(self) -> "MlflowClient":
         """The client of the store."""
         return sqlite.quiet_client(self.uri)
 
-    @cached_property
+    @functools.cached_property
+    @translated
     def experiment_id(self) -> str:
         """The id of the experiment."""
-        with self._errors():
-            experiment = self.client.get_experiment_by_name(self.experiment)
+        experiment = self.client.get_experiment_by_name(self.experiment)
         if experiment is None:
             raise StoreRefused(
                 f"tracking.experiment={self.experiment}: does not exist in {self.shown}"
@@ -120,68 +154,73 @@ class Store:
         """
         self._patiently(lambda _: self._prepare())
 
+    @translated
     def _prepare(self) -> None:
-        with self._errors():
-            if database := sqlite.path_of(self.uri):
-                sqlite.create(database)
-            else:
-                _check_health(self.uri)
-            found = self.client.get_experiment_by_name(self.experiment)
-            if found is None:
-                self.experiment_id = self._create_experiment()
-                return
-            if found.lifecycle_stage == "deleted":
-                raise TrackingError(
-                    f"tracking.experiment={self.experiment}: was deleted from {self.shown}; "
-                    "restore it there, or set another name"
-                )
-            self.experiment_id = str(found.experiment_id)
-            for key, value in ui.experiment_tags().items():
-                # Keep what somebody has changed in the UI.
-                if key not in found.tags:
-                    self.client.set_experiment_tag(self.experiment_id, key, value)
+        if database := sqlite.path_of(self.uri):
+            sqlite.create(database)
+        else:
+            _check_health(self.uri)
+        found = self.client.get_experiment_by_name(self.experiment)
+        if found is None:
+            self.experiment_id = self._create_experiment()
+            return
+        if found.lifecycle_stage == "deleted":
+            raise TrackingError(
+                f"tracking.experiment={self.experiment}: was deleted from {self.shown}; "
+                "restore it there, or set another name"
+            )
+        self.experiment_id = str(found.experiment_id)
+        for key, value in ui.experiment_tags().items():
+            # Keep what somebody has changed in the UI.
+            if key not in found.tags:
+                self.client.set_experiment_tag(self.experiment_id, key, value)
 
     def open_sweep(self, plan: SweepPlan, folder: Path) -> str:
         """Return the id of a sweep's own run: a new one, or the one that it has already."""
+        return self._patiently(
+            lambda turn: self._find_or_create(plan, folder, new=not turn and plan.parent is None),
+            seconds=2 * PATIENCE,
+        )
+
+    @translated
+    def _find_or_create(self, plan: SweepPlan, folder: Path, *, new: bool) -> str:
+        # The answer to an earlier try may have been lost.
+        if not new and (found := self.runs(attempt=plan.id)):
+            self.client.update_run(found[0].run_id, status="RUNNING")
+            return found[0].run_id
         tags = {"bnsweep.role": "sweep", "bnsweep.attempt": plan.id, "bnsweep.folder": str(folder)}
-        name = f"sweep of {', '.join(plan.swept) or 'one configuration'}"
+        run = self.client.create_run(
+            self.experiment_id,
+            run_name=f"sweep of {', '.join(plan.swept) or 'one configuration'}",
+            tags=tags | self._source_tags(None),
+        )
+        return str(run.info.run_id)
 
-        def find_or_create(turn: int) -> str:
-            with self._errors():
-                # The answer to an earlier try may have been lost.
-                if (turn or plan.parent) and (found := self.runs(attempt=plan.id)):
-                    self.client.update_run(found[0].run_id, status="RUNNING")
-                    return found[0].run_id
-                run = self.client.create_run(
-                    self.experiment_id, run_name=name, tags=tags | self._source_tags(None)
-                )
-                return str(run.info.run_id)
-
-        return self._patiently(find_or_create, seconds=2 * PATIENCE)
-
+    @translated
     def log_plan(self, plan: SweepPlan, parent: str) -> None:
         """Add a sweep's plan to its own run."""
-        with self._errors():
-            self.client.log_text(parent, plan.encode(), SWEEP_FILE)
+        self.client.log_text(parent, plan.encode(), SWEEP_FILE)
 
     def close_sweep(
         self, parent: str, *, status: str, counts: Mapping[str, int], note: str, folder: Path
     ) -> None:
         """End a sweep's own run with its counts, its note and the report in `folder`."""
+        self._patiently(lambda _: self._close_sweep(parent, status, counts, note, folder))
+
+    @translated
+    def _close_sweep(
+        self, parent: str, status: str, counts: Mapping[str, int], note: str, folder: Path
+    ) -> None:
         from mlflow.entities import Metric, RunTag
 
-        now = int(time.time() * 1000)
+        now = _milliseconds(time.time())
         metrics = [Metric(key, value, now, 0) for key, value in counts.items()]
         tags = [RunTag("mlflow.note.content", note), RunTag("bnsweep.status", status)]
+        self.client.log_batch(parent, metrics=metrics, tags=tags)
+        self._log_files(parent, folder, REPORT)
+        self.client.set_terminated(parent, STATUS[status])
 
-        def close(_: int) -> None:
-            with self._errors():
-                self.client.log_batch(parent, metrics=metrics, tags=tags)
-                self._log_files(parent, folder, REPORT)
-                self.client.set_terminated(parent, STATUS[status])
-
-        self._patiently(close)
-
+    @translated
     def runs(self, *, parent: str | None = None, attempt: str | None = None) -> list[StoredRun]:
         """Return the runs of the experiment, of a sweep, or of an attempt, the oldest first."""
         conditions = {"mlflow.parentRunId": parent, "bnsweep.attempt": attempt}
@@ -189,20 +228,20 @@ class Store:
         # A run that is not ours has no such tag.
         told = told or ["tags.`bnsweep.attempt` != ''"]
         found: list[Run] = []
-        with self._errors():
-            token: str | None = None
-            while token != "":
-                page = self.client.search_runs(
-                    [self.experiment_id],
-                    " and ".join(told),
-                    order_by=["attributes.start_time"],
-                    max_results=PAGE,
-                    page_token=token,
-                )
-                found += page
-                token = page.token or ""
+        token: str | None = None
+        while token != "":
+            page = self.client.search_runs(
+                [self.experiment_id],
+                " and ".join(told),
+                order_by=["attributes.start_time"],
+                max_results=PAGE,
+                page_token=token,
+            )
+            found += page
+            token = page.token or ""
         return [_stored(run) for run in found]
 
+    @translated
     def create(self, attempt: Attempt, folder: Path, parent: str | None) -> str:
         """Make the run of an attempt, below that of its sweep if it has one; return its id."""
         spec = attempt.spec
@@ -218,65 +257,84 @@ class Store:
             tags["mlflow.note.content"] = ", ".join(
                 f"{key} = {shown(value, 3)}" for key, value in spec.swept.items()
             )
-        with self._errors():
-            run = self.client.create_run(
-                self.experiment_id,
-                start_time=_milliseconds(attempt.started),
-                run_name=spec.name,
-                tags=tags | self._source_tags(parent),
-            )
+        run = self.client.create_run(
+            self.experiment_id,
+            start_time=_milliseconds(attempt.started),
+            run_name=spec.name,
+            tags=tags | self._source_tags(parent),
+        )
         return str(run.info.run_id)
 
-    def log(self, run_id: str, attempt: Attempt, points: Sequence[Point]) -> None:
-        """Add an attempt's parameters, its data set, and points; what is there already stays."""
-        from mlflow.entities import Metric, Param
+    @translated
+    def log(
+        self,
+        run_id: str,
+        points: Sequence[Point],
+        attempt: Attempt | None = None,
+        status: str | None = None,
+    ) -> None:
+        """Add points, and the parameters and the data set of `attempt`; what is there stays."""
+        from mlflow.entities import Metric, Param, RunTag
 
-        spec = attempt.spec
-        params = [Param(key, str(value)) for key, value in spec.parameters.items()]
         metrics = [Metric(p.name, p.value, _milliseconds(p.time), p.step) for p in points]
-        with self._errors():
-            for start in range(0, max(len(metrics), 1), MOST_METRICS):
-                self.client.log_batch(run_id, metrics[start : start + MOST_METRICS], params)
-                params = []
-            if spec.data:
-                self.client.log_inputs(run_id, datasets=[_dataset_input(spec)])
+        named = attempt.spec.parameters.items() if attempt is not None else ()
+        params = [Param(key, str(value)) for key, value in named]
+        tags = [RunTag("bnsweep.status", status)] if status is not None else []
+        for start in range(0, len(metrics), MOST_METRICS):
+            part = metrics[start : start + MOST_METRICS]
+            self.client.log_batch(run_id, part, params if start == 0 else [], tags)
+        if attempt is not None and attempt.spec.data:
+            self._log_data(run_id, attempt.spec)
 
+    def _log_data(self, run_id: str, spec: RunSpec) -> None:
+        datasets = [_dataset_input(spec)]
+        try:
+            self.client.log_inputs(run_id, datasets=datasets)
+        except Exception as error:
+            # When two sweeps log a new data set at once, MLflow fails for one of them. On a second
+            # try, it finds the data set.
+            if "unique" not in str(error).lower():
+                raise
+            self.client.log_inputs(run_id, datasets=datasets)
+
+    @translated
     def close(self, run_id: str, folder: Path, result: RunResult) -> None:
         """Add the files of a run, and end it."""
-        with self._errors():
-            self.client.set_tag(run_id, "bnsweep.status", result.status)
-            self._log_files(run_id, folder, ARTIFACTS)
-            # Terminate last: a terminated run is complete.
-            ended = _milliseconds(result.ended or time.time())
-            self.client.set_terminated(run_id, STATUS[result.status], end_time=ended)
+        self._log_files(run_id, folder, ARTIFACTS)
+        # Terminate last: a terminated run is complete.
+        ended = _milliseconds(result.ended or time.time())
+        self.client.set_terminated(run_id, STATUS[result.status], end_time=ended)
 
+    @translated
     def discard(self, run_id: str) -> None:
         """Delete a run whose place another one has taken."""
-        self.kill(run_id)
-        with self._errors():
+        with contextlib.suppress(StoreRefused):  # it is deleted already
+            self.kill(run_id)
             self.client.delete_run(run_id)
 
+    @translated
     def kill(self, run_id: str) -> None:
         """End a run that nobody will bring to its end."""
-        with self._errors():
-            if self.client.get_run(run_id).info.status == "RUNNING":
-                self.client.set_tag(run_id, "bnsweep.status", "killed")
-                self.client.set_terminated(run_id, "KILLED")
+        if self.client.get_run(run_id).info.status == "RUNNING":
+            self.client.set_tag(run_id, "bnsweep.status", "killed")
+            self.client.set_terminated(run_id, "KILLED")
 
+    @translated
     def tags(self, run_id: str) -> dict[str, str]:
         """Return the tags of a run."""
-        with self._errors():
-            run = self.client.get_run(run_id)
+        run = self.client.get_run(run_id)
         self.experiment_id = run.info.experiment_id
         return dict(run.data.tags)
 
-    def file(self, run_id: str, name: str) -> bytes | None:
-        """Return the content of a run's file; None if it has none of that name."""
-        with self._errors():
-            if name not in {artifact.path for artifact in self.client.list_artifacts(run_id)}:
-                return None
-            with tempfile.TemporaryDirectory() as folder:
-                return Path(self.client.download_artifacts(run_id, name, folder)).read_bytes()
+    @translated
+    def fetch(self, run_id: str, folder: Path, names: Sequence[str]) -> None:
+        """Write those files of a run into `folder` that it has, in this order."""
+        with tempfile.TemporaryDirectory() as temporary:
+            there = {artifact.path for artifact in self.client.list_artifacts(run_id)}
+            for name in names:
+                if name in there:
+                    copy = self.client.download_artifacts(run_id, name, temporary)
+                    write_whole(folder / name, Path(copy).read_bytes())
 
     def _log_files(self, run_id: str, folder: Path, names: Sequence[str]) -> None:
         for name in names:
@@ -336,27 +394,19 @@ class Store:
                 if turn == TRIES or time.monotonic() >= end:
                     raise
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Raise what MLflow raises as one of our errors."""
-        try:
-            yield
-        except TrackingError:
-            raise
-        except Exception as error:
-            text, code = str(error), getattr(error, "error_code", "")
-            if "database schema" in text or "Can't locate revision" in text:
-                raise StoreUnreachable(
-                    f"tracking.uri={self.shown}: the database belongs to another version of "
-                    "MLflow; upgrade it with `mlflow db upgrade`, upgrade MLflow, or set another "
-                    "tracking.uri"
-                ) from error
-            kind = StoreRefused if code in REFUSED else StoreUnreachable
-            raise kind(
-                f"tracking.uri={self.shown}: the tracking store cannot be used "
-                f"({first_line(error)}); check that it runs, or set another tracking.uri "
-                "or tracking=none"
-            ) from error
+    def _ours(self, error: Exception) -> TrackingError:
+        """Return what MLflow raises as one of our errors."""
+        text, code = str(error), getattr(error, "error_code", "")
+        if "database schema" in text or "Can't locate revision" in text:
+            return StoreRefused(
+                f"tracking.uri={self.shown}: the database belongs to another version of MLflow; "
+                "upgrade it with `mlflow db upgrade`, upgrade MLflow, or set another tracking.uri"
+            )
+        kind = StoreRefused if code in REFUSED else StoreUnreachable
+        return kind(
+            f"tracking.uri={self.shown}: the tracking store cannot be used ({first_line(error)}); "
+            "check that it runs, or set another tracking.uri or tracking=none"
+        )
 
 
 def make_store(cfg: "DictConfig") -> "Store | None":
@@ -375,7 +425,6 @@ def _stored(run: "Run") -> StoredRun:
         attempt=tags.get("bnsweep.attempt", ""),
         fingerprint=tags.get("bnsweep.fingerprint", ""),
         status=tags.get("bnsweep.status", "killed") if ended else "running",
-        parent=tags.get("mlflow.parentRunId"),
     )
 
 

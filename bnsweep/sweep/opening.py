@@ -1,0 +1,112 @@
+"""The folder of a sweep and its run in the store: new ones, or those of the sweep to go on with."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from bnsweep.errors import ConfigError, TrackingError
+from bnsweep.records import LOCK_FILE, SweepPlan, lock
+from bnsweep.sweep.resume import EarlierRuns, differences, take_over
+from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Terms
+from bnsweep.tracking.recorder import Recorder
+from bnsweep.tracking.store import Store
+
+
+def check_folders(config: DictConfig) -> None:
+    """Check that each run has the folder of its number.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index,call-overload]
+    if subdir != "${hydra.job.num}":
+        raise ConfigError(
+            f"hydra.sweep.subdir={subdir}: the folder of a run in a sweep is its number; "
+            "set hydra.sweep.dir or output_dir instead"
+        )
+
+
+@contextlib.contextmanager
+def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator[OpenSweep]:
+    """Yield the sweep in its folder, whose lock is held: a new one, or the one to go on with."""
+    folder = Path(config.hydra.sweep.dir).absolute()
+    earlier: EarlierRuns | None = None
+    with contextlib.ExitStack() as held:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with lock(folder.parent, wait=True) if config.resume else contextlib.nullcontext():
+                if config.resume:
+                    runs = Path(config.hydra.run.dir).absolute().parent
+                    earlier = EarlierRuns(folder.parent, runs, store)
+                    folder, plan = _continued(folder, plan, earlier)
+                elif folder.exists():
+                    raise ConfigError(
+                        f"hydra.sweep.dir={folder}: exists; give another folder, or resume=true to "
+                        "go on with the sweep in it"
+                    )
+                folder.mkdir(exist_ok=True)
+                held.enter_context(lock(folder / LOCK_FILE))
+                plan.write(folder)
+            with open_dict(config):
+                config.hydra.sweep.dir = str(folder)
+            OmegaConf.save(config, folder / "multirun.yaml")
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"resume=true: another process is at work on this sweep, in {folder}; wait until "
+                "it has ended, or interrupt it"
+            ) from error
+        except OSError as error:
+            raise ConfigError(
+                f"output_dir={config.output_dir}: a folder cannot be made there ({error}); "
+                "give another output_dir"
+            ) from error
+        (folder / STOP_FILE).unlink(missing_ok=True)
+        if earlier is not None:
+            earlier.close_dead()
+            plan = replace(plan, reused=take_over(plan, folder, earlier))
+        recorder = None
+        if store is not None:
+            try:
+                parent = store.open_sweep(plan, folder)
+            except TrackingError:
+                if not any(folder.glob("[0-9]*")):
+                    shutil.rmtree(folder)  # nothing was started
+                raise
+            plan = replace(plan, parent=parent)
+            store.log_plan(plan, parent)
+            recorder = Recorder(
+                store,
+                [folder / str(spec.number) for spec in plan.specs],
+                parent,
+                earlier.stored if earlier is not None else (),
+            )
+        plan.write(folder)
+        terms = Terms(folder, config.on_failure == "stop", bool(config.hydra.job.chdir))
+        if recorder is not None:
+            if earlier is not None:
+                recorder.look()
+                with contextlib.suppress(TrackingError):
+                    recorder.settle()
+            held.enter_context(recorder.following())
+        yield OpenSweep(plan, terms, recorder)
+
+
+def _continued(folder: Path, plan: SweepPlan, earlier: EarlierRuns) -> tuple[Path, SweepPlan]:
+    """Return the folder of the sweep to go on with, and the plan with its numbers."""
+    if folder.exists():
+        other = earlier.plans.get(folder)
+        if other is None:
+            raise ConfigError(f"hydra.sweep.dir={folder}: holds no sweep; give another folder")
+        if how := differences(plan, other):
+            raise ConfigError(
+                f"hydra.sweep.dir={folder}: holds another sweep than this command asks for: {how}; "
+                "leave hydra.sweep.dir out, and the runs of it are taken over"
+            )
+        return folder, plan.numbered_like(other)
+    if (same := earlier.sweep_like(plan)) is not None:
+        return same, plan.numbered_like(earlier.plans[same])
+    return folder, plan
