@@ -24,7 +24,7 @@ def histories(shell):
 def go_on(draws, shell, sweep, done):
     """Let the sweep get so far as the lot says, and kill its driver."""
     where = draws.choice(["at the start", "after some runs", "after some runs"])
-    more, seconds = draws.randrange(3), draws.uniform(0, 0.4)
+    more, seconds = draws.randrange(5), draws.uniform(0, 0.4)
     if where == "at the start":
         time.sleep(6 * seconds)  # while it imports, plans, and asks the store
     else:
