@@ -362,11 +362,9 @@ def every(nth: int) -> Callable[[str, str], bool]:
 
 
 def the_first(end: str) -> Callable[[str, str], bool]:
-    """Return what is true of the first POST to a path with this end."""
+    """Return what is true of the first request to a path with this end."""
     left = [True]
-    return lambda method, path: (
-        method == "POST" and path.endswith(end) and bool(left and left.pop())
-    )
+    return lambda method, path: path.endswith(end) and bool(left and left.pop())
 
 
 def check_whole(runs, total: int):

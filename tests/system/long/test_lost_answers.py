@@ -89,11 +89,13 @@ def delete(server, run):
 
 
 @pytest.mark.parametrize("mode", LOSSES)
-def test_the_answer_to_the_making_of_the_sweeps_own_run_is_lost(shell, server, gate, mode):
+@pytest.mark.parametrize("told", ["/runs/create", "/sweep.json"])
+def test_a_sweep_whose_beginning_is_not_confirmed_goes_on_as_one(shell, server, gate, mode, told):
+    """The store has made its own run, or has its plan, and has not been heard to say so."""
     put_database(shell.folder)
-    experiment = f"parent {mode}"
-    gate.loses, gate.mode = the_first("/runs/create"), mode
-    store = (f"tracking.uri={gate.uri}", f"tracking.experiment={experiment}")
+    experiment = f"{told} {mode}".strip("/").replace("/", "_")
+    gate.loses, gate.mode = the_first(told), mode
+    store = (f"tracking.uri={gate.uri}", f"tracking.experiment='{experiment}'")
     done = shell(*SWEEP, ONE_PROCESS, *store)
     assert done.returncode == 0, done.stderr
     assert gate.lost == 1
