@@ -16,6 +16,7 @@ import needs
 import pytest
 from faults import free_port, wait_until
 
+TIMES = ("train_seconds", "started", "ended")
 SLURM_PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo")
 
 SLURM_CONF = """\
@@ -91,7 +92,8 @@ def histories(output_dir: Path):
     found = {}
     for path in output_dir.glob("sweeps/*/*/history.json"):
         history = json.loads(path.read_text())
-        for name in ("attempt", "train_seconds", "started", "ended", "number", "error"):
+        # A job is composed from overrides of its own.
+        for name in (*TIMES, "attempt", "number", "overrides", "error"):
             history.pop(name)
         found[history["config"]["optimizer"]["lr"]] = history
     return found
