@@ -5,8 +5,8 @@
     ...                      configuration, weights, figures, log
     history.json             last: the result; where it is, nothing more will come
 
-Every file but the second is there whole or not at all. The folder of a run by itself, and that of
-a sweep, also have a file `.lock`, which the process that drives them holds.
+Every file but those of epochs and the log is there whole or not at all. The folder of a run by
+itself, and that of a sweep, also have a file `.lock`, which the process that drives them holds.
 """
 
 import fcntl
@@ -129,8 +129,14 @@ class RunFolder:
                 whole = file.read()
         except FileNotFoundError:
             return [], offset
-        whole = whole[: whole.rfind(b"\n") + 1]
-        return [_epoch(line) for line in whole.splitlines()], offset + len(whole)
+        epochs = []
+        for line in whole[: whole.rfind(b"\n") + 1].splitlines(keepends=True):
+            try:
+                epochs.append(_epoch(line))
+            except ValueError:
+                break  # damaged, as after a power failure
+            offset += len(line)
+        return epochs, offset
 
     def has_history(self) -> bool:
         """Whether the run has come to its end."""
@@ -169,7 +175,13 @@ def lock(place: Path, *, wait: bool = False) -> Iterator[None]:
     how = os.O_RDONLY if place.is_dir() else os.O_RDWR | os.O_CREAT
     descriptor = os.open(place, how, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            why = f"the file system has no locks ({error.strerror})"
+            raise OSError(error.errno, why, str(place)) from error
         yield
     finally:
         os.close(descriptor)

@@ -64,22 +64,30 @@ def run_sweep(
         store.prepare()
     if workers is None:
         cluster.connect(launcher)
-        workers = Launched(launcher, config, store)
+        doing: Workers = Launched(launcher, config, store)
+    else:
+        doing = workers
     with Interrupts() as interrupts, opened(config, plan, store) as sweep:
         # Keep the garbage collector away from what was imported: it finds nothing there.
         gc.freeze()
-        todo = [spec for spec in plan.specs if not sweep.run(spec.number).has_history()]
         reasons: Reasons = {}
         interrupted = False
         try:
-            with _progress(sweep):
-                reasons = run_all(workers, todo, sweep)
+            if sweep.recorder is not None and config.resume and sweep.recorder.look():
+                sweep.recorder.settle()
+            todo = [spec for spec in sweep.plan.specs if not sweep.run(spec.number).has_history()]
+            with _recorded(sweep), _progress(sweep):
+                reasons = run_all(doing, todo, sweep)
             interrupts.hold()
         except KeyboardInterrupt:
             interrupted = True
         finally:
-            workers.stop(sweep)
+            doing.stop()
         return _finish(config, sweep, store, reasons, interrupted=interrupted)
+
+
+def _recorded(sweep: OpenSweep) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if sweep.recorder is None else sweep.recorder.following()
 
 
 @contextlib.contextmanager
@@ -133,9 +141,9 @@ def _finish(
     folder, recorder = sweep.folder, sweep.recorder
     for spec in sweep.plan.specs:
         with contextlib.suppress(OSError, ValueError):
-            sweep.run(spec.number).give_up("killed", "interrupted")
-    if recorder is not None:
-        recorder.look()
+            why = "interrupted" if interrupted else "its worker ended"
+            sweep.run(spec.number).give_up("killed", why)
+    brought = recorder is not None and recorder.look()
     runs = [_outcome(sweep, spec, reasons) for spec in sweep.plan.specs]
     findings = Findings(runs, list(config.report.choose))
     counts = findings.counts
@@ -158,7 +166,8 @@ def _finish(
         bad = counts["runs_failed"] + counts["runs_killed"]
         status = "killed" if interrupted else "failed" if bad else "finished"
         try:
-            recorder.settle()
+            if brought:
+                recorder.settle()
             store.close_sweep(
                 sweep.plan.parent, status=status, counts=counts, note=summary, folder=folder
             )

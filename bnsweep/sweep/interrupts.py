@@ -3,9 +3,12 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Handler = Callable[[int, FrameType | None], object] | int | None
 
@@ -25,7 +28,7 @@ class Interrupts:
     def __enter__(self) -> Self:
         """Take over the signals; Python allows that in the main thread only."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
                 self._before[number] = signal.signal(number, self._receive)
         return self
 
@@ -49,3 +52,21 @@ class Interrupts:
         self.seen = True
         if not self._held:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let a signal wait until the end of the context: what it holds is done whole or not begun."""
+    waiting: list[tuple[int, FrameType | None]] = []
+    before: dict[int, Handler] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            before[number] = signal.signal(number, lambda *received: waiting.append(received))
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+        for received, frame in waiting:
+            if callable(handler := before[received]):
+                handler(received, frame)

@@ -15,12 +15,11 @@ from bnsweep.errors import TrackingError
 from bnsweep.records import ENDED, HISTORY_FILE, RunFolder, RunSpec, encode, write_whole
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import first_line, has_secret
-from bnsweep.run.attempt import attempt
 from bnsweep.run.config import option_files, specify, to_plain
 from bnsweep.sweep import cluster
 from bnsweep.sweep.resume import fetch
-from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons
-from bnsweep.tracking.recorder import Recorder
+from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons, Terms, do
+from bnsweep.tracking.recorder import recorded
 from bnsweep.tracking.store import Store, make_store
 
 FETCH_SECONDS = 5.0
@@ -50,7 +49,7 @@ class Launched:
                     cluster.connect(self._launcher)
                     returns = self._launcher.launch(texts, initial_job_idx=0)
                 except Exception as error:
-                    self.stop(sweep)
+                    self.stop()
                     reason = f"{type(error).__name__}: {first_line(error)}"
                     reasons |= {spec.number: reason for spec in specs}
                     break
@@ -58,9 +57,9 @@ class Launched:
         self._fetch(sweep)
         return reasons
 
-    def stop(self, sweep: OpenSweep) -> None:
+    def stop(self) -> None:
         """Stop what the launcher has left to Ray or in Slurm's queue."""
-        cluster.stop(sweep.folder)
+        cluster.stop(Path(self._config.hydra.sweep.dir))
 
     def _overrides(self, spec: RunSpec, sweep: OpenSweep) -> list[str]:
         """Return the overrides of a job: its own, and those that hold in any working directory."""
@@ -116,12 +115,12 @@ class Launched:
                 self._fetch(sweep)
 
         thread = threading.Thread(target=watch, daemon=True)
-        if cluster.may_be_far(self._launcher):
-            thread.start()
+        thread.start()
         try:
             yield
         finally:
             over.set()
+            thread.join()
 
     def _fetch(self, sweep: OpenSweep) -> None:
         """Fetch the histories of runs that their workers have recorded on disks of their own."""
@@ -130,11 +129,10 @@ class Launched:
         if not cluster.may_be_far(self._launcher):
             return
         with contextlib.suppress(TrackingError, OSError):
-            ended = {run.fingerprint: run for run in sweep.recorder.learn() if run.status in ENDED}
-            for spec in sweep.plan.specs:
-                folder = sweep.run(spec.number).path
-                if spec.fingerprint in ended and not folder.exists():
-                    fetch(self._store, ended[spec.fingerprint].run_id, folder, names=())
+            for run in sweep.recorder.learn():
+                folder = sweep.folder / run.number
+                if run.status in ENDED and not folder.exists():
+                    fetch(self._store, run.run_id, folder, names=())
 
 
 def do_job(cfg: DictConfig, hydra_config: HydraConf) -> str | None:
@@ -143,31 +141,30 @@ def do_job(cfg: DictConfig, hydra_config: HydraConf) -> str | None:
     Raises:
         KeyboardInterrupt: the run was interrupted.
     """
-    sweep_folder, folder = Path(hydra_config.sweep.dir), Path(hydra_config.runtime.output_dir)
-    if (sweep_folder / STOP_FILE).exists():
-        return None
-    # Another sweeper than ours gives its jobs neither number nor names.
-    files = option_files(hydra_config.runtime) if cfg.sweep.options is None else None
-    number = hydra_config.job.num
+    folder = Path(hydra_config.runtime.output_dir)
+    terms = Terms(Path(hydra_config.sweep.dir), stop_at_failure=cfg.on_failure == "stop")
+    # Another sweeper than ours gives its jobs neither number nor names, and prepares no store.
+    foreign = cfg.sweep.options is None
+    files = option_files(hydra_config.runtime) if foreign else None
     try:
-        spec = specify(cfg, files, number=number)
+        spec = specify(cfg, files, number=hydra_config.job.num)
     except Exception:
+        if foreign:
+            raise
         # The attempt fails in the same way, and says so in the run's folder.
         spec = RunSpec.of(to_plain(cfg), data={})
-    at_home = (sweep_folder / SWEEP_FILE).exists()
-    store = None if at_home else make_store(cfg)
-    if store is None:
-        result = attempt(spec, folder)
-    else:
-        recorder = Recorder(store, [folder], cfg.sweep.parent_run_id)
-        with recorder.following():
-            result = attempt(spec, folder)
-        recorder.look()
-    if result.status == "failed" and cfg.on_failure == "stop":
-        (sweep_folder / STOP_FILE).touch()
-    if result.status == "killed":
-        raise KeyboardInterrupt
-    return None if at_home else encode(result)
+    if (terms.folder / SWEEP_FILE).exists():
+        do(spec, folder, terms)
+        return None
+    store = make_store(cfg)
+    if foreign and store is not None:
+        store.prepare()
+    with recorded(store, folder, cfg.sweep.parent_run_id) as recorder:
+        do(spec, folder, terms)
+    if foreign and recorder is not None:
+        recorder.check()
+    run = RunFolder(folder)
+    return encode(run.result()) if run.has_history() else None
 
 
 def _write_history(folder: RunFolder, text: str) -> None:

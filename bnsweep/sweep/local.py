@@ -1,8 +1,11 @@
 """The worker processes of this machine, forked from one process that has imported already.
 
 A process that starts from scratch imports for seconds. Here one server process imports once, while
-the driver prepares the store, and forks every worker within milliseconds, also one that replaces a
-dead one.
+the driver plans and prepares the store, and forks every worker within milliseconds, also one that
+replaces a dead one.
+
+Relies on `multiprocessing.forkserver.ensure_running`, which Python does not document; remove when a
+context can start its server without a process.
 """
 
 import contextlib
@@ -15,9 +18,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -31,6 +35,7 @@ from omegaconf import DictConfig, open_dict
 
 from bnsweep.records import RunSpec
 from bnsweep.redact import first_line
+from bnsweep.sweep.interrupts import uninterrupted
 from bnsweep.sweep.workers import OpenSweep, Reasons, do
 
 PRELOADED = "bnsweep.sweep.preloaded"
@@ -49,19 +54,16 @@ class Processes:
         self._pool: ProcessPoolExecutor | None = None
         self._pids: list[int] = []
 
-    def prepare(self) -> None:
-        """Let the server import while the driver goes on."""
-        try:
-            self.submit(int)
-        except LOST:
-            self.stop()
-
     def submit(self, call: Any, *arguments: Any) -> Future[Any]:
         """Call a function in one of the processes."""
+        prepare()
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self._n, mp_context=_context(), initializer=_start)
-        with _for_workers():
-            return self._pool.submit(call, *arguments)
+        with uninterrupted():
+            future = self._pool.submit(call, *arguments)
+            if len(self._pids) < self._n:
+                self._pids = _children()
+        return future
 
     def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
         """Do runs, as many at a time as there are processes."""
@@ -70,8 +72,8 @@ class Processes:
         lost = False
         try:
             for spec in specs:
-                futures[spec.number] = self.submit(do, spec, sweep.terms)
-            self._pids = _children()
+                folder = sweep.run(spec.number).path
+                futures[spec.number] = self.submit(do, spec, folder, sweep.terms)
         except LOST as error:
             lost = True
             reasons = {spec.number: _why(error) for spec in specs[len(futures) :]}
@@ -85,21 +87,41 @@ class Processes:
             self.stop()
         return reasons
 
-    def stop(self, sweep: OpenSweep | None = None) -> None:  # noqa: ARG002
+    def stop(self) -> None:
         """Kill the processes, and return when they are gone.
 
         When their server has died, they are no longer known as children, and live on.
         """
-        pids = {*self._pids, *_children()}
-        for pid in pids:
+        for pid in self._pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
         end = time.monotonic() + GONE_SECONDS
-        while any(map(_lives, pids)) and time.monotonic() < end:
+        while any(map(_lives, self._pids)) and time.monotonic() < end:
             time.sleep(0.01)
         self._pool, self._pids = None, []
+
+
+def prepare() -> None:
+    """Start the server from which processes are forked, if none runs; it imports by itself."""
+    if not _can_fork():
+        return
+    before = {name: os.environ.get(name) for name in THREADS}
+    main = threading.current_thread() is threading.main_thread()
+    # What the server is started with, its processes take over: the driver alone has Ctrl-C.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    try:
+        for name in THREADS:
+            os.environ.setdefault(name, "1")
+        forkserver.set_forkserver_preload([PRELOADED])
+        forkserver.ensure_running()
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
 
 
 def launch(
@@ -113,24 +135,26 @@ def launch(
 ) -> list[JobReturn]:
     """Do the jobs of any of Hydra's sweepers: compose them here, run them in processes."""
     setup_globals()
-    futures = []
-    for number, overrides in enumerate(jobs, first):
-        composed = context.config_loader.load_sweep_config(config, list(overrides))
-        with open_dict(composed):
-            composed.hydra.job.id = f"{composed.hydra.job.name}_{number}"
-            composed.hydra.job.num = number
-        # What users register, such as resolvers, is more than the standard library can pickle.
-        job = cloudpickle.dumps((Singleton.get_state(), context, composed, task))
-        futures.append(processes.submit(_run_job, job))
+    futures: list[Future[bytes]] = []
     returns = []
-    for future in futures:
-        try:
-            returns.append(pickle.loads(future.result()))
-        except Exception as error:
-            # As for any job that fails, the sweeper asks for its value and gets the error.
-            returns.append(JobReturn(status=JobStatus.FAILED))
-            returns[-1].return_value = error
-    processes.stop()
+    try:
+        for number, overrides in enumerate(jobs, first):
+            composed = context.config_loader.load_sweep_config(config, list(overrides))
+            with open_dict(composed):
+                composed.hydra.job.id = f"{composed.hydra.job.name}_{number}"
+                composed.hydra.job.num = number
+            # What users register, such as resolvers, is more than the standard library can pickle.
+            job = cloudpickle.dumps((Singleton.get_state(), context, composed, task))
+            futures.append(processes.submit(_run_job, job))
+        for future in futures:
+            try:
+                returns.append(pickle.loads(future.result()))
+            except Exception as error:
+                # As for any job that fails, the sweeper asks for its value and gets the error.
+                returns.append(JobReturn(status=JobStatus.FAILED))
+                returns[-1].return_value = error
+    finally:
+        processes.stop()
     return returns
 
 
@@ -149,17 +173,17 @@ def _run_job(job: bytes) -> bytes:
     return bytes(cloudpickle.dumps(returned))
 
 
-def _context() -> BaseContext:
-    """Return how processes start: from scratch where a server cannot fork them.
+def _can_fork() -> bool:
+    """Whether a server can fork the processes; they start from scratch where it cannot.
 
     On other systems than Linux some libraries break when they are forked; and the path of the
     server's socket, in the folder for temporary files, must be short.
     """
-    if sys.platform != "linux" or len(tempfile.gettempdir()) > MOST_SOCKET_PATH:
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([PRELOADED])
-    return context
+    return sys.platform == "linux" and len(tempfile.gettempdir()) <= MOST_SOCKET_PATH
+
+
+def _context() -> BaseContext:
+    return multiprocessing.get_context("forkserver" if _can_fork() else "spawn")
 
 
 def _start() -> None:
@@ -180,24 +204,6 @@ def _end_with_driver() -> None:
     os._exit(1)
 
 
-@contextlib.contextmanager
-def _for_workers() -> Iterator[None]:
-    """Set what a process that starts now takes over: no Ctrl-C, one BLAS thread."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    for name in THREADS:
-        os.environ.setdefault(name, "1")
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
-    try:
-        yield
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, handler)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-
-
 def _processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -214,7 +220,7 @@ def _children() -> list[int]:
 
 
 def _lives(pid: int) -> bool:
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, 0)
         return True
     return False

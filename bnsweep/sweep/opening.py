@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnsweep.errors import ConfigError, TrackingError
 from bnsweep.records import LOCK_FILE, SweepPlan, lock
+from bnsweep.sweep import cluster
 from bnsweep.sweep.resume import EarlierRuns, differences, take_over
 from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Terms
 from bnsweep.tracking.recorder import Recorder
@@ -66,33 +67,32 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
             ) from error
         (folder / STOP_FILE).unlink(missing_ok=True)
         if earlier is not None:
+            cluster.stop(folder)  # what a dead driver left in a queue would write here as well
             earlier.close_dead()
             plan = replace(plan, reused=take_over(plan, folder, earlier))
-        recorder = None
         if store is not None:
-            try:
-                parent = store.open_sweep(plan, folder)
-            except TrackingError:
-                if not any(folder.glob("[0-9]*")):
-                    shutil.rmtree(folder)  # nothing was started
-                raise
-            plan = replace(plan, parent=parent)
-            store.log_plan(plan, parent)
-            recorder = Recorder(
-                store,
-                [folder / str(spec.number) for spec in plan.specs],
-                parent,
-                earlier.stored if earlier is not None else (),
-            )
+            plan = _in_store(plan, folder, store, new=earlier is None)
         plan.write(folder)
+        places = [folder / str(spec.number) for spec in plan.specs]
+        stored = earlier.stored if earlier is not None else ()
+        recorder = Recorder(store, places, plan.parent, stored) if store is not None else None
         terms = Terms(folder, config.on_failure == "stop", bool(config.hydra.job.chdir))
-        if recorder is not None:
-            if earlier is not None:
-                recorder.look()
-                with contextlib.suppress(TrackingError):
-                    recorder.settle()
-            held.enter_context(recorder.following())
         yield OpenSweep(plan, terms, recorder)
+
+
+def _in_store(plan: SweepPlan, folder: Path, store: Store, *, new: bool) -> SweepPlan:
+    """Return the plan with the sweep's own run in the store; leave nothing behind if that fails."""
+    try:
+        plan = replace(plan, parent=store.open_sweep(plan, folder))
+        store.log_plan(plan)
+    except BaseException:
+        if plan.parent is not None:
+            with contextlib.suppress(TrackingError):
+                store.kill(plan.parent)
+        if new:
+            shutil.rmtree(folder)
+        raise
+    return plan
 
 
 def _continued(folder: Path, plan: SweepPlan, earlier: EarlierRuns) -> tuple[Path, SweepPlan]:

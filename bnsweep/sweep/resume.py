@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -83,27 +84,23 @@ class EarlierRuns:
         running = {run.attempt: run.run_id for run in self.stored if run.status == "running"}
         for folder, plan in self.plans.items():
             if plan.id in running:
-                with contextlib.suppress(OSError, TrackingError), lock(folder / LOCK_FILE):
-                    self._close_sweep(folder, plan, running[plan.id])
+                runs = [folder / str(spec.number) for spec in plan.specs]
+                self._close(folder, runs, running[plan.id])
         for folder, begun in self._singles.items():
             if begun.id in running:
-                with contextlib.suppress(OSError, TrackingError), lock(folder / LOCK_FILE):
-                    RunFolder(folder).give_up("killed", DIED)
-                    self._recorder([folder], None).look()
+                self._close(folder, [folder], None)
 
-    def _close_sweep(self, folder: Path, plan: SweepPlan, parent: str) -> None:
+    def _close(self, folder: Path, runs: Sequence[Path], parent: str | None) -> None:
+        """Bring runs to their end, unless the driver of `folder` lives."""
         assert self._store is not None
-        folders = [folder / str(spec.number) for spec in plan.specs]
-        for path in folders:
-            RunFolder(path).give_up("killed", DIED)
-        recorder = self._recorder(folders, parent)
-        recorder.look()
-        recorder.settle()
-        self._store.kill(parent)
-
-    def _recorder(self, folders: list[Path], parent: str | None) -> Recorder:
-        assert self._store is not None
-        return Recorder(self._store, folders, parent, self.stored)
+        # What fails here is tried again by the next resume.
+        with contextlib.suppress(OSError, ValueError, TrackingError), lock(folder / LOCK_FILE):
+            for path in runs:
+                RunFolder(path).give_up("killed", DIED)
+            recorder = Recorder(self._store, runs, parent, self.stored)
+            if recorder.look() and parent is not None:
+                recorder.settle()
+                self._store.kill(parent)
 
     @cached_property
     def _places(self) -> dict[str, list[Path]]:
@@ -125,12 +122,13 @@ def fetch(
 
     A run that the store has finished and nobody can read counts as one without.
     """
-    with contextlib.suppress(TrackingError):
-        folder.mkdir(exist_ok=True)
-        store.fetch(run_id, folder, (*names, HISTORY_FILE))
-        if _is_done(RunFolder(folder)):
+    with contextlib.suppress(TrackingError), tempfile.TemporaryDirectory(dir=folder.parent) as part:
+        copy = RunFolder(Path(part) / folder.name)
+        copy.path.mkdir()
+        store.fetch(run_id, copy.path, (*names, HISTORY_FILE))
+        if _is_done(copy):
+            copy.path.rename(folder)
             return True
-    shutil.rmtree(folder)
     return False
 
 
@@ -164,7 +162,9 @@ def differences(plan: SweepPlan, other: SweepPlan) -> str:
 
 
 def _is_done(folder: RunFolder) -> bool:
-    with contextlib.suppress(OSError, ValueError):
+    """Whether a run has come to its end; a history that is damaged is none."""
+    # Any other error in reading it must not make a finished run look like one to be done again.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
         return folder.result().status in ENDED
     return False
 

@@ -11,7 +11,7 @@ from bnsweep.run.attempt import attempt
 from bnsweep.run.config import option_files, specify
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.resume import EarlierRuns
-from bnsweep.tracking.recorder import Recorder
+from bnsweep.tracking.recorder import Recorder, recorded
 from bnsweep.tracking.store import Store, make_store
 
 
@@ -27,6 +27,8 @@ def prepare_run(config: DictConfig) -> bool:
     spec = specify(config, option_files(config.hydra.runtime))
     check_figures(config.report.figures)
     config.sweep.options = spec.options
+    # The run may change the working directory (hydra.job.chdir).
+    config.output_dir = str(Path(config.output_dir).absolute())
     store = make_store(config)
     if store is not None:
         store.keep_secrets(config)
@@ -48,7 +50,7 @@ def _is_done(config: DictConfig, spec: RunSpec, store: Store | None) -> bool:
         if store is not None:
             recorder = Recorder(store, [place], known=earlier.stored)
             recorder.look()
-            _check_recorded(recorder, store)
+            recorder.check()
         return True
     if (run := earlier.stored_as_done(spec)) is not None and store is not None:
         print(f"done already: run {run.run_id} of the store {store.shown}")
@@ -65,19 +67,14 @@ def do_run(cfg: DictConfig, folder: Path) -> None:
     """
     spec, store = specify(cfg), make_store(cfg)
     with Interrupts() as interrupts, lock(folder / LOCK_FILE):
-        # Once training is over, Ctrl-C waits until the result is written and recorded.
-        if store is None:
+        with recorded(store, folder) as recorder:
+            # Once training is over, Ctrl-C waits until the result is written and recorded.
             result = attempt(spec, folder, on_trained=interrupts.hold)
-        else:
-            recorder = Recorder(store, [folder])
-            with recorder.following():
-                result = attempt(spec, folder, on_trained=interrupts.hold)
-            recorder.look()
-        if result.status == "killed":
-            raise KeyboardInterrupt
-        _print_outcome(result, folder)
-        if store is not None:
-            _check_recorded(recorder, store)
+            if result.status == "killed":
+                raise KeyboardInterrupt
+            _print_outcome(result, folder)
+        if recorder is not None and store is not None:
+            recorder.check()
             print(f"to see them: {store.ui_command}")
 
 
@@ -91,11 +88,3 @@ def _print_outcome(result: RunResult, folder: Path) -> None:
         f"test accuracy {result.last('test_accuracy'):.3f}"
     )
     print(f"results: {folder}")
-
-
-def _check_recorded(recorder: Recorder, store: Store) -> None:
-    if recorder.missing:
-        raise IncompleteError(
-            f"the run is not in the store {store.shown}; run the same command with resume=true "
-            "to record it"
-        )

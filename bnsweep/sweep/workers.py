@@ -1,7 +1,6 @@
 """Who does the runs of a sweep, and what becomes of those whose worker is lost."""
 
 import contextlib
-import shutil
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ class Workers(Protocol):
         When it returns, none of them is under way.
         """
 
-    def stop(self, sweep: OpenSweep) -> None:
+    def stop(self) -> None:
         """End what is under way, and return when nobody writes any more."""
 
 
@@ -62,32 +61,32 @@ class InProcess:
     """The runs one after another in this process."""
 
     def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
-        """Do runs, and give the recorder its turn after each: training is timed undisturbed."""
+        """Do runs, and give the recorder its turn after each, so as not to disturb the next."""
         failures = {}
         for spec in specs:
             try:
-                do(spec, sweep.terms)
+                do(spec, sweep.run(spec.number).path, sweep.terms)
             except Exception as error:
                 failures[spec.number] = f"{type(error).__name__}: {error}"
             if sweep.recorder is not None:
                 sweep.recorder.catch_up()
         return failures
 
-    def stop(self, sweep: OpenSweep) -> None:
+    def stop(self) -> None:
         """Nothing is under way."""
 
 
-def do(spec: RunSpec, terms: Terms) -> None:
-    """Do a run of a sweep, unless an earlier one has stopped the sweep.
+def do(spec: RunSpec, folder: Path, terms: Terms) -> None:
+    """Do a run of a sweep in a folder, unless it is done or the sweep has been stopped.
 
     Raises:
         KeyboardInterrupt: the run was interrupted.
         OSError: its folder cannot be written.
     """
-    folder, stop = terms.folder / str(spec.number), terms.folder / STOP_FILE
-    if stop.exists():
+    stop = terms.folder / STOP_FILE
+    if stop.exists() or RunFolder(folder).has_history():
         return
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with contextlib.chdir(folder) if terms.chdir else contextlib.nullcontext():
         result = attempt(spec, folder)
     if result.status == "failed" and terms.stop_at_failure:
@@ -120,7 +119,6 @@ def run_all(workers: Workers, specs: Sequence[RunSpec], sweep: OpenSweep) -> Rea
             deaths[spec.number] += 1
             why = reasons.get(spec.number, "its worker ended")
             if deaths[spec.number] < MAX_DEATHS:
-                shutil.rmtree(sweep.run(spec.number).path, ignore_errors=True)
                 batches.append([spec])
             else:
                 reasons[spec.number] = f"its worker died twice (out of memory?): {why}"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnsweep.errors import StoreRefused, StoreUnreachable
+from bnsweep.errors import IncompleteError, StoreRefused, StoreUnreachable
 from bnsweep.records import Attempt, RunFolder
 from bnsweep.records.keys import is_number
 from bnsweep.tracking.store import Point, Store, StoredRun
@@ -79,27 +79,31 @@ class Recorder:
             self._wake.set()
             self._looked.wait(LOOK_SECONDS)
 
-    def look(self) -> None:
-        """Bring what has come since the last look."""
+    def look(self) -> bool:
+        """Bring what has come since the last look; return whether the store took all of it."""
         with self._lock:
+            failures: list[StoreUnreachable] = []
             for path, run in self._runs.items():
                 if run.over or run.refused:
                     continue
                 try:
                     self._bring(RunFolder(path), run)
                 except StoreUnreachable as error:
-                    if not self._away:
-                        _log.warning("%s; the records stay on disk until it answers", error)
-                    self._away += 1
-                    return
+                    failures.append(error)
+                    # It may be this run alone that fails: a store that is away fails twice.
+                    if len(failures) > 1:
+                        break
                 except (StoreRefused, ValueError) as error:
                     run.refused = True
                     _log.warning("%s: cannot be recorded (%s)", path, error)
                 except OSError:
                     continue  # the folder cannot be read now, perhaps at the next look
-            if self._away:
+            if failures and not self._away:
+                _log.warning("%s; the records stay on disk until it answers", failures[0])
+            elif self._away and not failures:
                 _log.warning("the tracking store %s answers again", self._store.shown)
-            self._away = 0
+            self._away = self._away + 1 if failures else 0
+            return not failures
 
     def learn(self) -> list[StoredRun]:
         """Ask the store for the runs of the sweep, and return them."""
@@ -114,10 +118,11 @@ class Recorder:
         A request whose answer was lost, or a worker that died, leaves a run which is not, or no
         longer, that of any folder.
         """
+        stored = self.learn()
         own = set(self.run_ids.values())
-        taken = {run.attempt.spec.fingerprint for run in self._runs.values() if run.attempt}
-        for run in self.learn():
-            if run.run_id not in own and run.fingerprint in taken:
+        taken = {path.name for path, run in self._runs.items() if run.attempt is not None}
+        for run in stored:
+            if run.run_id not in own and run.number in taken:
                 self._store.discard(run.run_id)
             elif run.run_id not in own and run.status == "running":
                 self._store.kill(run.run_id)
@@ -133,9 +138,21 @@ class Recorder:
         left = (path for path, run in self._runs.items() if not run.over)
         return sum(RunFolder(path).has_history() for path in left)
 
+    def check(self) -> None:
+        """Check that a run is in the store.
+
+        Raises:
+            IncompleteError: it is not, or not as a whole.
+        """
+        if self.missing:
+            raise IncompleteError(
+                f"the run is not in the store {self._store.shown}; the same command with "
+                "resume=true records it"
+            )
+
     def _follow(self) -> None:
         while not self._over:
-            self._wake.wait(min(LOOK_SECONDS * 2**self._away, MOST_SECONDS))
+            self._wake.wait(min(LOOK_SECONDS * 2 ** min(self._away, 9), MOST_SECONDS))
             self._wake.clear()
             if not self._over:
                 self.look()
@@ -155,8 +172,10 @@ class Recorder:
             self._runs[folder.path] = run = _Followed()
         run.attempt = attempt
         if run.run_id is None:
-            self._find_or_create(folder, run, attempt)
-        if run.over or run.run_id is None:
+            stored = self._find_or_create(folder, run, attempt)
+            run.run_id = stored.run_id
+            run.over = result is not None and stored.status == result.status
+        if run.over:
             return
         epochs, offset = folder.epochs(attempt.id, run.offset or 0)
         points = [p for e in epochs for p in _points(e.measured, e.time, e.number)]
@@ -179,16 +198,34 @@ class Recorder:
             self._store.close(run.run_id, folder.path, result)
             run.over = True
 
-    def _find_or_create(self, folder: RunFolder, run: _Followed, attempt: Attempt) -> None:
+    def _find_or_create(self, folder: RunFolder, run: _Followed, attempt: Attempt) -> StoredRun:
         known = self._known.get(attempt.id)
-        # A history alone comes from another disk, whose worker may have recorded the run.
-        if known is None and (run.asked or folder.attempt() is None):
+        # What lies in another sweep's folder, or comes from another disk, may be recorded already.
+        foreign = folder.path.is_symlink() or folder.attempt() is None
+        if known is None and (run.asked or foreign):
             known = next(iter(self._store.runs(attempt=attempt.id)), None)
-        if known is not None:
-            run.run_id, run.over = known.run_id, known.status != "running"
-        else:
+        if known is None:
             run.asked = True
-            run.run_id = self._store.create(attempt, folder.path, self._parent)
+            run_id = self._store.create(attempt, folder.path, self._parent)
+            known = StoredRun(run_id, attempt.id, attempt.spec.fingerprint, folder.path.name)
+        self._known[attempt.id] = known
+        return known
+
+
+@contextmanager
+def recorded(
+    store: Store | None, folder: Path, parent: str | None = None
+) -> Iterator[Recorder | None]:
+    """Record the run that is done in a folder while the context lasts, if there is a store."""
+    if store is None:
+        yield None
+        return
+    recorder = Recorder(store, [folder], parent)
+    try:
+        with recorder.following():
+            yield recorder
+    finally:
+        recorder.look()
 
 
 def _points(values: Mapping[str, float], moment: float, step: int) -> list[Point]:

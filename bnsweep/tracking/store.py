@@ -67,12 +67,16 @@ class Point(NamedTuple):
 
 
 class StoredRun(NamedTuple):
-    """A run that the store holds: `status` is what bnsweep calls it, `running` until it ends."""
+    """A run that the store holds: `status` is what bnsweep calls it, `running` until it ends.
+
+    `number` is the name of its folder: in a sweep, its number there.
+    """
 
     run_id: str
     attempt: str
     fingerprint: str
-    status: str
+    number: str
+    status: str = "running"
 
 
 def translated(method: M) -> M:
@@ -185,9 +189,10 @@ class Store:
     @translated
     def _find_or_create(self, plan: SweepPlan, folder: Path, *, new: bool) -> str:
         # The answer to an earlier try may have been lost.
-        if not new and (found := self.runs(attempt=plan.id)):
-            self.client.update_run(found[0].run_id, status="RUNNING")
-            return found[0].run_id
+        if not new and (found := [run.run_id for run in self.runs(attempt=plan.id)]):
+            own = plan.parent if plan.parent in found else found[0]
+            self.client.update_run(own, status="RUNNING")
+            return own
         tags = {"bnsweep.role": "sweep", "bnsweep.attempt": plan.id, "bnsweep.folder": str(folder)}
         run = self.client.create_run(
             self.experiment_id,
@@ -197,9 +202,9 @@ class Store:
         return str(run.info.run_id)
 
     @translated
-    def log_plan(self, plan: SweepPlan, parent: str) -> None:
+    def log_plan(self, plan: SweepPlan) -> None:
         """Add a sweep's plan to its own run."""
-        self.client.log_text(parent, plan.encode(), SWEEP_FILE)
+        self.client.log_text(str(plan.parent), plan.encode(), SWEEP_FILE)
 
     def close_sweep(
         self, parent: str, *, status: str, counts: Mapping[str, int], note: str, folder: Path
@@ -389,10 +394,10 @@ class Store:
             try:
                 return call(turn)
             except StoreUnreachable:
-                time.sleep(1)
                 turn += 1
-                if turn == TRIES or time.monotonic() >= end:
+                if turn == TRIES or time.monotonic() + 1 >= end:
                     raise
+                time.sleep(1)
 
     def _ours(self, error: Exception) -> TrackingError:
         """Return what MLflow raises as one of our errors."""
@@ -424,6 +429,7 @@ def _stored(run: "Run") -> StoredRun:
         run_id=str(run.info.run_id),
         attempt=tags.get("bnsweep.attempt", ""),
         fingerprint=tags.get("bnsweep.fingerprint", ""),
+        number=Path(tags.get("bnsweep.folder", "")).name,
         status=tags.get("bnsweep.status", "killed") if ended else "running",
     )
 
