@@ -97,6 +97,22 @@ class Noting:
 sys.meta_path.insert(0, Noting())
 """
 
+# Kills the first process that a fork server forks, before it does anything.
+STILLBORN = """
+import os, signal
+from pathlib import Path
+
+
+def die_once():
+    if "multiprocessing.forkserver" in Path("/proc/self/cmdline").read_text():
+        if not Path("died").exists():
+            Path("died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+os.register_at_fork(after_in_child=die_once)
+"""
+
 
 @functools.cache
 def empty_database() -> Path:
@@ -117,6 +133,14 @@ def prepare(folder: Path) -> None:
     """Put the breaking optimizer and an empty database into `folder`."""
     (folder / "parts.py").write_text(PARTS)
     put_database(folder)
+
+
+def on_start(folder: Path, code: str) -> dict[str, str]:
+    """Return the environment in which every Python process first does what `code` says."""
+    place = folder / "on_start"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": ":".join(filter(None, [str(place), os.environ.get("PYTHONPATH")]))}
 
 
 def wait_until(condition, what: str, seconds: float = PATIENCE):

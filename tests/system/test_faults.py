@@ -4,7 +4,7 @@ from pathlib import Path
 
 import needs
 import pytest
-from faults import NOTING, ONE_PROCESS, SCRIPTED, Started, check_whole, kill, prepare
+from faults import NOTING, ONE_PROCESS, SCRIPTED, Started, check_whole, kill, on_start, prepare
 
 
 @pytest.fixture
@@ -121,16 +121,15 @@ def test_a_run_that_kills_its_worker_twice_is_given_up(shell):
 
 def test_only_the_process_that_records_imports_mlflow(shell):
     """A worker that does would start a second later, and need twice the memory."""
-    place = shell.folder / "noting"
-    place.mkdir()
-    (place / "sitecustomize.py").write_text(NOTING)
-    path = ":".join([str(place), *filter(None, [shell.environment.get("PYTHONPATH")])])
+    noting = on_start(shell.folder, NOTING)
     options = ("optimizer.lr=0.1,0.05", "hydra.launcher.n_jobs=2")
     for number, more in enumerate([(), (ONE_PROCESS,)]):
         arguments = ("-m", *SCRIPTED, options[0], *(more or options[1:]), "tracking=none")
-        with Started(shell, *arguments, name=f"none{number}", PYTHONPATH=path) as sweep:
+        with Started(shell, *arguments, name=f"none{number}", **noting) as sweep:
             assert sweep.ends() == 0, sweep.text
-    assert not list(place.glob("mlflow-*"))
-    with Started(shell, "-m", *SCRIPTED, *options, PYTHONPATH=path) as sweep:
+    assert not list(shell.folder.glob("on_start/mlflow-*"))
+    with Started(shell, "-m", *SCRIPTED, *options, **noting) as sweep:
         assert sweep.ends() == 0, sweep.text
-    assert [path.name for path in place.glob("mlflow-*")] == [f"mlflow-{sweep.process.pid}"]
+    assert [path.name for path in shell.folder.glob("on_start/mlflow-*")] == [
+        f"mlflow-{sweep.process.pid}"
+    ]

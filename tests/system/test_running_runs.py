@@ -22,15 +22,15 @@ def test_a_run_under_way_shows_its_course_on_disk_and_in_the_store(shell, kind):
             for path in shell.folder.glob("outputs/**/run.json")
             if json.loads(path.read_text())["config"]["optimizer"]["lr"] == 0.2
         )
-        start = json.loads((folder / "run.json").read_text())
-        (epochs,) = folder.glob("epochs.*.jsonl")
+        attempt = json.loads((folder / "run.json").read_text())["id"]
+        epochs = folder / f"epochs.{attempt}.jsonl"
         lines = [json.loads(line) for line in epochs.read_text().splitlines()]
         assert [line["epoch"] for line in lines] == [0, 1]
         assert all(line["train_loss"] > 0 for line in lines)
         assert not (folder / "history.json").exists()
 
         def stored():
-            condition = f"tags.`bnsweep.attempt` = '{start['id']}' and status = 'RUNNING'"
+            condition = f"tags.`bnsweep.attempt` = '{attempt}' and status = 'RUNNING'"
             for run in shell.runs(condition):
                 points = shell.client().get_metric_history(run.info.run_id, "train_loss")
                 if len(points) == 2:
@@ -44,8 +44,8 @@ def test_a_run_under_way_shows_its_course_on_disk_and_in_the_store(shell, kind):
         }
         (shell.folder / "go").touch()
         assert started.ends() == 0, started.text
-    (run,) = shell.runs(f"tags.`bnsweep.attempt` = '{start['id']}'")
+    (run,) = shell.runs(f"tags.`bnsweep.attempt` = '{attempt}'")
     assert run.info.status == "FINISHED"
     history = json.loads((folder / "history.json").read_text())
-    assert history["attempt"] == start["id"]
+    assert history["attempt"] == attempt
     wait_until(lambda: run.data.metrics["epochs_run"] == 3, "the end is in the store")

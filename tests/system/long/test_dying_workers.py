@@ -8,7 +8,16 @@ import random
 import time
 
 import pytest
-from faults import NO_FIGURES, SCRIPTED, Started, check_whole, kill, prepare
+from faults import (
+    NO_FIGURES,
+    SCRIPTED,
+    STILLBORN,
+    Started,
+    check_whole,
+    kill,
+    on_start,
+    prepare,
+)
 
 RATES = [round(0.01 + 0.001 * n, 3) for n in range(12)]
 # Runs of a third of a second.
@@ -32,13 +41,18 @@ def ended(shell):
     return list(shell.folder.glob("outputs/sweeps/*/*/history.json"))
 
 
-@pytest.mark.parametrize("killed", ["worker", "fork server"])
-def test_who_dies_before_the_first_run_has_a_folder_is_replaced(shell, killed):
+def test_a_worker_that_dies_before_its_first_run_is_replaced(shell):
+    prepare(shell.folder)
+    with Started(shell, *SWEEP, **on_start(shell.folder, STILLBORN)) as sweep:
+        check(shell, sweep, len(RATES))
+    assert (shell.folder / "died").exists()
+
+
+def test_a_fork_server_that_dies_before_the_first_run_is_replaced(shell):
     prepare(shell.folder)
     with Started(shell, *SWEEP) as sweep:
-        # The driver forks one while it imports what it needs to plan the sweep.
-        workers = sweep.until(lambda: sweep.workers, "there is a worker")
-        kill(*(workers if killed == "worker" else sweep.fork_servers))
+        # The driver starts it before it plans the sweep.
+        kill(*sweep.until(lambda: sweep.fork_servers, "there is a fork server"))
         assert not started(shell)
         check(shell, sweep, len(RATES))
 
