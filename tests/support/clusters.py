@@ -16,6 +16,7 @@ import needs
 import pytest
 from faults import free_port, wait_until
 
+TIMES = ("train_seconds", "started", "ended")
 SLURM_PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo")
 
 SLURM_CONF = """\
@@ -87,11 +88,12 @@ class Daemons:
 
 
 def histories(output_dir: Path):
-    """Return what a sweep's runs recorded, except for times, by learning rate."""
+    """Return what a sweep's runs recorded, except for times and the like, by learning rate."""
     found = {}
     for path in output_dir.glob("sweeps/*/*/history.json"):
         history = json.loads(path.read_text())
-        for name in ("train_seconds", "started", "ended", "number", "error"):
+        # A job is composed from overrides of its own.
+        for name in (*TIMES, "attempt", "number", "overrides", "error"):
             history.pop(name)
         found[history["config"]["optimizer"]["lr"]] = history
     return found

@@ -16,11 +16,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
-from bnsweep.tracking import sqlite_store
+from bnsweep.tracking import sqlite
 
 PATIENCE = 400.0
+LOSSES = ("cut", "502", "late")
+LATE_SECONDS = 7  # the client waits for 5
 
 # Small and without figures: the tests are about what happens around the training.
 NO_FIGURES = ("tracking.figures=false", "report.figures=[]")
@@ -38,6 +41,8 @@ PARTS = '''
 import os, signal, sys, time
 from pathlib import Path
 
+STEPS = 15
+
 from bnsweep.nn.optimizers import SGD
 
 
@@ -48,7 +53,7 @@ class Scripted(SGD):
     def step(self, w, g):
         super().step(w, g)
         self.steps += 1
-        if self.steps == 15:
+        if self.steps == STEPS:
             act(round(self.lr, 6))
 
 
@@ -62,11 +67,51 @@ def act(lr):
     if lr == 0.3 and not Path("died").exists():
         Path("died").touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if lr == 0.35:
+        sys.addaudithook(die_at_the_next_folder)
     if 0.2 <= lr < 0.3:
         Path(f"waiting-{lr}").touch()
         while not Path("go").exists():
             time.sleep(0.02)
+
+
+def die_at_the_next_folder(event, arguments):
+    # The run has its folder: the next one that is made is that of this worker's next run.
+    if event == "os.mkdir" and not Path("died").exists():
+        Path("died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
 '''
+
+# Notes each process that imports MLflow.
+NOTING = """
+import os, sys
+from pathlib import Path
+
+
+class Noting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "mlflow":
+            Path(__file__).with_name(f"mlflow-{os.getpid()}").touch()
+
+
+sys.meta_path.insert(0, Noting())
+"""
+
+# Kills the first process that a fork server forks, before it does anything.
+STILLBORN = """
+import os, signal
+from pathlib import Path
+
+
+def die_once():
+    if "multiprocessing.forkserver" in Path("/proc/self/cmdline").read_text():
+        if not Path("died").exists():
+            Path("died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+os.register_at_fork(after_in_child=die_once)
+"""
 
 
 @functools.cache
@@ -74,7 +119,7 @@ def empty_database() -> Path:
     """Return an empty MLflow database; making one takes seconds."""
     path = Path(tempfile.mkdtemp(prefix="bnsweep-database-")) / "mlflow.db"
     atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
-    sqlite_store.create(path)
+    sqlite.create(path)
     return path
 
 
@@ -88,6 +133,14 @@ def prepare(folder: Path) -> None:
     """Put the breaking optimizer and an empty database into `folder`."""
     (folder / "parts.py").write_text(PARTS)
     put_database(folder)
+
+
+def on_start(folder: Path, code: str) -> dict[str, str]:
+    """Return the environment in which every Python process first does what `code` says."""
+    place = folder / "on_start"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": ":".join(filter(None, [str(place), os.environ.get("PYTHONPATH")]))}
 
 
 def wait_until(condition, what: str, seconds: float = PATIENCE):
@@ -109,6 +162,24 @@ def members(group: int) -> list[int]:
             if int(pgrp) == group and state != "Z":
                 found.append(int(path.parent.name))
     return found
+
+
+def children(pid: int, word: str = "") -> list[int]:
+    """Return the ids of the living children of a process with a word in their command lines."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z" and word in (path / "cmdline").read_text():
+                found.append(int(path.name))
+    return sorted(found)
+
+
+def kill(*pids: int) -> None:
+    """Kill processes, as the kernel does when there is no memory left."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 class Started:
@@ -137,6 +208,16 @@ class Started:
     @property
     def text(self) -> str:
         return self.output.read_text()
+
+    @property
+    def fork_servers(self) -> list[int]:
+        """The processes from which the local launcher forks its workers: none, or one."""
+        return children(self.process.pid, "multiprocessing.forkserver")
+
+    @property
+    def workers(self) -> list[int]:
+        """The worker processes of the local launcher."""
+        return [pid for server in self.fork_servers for pid in children(server)]
 
     def until(self, condition, what: str):
         """Wait for something that must happen while the program runs."""
@@ -220,12 +301,22 @@ class MlflowServer:
 
 
 class Gate:
-    """An HTTP server that passes requests on, hangs or answers 500, depending on `mode`."""
+    """An HTTP server that passes requests on, or does something else to them.
+
+    Attributes:
+        mode: `open`; `hang` and `500` pass nothing on. `cut` and `502` pass on what `loses` picks,
+            and close the connection or answer 502 in the place of the answer; `late` passes it on
+            and answers when the client waits no more.
+        loses: whether the answer to a request is lost, by its method and path.
+    """
 
     def __init__(self, target: str) -> None:
         self.mode = "open"
+        self.loses: Callable[[str, str], bool] = lambda method, path: True
         self.stopped = 0  # requests that were not passed on
+        self.lost = 0  # answers
         self.over = threading.Event()
+        lock = threading.Lock()
         gate = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -234,11 +325,12 @@ class Gate:
 
             def serve(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                if gate.mode == "hang":
+                mode = gate.mode
+                if mode == "hang":
                     gate.stopped += 1
                     gate.over.wait()
                     return
-                if gate.mode == "500":
+                if mode == "500":
                     gate.stopped += 1
                     self.send_error(500)
                     return
@@ -251,11 +343,25 @@ class Gate:
                 except urllib.error.HTTPError as error:
                     answer = error
                 content = answer.read()
-                self.send_response(answer.status)
-                self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                with lock:
+                    lost = mode in LOSSES and gate.loses(self.command, self.path)
+                    gate.lost += lost
+                if lost and mode == "cut":
+                    return
+                if lost and mode == "502":
+                    self.send_error(502)
+                    return
+                if lost and mode == "late":
+                    gate.over.wait(LATE_SECONDS)
+                # The client of a late answer has gone.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self.send_response(answer.status)
+                    self.send_header(
+                        "Content-Type", answer.headers.get("Content-Type", "text/plain")
+                    )
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
 
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
             setattr(Handler, f"do_{method}", Handler.serve)
@@ -271,3 +377,34 @@ class Gate:
         self.over.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+def every(nth: int) -> Callable[[str, str], bool]:
+    """Return what is true of every nth POST that it is asked about."""
+    count = itertools.count(1)
+    return lambda method, path: method == "POST" and next(count) % nth == 0
+
+
+def the_first(end: str) -> Callable[[str, str], bool]:
+    """Return what is true of the first request to a path with this end."""
+    left = [True]
+    return lambda method, path: path.endswith(end) and bool(left and left.pop())
+
+
+def check_whole(runs, total: int):
+    """Check that the runs of a store are one sweep in which each run was done; return its parent.
+
+    Deleted runs are not among `runs`, as they are not in the UI.
+    """
+    assert not [run for run in runs if run.info.status == "RUNNING"]
+    (parent,) = (run for run in runs if run.data.tags["bnsweep.role"] == "sweep")
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["runs_total"] == total
+    of_parent = [
+        run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
+    ]
+    assert len(of_parent) == len(runs) - 1, "a run is there without its sweep"
+    assert [run.info.status for run in of_parent] == ["FINISHED"] * len(of_parent)
+    assert len({run.data.tags["bnsweep.fingerprint"] for run in of_parent}) == len(of_parent)
+    assert len(of_parent) == total
+    return parent

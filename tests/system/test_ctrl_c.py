@@ -37,12 +37,12 @@ def waiting(started, shell, *rates):
 
 @pytest.mark.parametrize(
     ("end", "launcher"),
-    [(ctrl_c, "joblib"), (sigterm, "joblib"), (sigint, "basic")],
+    [(ctrl_c, "local"), (sigterm, "local"), (sigint, "basic")],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_an_interrupted_sweep_is_closed_with_its_report(shell, end, launcher):
-    rates = ["0.2", "0.21"] if launcher == "joblib" else ["0.2"]
-    options = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else [ONE_PROCESS]
+    rates = ["0.2", "0.21"] if launcher == "local" else ["0.2"]
+    options = ["hydra.launcher.n_jobs=2"] if launcher == "local" else [ONE_PROCESS]
     with Started(shell, "-m", *SCRIPTED, "optimizer.lr=0.1,0.2,0.21,0.22", *options) as sweep:
         waiting(sweep, shell, *rates)
         end(sweep.process)

@@ -49,7 +49,7 @@ def load():
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """Four runs in parallel processes."""
-    found = histories(tmp_path_factory.mktemp("joblib") / "out", "-m", "weight_std=he,0.3")
+    found = histories(tmp_path_factory.mktemp("parallel") / "out", "-m", "weight_std=he,0.3")
     assert len(found) == 4
     return found
 

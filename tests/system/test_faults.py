@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import needs
 import pytest
-from faults import SCRIPTED, prepare
+from faults import NOTING, ONE_PROCESS, SCRIPTED, Started, check_whole, kill, on_start, prepare
 
 
 @pytest.fixture
@@ -27,8 +28,10 @@ def artifact(shell, run, name):
     return Path(path).read_text()
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "basic"])
+@pytest.mark.parametrize("launcher", ["local", "basic", "joblib"])
 def test_a_failing_run_takes_no_other_with_it(shell, launcher):
+    if launcher == "joblib":
+        needs.extra("hydra_plugins.hydra_joblib_launcher", "joblib")
     done = shell("-m", *SCRIPTED, "optimizer.lr=0.5,0.1,0.6,0.05", f"hydra/launcher={launcher}")
     assert done.returncode == 1, done.stderr
     assert "2 of 4 runs failed" in done.stderr
@@ -84,6 +87,22 @@ def test_what_a_killed_worker_left_undone_is_launched_again(shell):
         assert len(client.get_metric_history(run.info.run_id, "train_loss")) == 4
 
 
+@pytest.mark.parametrize("killed", ["all workers at once", "the fork server"])
+def test_whatever_dies_beside_the_driver_every_run_is_done_once(shell, killed):
+    options = ("optimizer.lr=0.2,0.21,0.05,0.02", "hydra.launcher.n_jobs=2")
+    with Started(shell, "-m", *SCRIPTED, *options) as sweep:
+        for rate in ("0.2", "0.21"):
+            sweep.until((shell.folder / f"waiting-{rate}").exists, "both workers are at work")
+        (server,), workers = sweep.fork_servers, sweep.workers
+        assert len(workers) == 2
+        kill(*(workers if killed == "all workers at once" else [server]))
+        (shell.folder / "go").touch()
+        assert sweep.ends() == 0, sweep.text
+        sweep.leaves_nobody()
+    check_whole(shell.runs(), 4)
+    assert [row["status"] for row in shell.results()] == ["finished"] * 4
+
+
 def test_a_run_that_kills_its_worker_twice_is_given_up(shell):
     done = shell("-m", *SCRIPTED, "optimizer.lr=0.4,0.1,0.05,0.02", "hydra.launcher.n_jobs=2")
     assert done.returncode == 1
@@ -98,3 +117,19 @@ def test_a_run_that_kills_its_worker_twice_is_given_up(shell):
     assert "its worker died twice" in artifact(shell, runs[0.4], "error.txt")
     assert parent.data.metrics["runs_failed"] == 1
     assert parent.data.metrics["runs_finished"] == 3
+
+
+def test_only_the_process_that_records_imports_mlflow(shell):
+    """A worker that does would start a second later, and need twice the memory."""
+    noting = on_start(shell.folder, NOTING)
+    options = ("optimizer.lr=0.1,0.05", "hydra.launcher.n_jobs=2")
+    for number, more in enumerate([(), (ONE_PROCESS,)]):
+        arguments = ("-m", *SCRIPTED, options[0], *(more or options[1:]), "tracking=none")
+        with Started(shell, *arguments, name=f"none{number}", **noting) as sweep:
+            assert sweep.ends() == 0, sweep.text
+    assert not list(shell.folder.glob("on_start/mlflow-*"))
+    with Started(shell, "-m", *SCRIPTED, *options, **noting) as sweep:
+        assert sweep.ends() == 0, sweep.text
+    assert [path.name for path in shell.folder.glob("on_start/mlflow-*")] == [
+        f"mlflow-{sweep.process.pid}"
+    ]

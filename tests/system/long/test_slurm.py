@@ -58,11 +58,19 @@ def test_the_store_holds_parent_and_children(swept):
 
 
 def test_what_is_done_is_not_done_again(swept, slurm):
+    def attempts():
+        runs = swept.runs("tags.`bnsweep.role` = 'run'")
+        return {run.data.params["optimizer.lr"]: run.data.tags["bnsweep.attempt"] for run in runs}
+
+    before = attempts()
     done = swept("-m", *SWEEP, *SLURM, "resume=true", **slurm)
     assert done.returncode == 1, done.stderr
-    (again,) = swept.runs("tags.`bnsweep.role` = 'sweep' and metrics.runs_reused = 2")
-    (run,) = swept.runs(f"tags.`mlflow.parentRunId` = '{again.info.run_id}'")
-    assert run.data.params["optimizer.lr"] == "0.5"
+    assert [row["status"] for row in swept.results()] == ["finished", "failed", "finished"]
+    after = attempts()
+    assert {rate for rate in before if after[rate] != before[rate]} == {"0.5"}
+    (parent,) = swept.runs("tags.`bnsweep.role` = 'sweep'")
+    runs = swept.runs(f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED", "FINISHED"]
 
 
 def test_ctrl_c_empties_the_queue_and_closes_the_runs(shell, slurm):
