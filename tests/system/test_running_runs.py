@@ -22,7 +22,7 @@ def test_a_run_under_way_shows_its_course_on_disk_and_in_the_store(shell, kind):
             for path in shell.folder.glob("outputs/**/run.json")
             if json.loads(path.read_text())["config"]["optimizer"]["lr"] == 0.2
         )
-        attempt = json.loads((folder / "run.json").read_text())["id"]
+        attempt = json.loads((folder / "run.json").read_text())["attempt"]
         epochs = folder / f"epochs.{attempt}.jsonl"
         lines = [json.loads(line) for line in epochs.read_text().splitlines()]
         assert [line["epoch"] for line in lines] == [0, 1]
