@@ -5,7 +5,6 @@ jobs in this process. Relies on the namespace package `hydra_plugins`, from whic
 accepts sweepers and launchers; remove when Hydra discovers plugins by entry points.
 """
 
-import contextlib
 import os
 from collections.abc import Mapping, Sequence
 
@@ -76,7 +75,7 @@ class BnsweepSweeper(Sweeper):
         from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 
         from bnsweep.sweep.drive import run_sweep
-        from bnsweep.sweep.local import Processes, prepare
+        from bnsweep.sweep.local import Processes
         from bnsweep.sweep.workers import InProcess, Workers
 
         assert self.config is not None
@@ -84,8 +83,6 @@ class BnsweepSweeper(Sweeper):
         os.environ.update({k: str(v) for k, v in self.config.hydra.job.env_set.items()})
         workers: Workers | None = None
         if isinstance(self.launcher, LocalLauncher):
-            with contextlib.suppress(OSError):  # it is tried again with the first run
-                prepare()
             workers = Processes(self.launcher.n_jobs)
         elif isinstance(self.launcher, BasicLauncher):
             workers = InProcess()

@@ -18,7 +18,6 @@ from bnsweep.redact import first_line
 from bnsweep.report import output, terminal
 from bnsweep.report.findings import Findings
 from bnsweep.run.config import to_plain
-from bnsweep.sweep import cluster
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.launched import Launched
 from bnsweep.sweep.opening import check_folders, opened
@@ -59,22 +58,22 @@ def run_sweep(
     plan = replace(make_plan(config, overrides, loader), command=tuple(sys.argv))
     output.check_choice(config.report.choose, plan.specs)
     store = make_store(config)
+    if workers is not None:
+        workers.prepare()
     if store is not None:
         store.keep_secrets(config)
         store.prepare()
+    doing = workers or Launched(launcher, config, store)
     if workers is None:
-        cluster.connect(launcher)
-        doing: Workers = Launched(launcher, config, store)
-    else:
-        doing = workers
+        doing.prepare()
     with Interrupts() as interrupts, opened(config, plan, store) as sweep:
         # Keep the garbage collector away from what was imported: it finds nothing there.
         gc.freeze()
         reasons: Reasons = {}
         interrupted = False
         try:
-            if sweep.recorder is not None and config.resume and sweep.recorder.look():
-                sweep.recorder.settle()
+            if sweep.recorder is not None and config.resume:
+                sweep.recorder.finish(settle=True)
             todo = [spec for spec in sweep.plan.specs if not sweep.run(spec.number).has_history()]
             with _recorded(sweep), _progress(sweep):
                 reasons = run_all(doing, todo, sweep)
@@ -143,7 +142,7 @@ def _finish(
         with contextlib.suppress(OSError, ValueError):
             why = "interrupted" if interrupted else "its worker ended"
             sweep.run(spec.number).give_up("killed", why)
-    brought = recorder is not None and recorder.look()
+    recorded = recorder is None or recorder.finish(settle=True)
     runs = [_outcome(sweep, spec, reasons) for spec in sweep.plan.specs]
     findings = Findings(runs, list(config.report.choose))
     counts = findings.counts
@@ -164,10 +163,8 @@ def _finish(
         problems.append(f"the report cannot be written ({first_line(error)})")
     if recorder is not None and store is not None and sweep.plan.parent is not None:
         bad = counts["runs_failed"] + counts["runs_killed"]
-        status = "killed" if interrupted else "failed" if bad else "finished"
+        status = "killed" if interrupted else "failed" if bad or not recorded else "finished"
         try:
-            if brought:
-                recorder.settle()
             store.close_sweep(
                 sweep.plan.parent, status=status, counts=counts, note=summary, folder=folder
             )

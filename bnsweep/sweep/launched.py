@@ -39,6 +39,10 @@ class Launched:
         self._config = config
         self._store = store
 
+    def prepare(self) -> None:
+        """Connect to Ray, if the launcher uses it."""
+        cluster.connect(self._launcher)
+
     def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
         """Do runs, in batches that the launcher takes."""
         reasons: dict[int, str] = {}

@@ -54,9 +54,14 @@ class Processes:
         self._pool: ProcessPoolExecutor | None = None
         self._pids: list[int] = []
 
+    def prepare(self) -> None:
+        """Let the server import while the driver goes on."""
+        with contextlib.suppress(OSError):  # it is tried again with the first run
+            _start_server()
+
     def submit(self, call: Any, *arguments: Any) -> Future[Any]:
         """Call a function in one of the processes."""
-        prepare()
+        _start_server()
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self._n, mp_context=_context(), initializer=_start)
         with uninterrupted():
@@ -103,7 +108,7 @@ class Processes:
         self._pool, self._pids = None, []
 
 
-def prepare() -> None:
+def _start_server() -> None:
     """Start the server from which processes are forked, if none runs; it imports by itself."""
     if not _can_fork():
         return

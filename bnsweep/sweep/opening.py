@@ -69,7 +69,13 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
         if earlier is not None:
             cluster.stop(folder)  # what a dead driver left in a queue would write here as well
             earlier.close_dead()
-            plan = replace(plan, reused=take_over(plan, folder, earlier))
+            # A driver that was killed may not have heard of the run that the store made for it.
+            known = (run.run_id for run in earlier.stored if run.attempt == plan.id)
+            plan = replace(
+                plan,
+                parent=plan.parent or next(known, None),
+                reused=take_over(plan, folder, earlier),
+            )
         if store is not None:
             plan = _in_store(plan, folder, store, new=earlier is None)
         plan.write(folder)

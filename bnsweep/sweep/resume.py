@@ -98,8 +98,7 @@ class EarlierRuns:
             for path in runs:
                 RunFolder(path).give_up("killed", DIED)
             recorder = Recorder(self._store, runs, parent, self.stored)
-            if recorder.look() and parent is not None:
-                recorder.settle()
+            if recorder.finish(settle=parent is not None) and parent is not None:
                 self._store.kill(parent)
 
     @cached_property

@@ -47,6 +47,9 @@ class OpenSweep:
 class Workers(Protocol):
     """Who does the runs of a sweep."""
 
+    def prepare(self) -> None:
+        """Start what takes a while, and need not be waited for."""
+
     def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
         """Do runs, each in its folder; return what went wrong with those that have no history.
 
@@ -59,6 +62,9 @@ class Workers(Protocol):
 
 class InProcess:
     """The runs one after another in this process."""
+
+    def prepare(self) -> None:
+        """There is nothing to start."""
 
     def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
         """Do runs, and give the recorder its turn after each, so as not to disturb the next."""

@@ -5,9 +5,11 @@ missing there is brought the next time: a record carries its own time, and bring
 nothing.
 """
 
+import contextlib
 import logging
 import math
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from bnsweep.tracking.store import Point, Store, StoredRun
 
 LOOK_SECONDS = 1.0
 MOST_SECONDS = 60.0  # between two looks while the store is away
+FINISH_SECONDS = 4.0  # without a step, after which the end does not wait for the store
 
 _log = logging.getLogger(__name__)
 
@@ -105,6 +108,28 @@ class Recorder:
             self._away = self._away + 1 if failures else 0
             return not failures
 
+    def finish(self, *, settle: bool = False) -> bool:
+        """Look until the store has all of it, and perhaps settle; return whether that is done.
+
+        A store that loses answers is asked again, one that takes nothing for a while is given up.
+        """
+        end = time.monotonic() + FINISH_SECONDS
+        while True:
+            before = self._steps()
+            with contextlib.suppress(StoreUnreachable):
+                if self.look():
+                    if settle:
+                        self.settle()
+                    return True
+            if self._steps() != before:
+                end = time.monotonic() + FINISH_SECONDS
+            elif time.monotonic() + LOOK_SECONDS > end:
+                return False
+            time.sleep(LOOK_SECONDS)
+
+    def _steps(self) -> list[tuple[str | None, int | None, bool]]:
+        return [(run.run_id, run.offset, run.over) for run in self._runs.values()]
+
     def learn(self) -> list[StoredRun]:
         """Ask the store for the runs of the sweep, and return them."""
         runs = self._store.runs(parent=self._parent)
@@ -116,15 +141,17 @@ class Recorder:
         """Leave none of the sweep's runs open in the store, and none there twice.
 
         A request whose answer was lost, or a worker that died, leaves a run which is not, or no
-        longer, that of any folder.
+        longer, that of any folder; a full disk leaves one that has no result. For a time when no
+        run is under way.
         """
         stored = self.learn()
         own = set(self.run_ids.values())
+        over = {run.run_id for run in self._runs.values() if run.over}
         taken = {path.name for path, run in self._runs.items() if run.attempt is not None}
         for run in stored:
             if run.run_id not in own and run.number in taken:
                 self._store.discard(run.run_id)
-            elif run.run_id not in own and run.status == "running":
+            elif run.status == "running" and run.run_id not in over:
                 self._store.kill(run.run_id)
 
     @property
@@ -230,7 +257,7 @@ def recorded(
         with recorder.following():
             yield recorder
     finally:
-        recorder.look()
+        recorder.finish()
 
 
 def _points(values: Mapping[str, float], moment: float, step: int) -> list[Point]:

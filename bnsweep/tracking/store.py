@@ -201,9 +201,12 @@ class Store:
         )
         return str(run.info.run_id)
 
-    @translated
     def log_plan(self, plan: SweepPlan) -> None:
         """Add a sweep's plan to its own run."""
+        self._patiently(lambda _: self._log_plan(plan), seconds=2 * PATIENCE)
+
+    @translated
+    def _log_plan(self, plan: SweepPlan) -> None:
         self.client.log_text(str(plan.parent), plan.encode(), SWEEP_FILE)
 
     def close_sweep(
