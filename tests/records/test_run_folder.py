@@ -1,10 +1,12 @@
 """What a run writes to its folder, and what others read there while it goes on or is gone."""
 
 import contextlib
+import errno
 import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -31,7 +33,9 @@ def test_a_run_that_has_begun_says_which_run_it_is_and_who_does_it(folder):
     assert found == begun
     assert found.spec == SPEC
     assert before <= found.started <= time.time()
-    assert found.process == os.getpid()
+    told = json.loads((folder.path / "run.json").read_text())
+    assert told["attempt"] == begun.id
+    assert (told["host"], told["process"]) == (socket.gethostname(), os.getpid())
     assert not folder.has_history()
     with pytest.raises(FileNotFoundError):
         folder.result()
@@ -127,6 +131,32 @@ def test_a_run_whose_process_is_gone_keeps_the_epochs_it_had(folder):
     assert found.started == begun.started <= found.ended <= time.time()
     np.testing.assert_array_equal(found.curves["train_accuracy"], [0.1, 0.3])
     np.testing.assert_array_equal(found.curves["train_loss"], [1.0, math.nan])
+
+
+DAMAGED = [
+    b"\0" * 40 + b"\n",  # a block that never reached the disk
+    b'{"epoch": 1, "ti{"epoch": 2, "time": 3.0}\n',
+    b"\xff\xfe\n",
+    b"\n",
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_damaged_line_costs_what_follows_it_and_not_what_came_before(folder, damaged):
+    begun = folder.begin(SPEC)
+    folder.append(begun.id, 0, measured(0.1, 0.2))
+    (file,) = folder.path.glob("epochs.*")
+    whole = file.stat().st_size
+    with file.open("ab") as opened:
+        opened.write(damaged)
+    folder.append(begun.id, 2, measured(0.5, 0.6))
+    epochs, offset = folder.epochs(begun.id)
+    assert [epoch.number for epoch in epochs] == [0]
+    assert offset == whole
+    folder.give_up("killed", "its driver died")
+    found = folder.result()
+    assert (found.status, found.error) == ("killed", "its driver died")
+    np.testing.assert_array_equal(found.curves["train_accuracy"], [0.1])
 
 
 def test_a_curve_that_starts_with_what_is_not_finite_is_kept_as_well(folder):
@@ -247,3 +277,22 @@ def test_two_locks_of_one_place_exclude_each_other_within_a_process(tmp_path):
     with lock(tmp_path / LOCK_FILE):
         assert not is_free(tmp_path / LOCK_FILE)
     assert is_free(tmp_path / LOCK_FILE)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK], ids=errno.errorcode.get)
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch, wait, number):
+    def has_none(descriptor, how):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", has_none)
+    place = tmp_path / LOCK_FILE
+    with (
+        pytest.raises(OSError, match="the file system has no locks") as refusal,
+        lock(place, wait=wait),
+    ):
+        pytest.fail("nobody holds it")
+    assert os.strerror(number) in str(refusal.value)
+    assert str(place) in str(refusal.value)
+    assert refusal.value.errno == number
+    assert not isinstance(refusal.value, BlockingIOError)

@@ -167,7 +167,8 @@ def test_a_run_works_where_hydra_is_told_to(tmp_path, monkeypatch, chdir):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "sweep").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    do(spec_of("breaking.Looks", number=3), Terms(tmp_path / "sweep", chdir=chdir))
+    terms = Terms(tmp_path / "sweep", chdir=chdir)
+    do(spec_of("breaking.Looks", number=3), tmp_path / "sweep" / "3", terms)
     assert os.getcwd() == str(tmp_path / "elsewhere")  # noqa: PTH109
     assert (tmp_path / "sweep" / "3" / "here").exists() == chdir
     assert (tmp_path / "elsewhere" / "here").exists() != chdir
@@ -177,12 +178,12 @@ def test_a_run_works_where_hydra_is_told_to(tmp_path, monkeypatch, chdir):
 def test_with_on_failure_stop_a_run_that_fails_stops_those_after_it(tmp_path, stop):
     terms = Terms(tmp_path, stop_at_failure=stop)
     for number, optimizer in enumerate(["breaking.Looks", "breaking.Broken", "breaking.Looks"]):
-        do(spec_of(optimizer, number=number), terms)
+        do(spec_of(optimizer, number=number), tmp_path / str(number), terms)
     assert (tmp_path / STOP_FILE).exists() == stop
     assert (tmp_path / "2").exists() != stop
 
 
 def test_an_interrupted_run_of_a_sweep_interrupts_the_sweep(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        do(spec_of("breaking.Interrupted", number=0), Terms(tmp_path))
+        do(spec_of("breaking.Interrupted", number=0), tmp_path / "0", Terms(tmp_path))
     assert json.loads((tmp_path / "0" / "history.json").read_text())["status"] == "killed"

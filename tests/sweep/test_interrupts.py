@@ -1,5 +1,6 @@
 """What a first and a second signal do, and that the handlers of before come back."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import threading
 
 import pytest
 
-from bnsweep.sweep.interrupts import Interrupts
+from bnsweep.sweep.interrupts import Interrupts, uninterrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 each_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
@@ -79,9 +80,75 @@ def test_outside_the_main_thread_nothing_is_taken_over(before):
     assert [signal.getsignal(number) for number in SIGNALS] == [before[0]] * 2
 
 
+@each_signal
+def test_what_is_uninterrupted_is_done_whole_before_a_signal_acts(before, number):
+    done = []
+
+    def work():
+        with uninterrupted():
+            done.append("first")
+            signal.raise_signal(number)
+            done.append(interrupts.seen)
+        done.append("behind the context")
+
+    with Interrupts() as interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert interrupts.seen
+    assert done == ["first", False]
+    assert before[1] == []
+
+
+def test_ctrl_c_of_python_itself_waits_as_well():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    done = []
+
+    def work():
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append("all of it")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["all of it"]
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+@pytest.mark.parametrize("error", [None, ValueError])
+def test_the_handlers_of_before_receive_what_has_waited(before, error):
+    note, received = before
+    with contextlib.suppress(ValueError), uninterrupted():
+        for number in SIGNALS:
+            signal.raise_signal(number)
+        assert received == []
+        if error is not None:
+            raise error
+    assert received == [*SIGNALS]
+    assert [signal.getsignal(number) for number in SIGNALS] == [note] * 2
+
+
+def test_what_is_uninterrupted_raises_nothing_by_itself(before):
+    with uninterrupted():
+        pass
+    assert before[1] == []
+
+
+def test_outside_the_main_thread_nothing_waits(before):
+    found = []
+
+    def elsewhere():
+        with uninterrupted():
+            found.extend(signal.getsignal(number) for number in SIGNALS)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [before[0]] * 2
+
+
 TWO_SIGNALS = """
 import signal, sys
-from bnsweep.sweep.interrupts import Interrupts
+from bnsweep.sweep.interrupts import Interrupts, uninterrupted
 first, second, hold = sys.argv[1:]
 with Interrupts() as interrupts:
     try:

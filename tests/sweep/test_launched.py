@@ -65,8 +65,9 @@ def opened(tmp_path, specs, monkeypatch):
     return OpenSweep(SweepPlan(tuple(specs), ("seed",), parent="the parent"), Terms(tmp_path))
 
 
-def workers_of(launcher, store=None):
-    return Launched(launcher, OmegaConf.create({"output_dir": "/out"}), store)
+def workers_of(opened, launcher, store=None):
+    config = {"output_dir": "/out", "hydra": {"sweep": {"dir": str(opened.folder)}}}
+    return Launched(launcher, OmegaConf.create(config), store)
 
 
 def numbers(launcher):
@@ -83,7 +84,7 @@ def test_a_history_that_comes_with_the_return_is_written_where_it_is_missing(ope
         opened.run(0).finish(result(seed=0))
         return [completed(encode(result(seed=7))) for _ in numbers]
 
-    assert run_all(workers_of(Launcher(step)), specs, opened) == {}
+    assert run_all(workers_of(opened, Launcher(step)), specs, opened) == {}
     assert seeds(opened) == [0, 7, 7]
 
 
@@ -95,7 +96,7 @@ def test_a_run_that_the_driver_sees_itself_needs_no_history_in_the_return(opened
         return [completed(None) for _ in numbers]
 
     launcher = Launcher(step)
-    assert run_all(workers_of(launcher), specs, opened) == {}
+    assert run_all(workers_of(opened, launcher), specs, opened) == {}
     assert numbers(launcher) == [[0, 1, 2]]
 
 
@@ -104,7 +105,7 @@ def test_a_failed_job_says_why_and_is_launched_again(opened, specs):
         return [failed(ValueError("no such thing")), *returns_histories(numbers[1:])]
 
     launcher = Launcher(step, step, step, step)
-    reasons = run_all(workers_of(launcher), specs, opened)
+    reasons = run_all(workers_of(opened, launcher), specs, opened)
     assert reasons == {0: "ValueError: no such thing"}
     assert numbers(launcher)[:2] == [[0, 1, 2], [0]]
     assert [opened.run(number).has_history() for number in range(3)] == [False, True, True]
@@ -122,7 +123,7 @@ def test_a_launcher_that_raises_leaves_nothing_running_and_is_asked_again(
         raise RuntimeError("a node was lost\nand more")
 
     launcher = Launcher(dies)
-    run_all(workers_of(launcher), specs, opened)
+    run_all(workers_of(opened, launcher), specs, opened)
     assert stopped == [opened.folder]
     assert numbers(launcher) == [[0, 1, 2], [0, 2], [1]]
     assert seeds(opened) == [0, 1, 2]
@@ -133,7 +134,7 @@ def test_where_the_launcher_cannot_start_its_reason_stands(opened, specs):
         raise RuntimeError("no such partition")
 
     launcher = Launcher(*[step] * 9)
-    reasons = run_all(workers_of(launcher), specs, opened)
+    reasons = run_all(workers_of(opened, launcher), specs, opened)
     assert reasons == dict.fromkeys(range(3), "RuntimeError: no such partition")
     assert len(launcher.batches) == 3
 
@@ -145,14 +146,14 @@ def test_a_stopped_sweep_waits_for_no_history(opened, specs, monkeypatch):
         (opened.folder / STOP_FILE).touch()
         return [completed(None) for _ in numbers]
 
-    run_all(workers_of(Launcher(step)), specs, opened)
+    run_all(workers_of(opened, Launcher(step)), specs, opened)
 
 
 def test_jobs_are_told_what_holds_in_any_working_directory(opened, specs):
     spec = replace(specs[0], overrides=("seed=0", "output_dir=there", "data.root=x"), number=9)
     spec.config["data"]["root"] = "/a folder/it's here"
     launcher = Launcher()
-    workers_of(launcher).run([spec], opened)
+    workers_of(opened, launcher).run([spec], opened)
     ((overrides,),) = launcher.batches
     assert overrides[0] == "seed=0"
     parsed = OverridesParser.create().parse_overrides(overrides)
@@ -174,7 +175,7 @@ def test_jobs_are_told_what_holds_in_any_working_directory(opened, specs):
 )
 def test_a_password_reaches_no_job_by_its_overrides(opened, specs, uri, told):
     launcher = Launcher()
-    workers_of(launcher, Store(uri=uri, experiment="unit")).run(specs[:1], opened)
+    workers_of(opened, launcher, Store(uri=uri, experiment="unit")).run(specs[:1], opened)
     ((overrides,),) = launcher.batches
     assert "s3cret" not in " ".join(overrides)
     (uri_override,) = (o for o in overrides if o.startswith("tracking.uri="))
@@ -183,35 +184,44 @@ def test_a_password_reaches_no_job_by_its_overrides(opened, specs, uri, told):
 
 
 class Knows:
-    """A recorder of a store that holds some runs, and that store."""
+    """A recorder of a store that holds some runs, by their numbers, and that store."""
 
-    def __init__(self, **histories):
-        self.histories = histories
+    def __init__(self, status="finished", **histories):
+        self.status = status
+        self.histories = {mark.removeprefix("run"): text for mark, text in histories.items()}
 
     def learn(self):
-        return [StoredRun(f"id {mark}", "", mark, "finished") for mark in self.histories]
+        return [StoredRun(f"id {n}", "", "", n, self.status) for n in self.histories]
 
-    def file(self, run_id, name):
-        history = self.histories[run_id.removeprefix("id ")]
-        return history.encode() if name == "history.json" else None
+    def fetch(self, run_id, folder, names):
+        if "history.json" in names:
+            (folder / "history.json").write_text(self.histories[run_id.removeprefix("id ")])
 
     uri = "http://host"
 
 
+def loses_one(numbers):
+    lost = failed(RuntimeError("the node is gone"))
+    return [lost if n == 1 else completed(encode(result(seed=n))) for n in numbers]
+
+
 def test_what_a_launcher_loses_and_the_store_has_is_not_done_again(opened, specs):
     """The run was done and recorded on another machine, whose answer never came."""
-    specs = [replace(spec, fingerprint=f"mark{spec.number}") for spec in specs]
-    knows = Knows(mark1=encode(result(seed=1)))
-    plan = replace(opened.plan, specs=tuple(specs))
-    opened = replace(opened, plan=plan, recorder=knows)
-
-    def loses_one(numbers):
-        lost = failed(RuntimeError("the node is gone"))
-        return [lost if n == 1 else completed(encode(result(seed=n))) for n in numbers]
-
+    knows = Knows(run1=encode(result(seed=1)))
+    opened = replace(opened, recorder=knows)
     launcher = Launcher(loses_one)
-    run_all(workers_of(launcher, knows), specs, opened)
+    run_all(workers_of(opened, launcher, knows), specs, opened)
     assert numbers(launcher) == [[0, 1, 2]]
+    assert seeds(opened) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "killed"])
+def test_what_a_launcher_loses_and_the_store_has_not_finished_is_done_again(opened, specs, status):
+    knows = Knows(status, run1=encode(result(seed=1)))
+    opened = replace(opened, recorder=knows)
+    launcher = Launcher(loses_one)
+    run_all(workers_of(opened, launcher, knows), specs, opened)
+    assert numbers(launcher) == [[0, 1, 2], [1]]
     assert seeds(opened) == [0, 1, 2]
 
 
@@ -219,7 +229,7 @@ def test_slurm_gets_no_larger_job_array_than_it_takes(opened, specs, monkeypatch
     monkeypatch.setattr(cluster, "_array_size", lambda: 2)
     launcher = Launcher()
     launcher.params = {"submitit_folder": ".submitit"}
-    assert run_all(workers_of(launcher), specs, opened) == {}
+    assert run_all(workers_of(opened, launcher), specs, opened) == {}
     assert numbers(launcher) == [[0, 1], [2]]
     assert seeds(opened) == [0, 1, 2]
 

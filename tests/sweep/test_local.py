@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,7 @@ def test_after_a_stop_no_process_is_left(place, processes):
     with pytest.raises(KeyboardInterrupt):
         processes.run(sweep.plan.specs, sweep)
     thread.join()
-    processes.stop(sweep)
+    processes.stop()
     first, second, lived = workers
     assert lived
     assert first != second
@@ -176,10 +177,19 @@ def test_after_a_stop_no_process_is_left(place, processes):
 
 def test_after_a_stop_runs_can_be_done_again(place, processes):
     sweep = place.open(*HARMLESS)
-    processes.prepare()
-    processes.stop(sweep)
+    processes.submit(os.getpid).result()
+    processes.stop()
     run_all(processes, sweep.plan.specs, sweep)
     assert statuses(sweep) == ["finished"] * 3
+
+
+def test_the_processes_are_forked_by_what_was_started_early(processes):
+    local.prepare()
+    server = forkserver._forkserver._forkserver_pid
+    assert lives(server)
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    local.prepare()  # it runs already
+    assert processes.submit(os.getppid).result() == server
 
 
 def test_ctrl_c_is_the_drivers_and_blas_has_one_thread(processes, monkeypatch):
@@ -215,7 +225,7 @@ def test_workers_end_with_their_driver(tmp_path):
 
 
 BASIC = """
-import os, sys
+import os, time
 from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -227,6 +237,8 @@ def job(cfg):
     if cfg.seed == 3:
         raise RuntimeError("the seed is cursed")
     Path(HydraConfig.get().runtime.output_dir, "ran").write_text(f"{cfg.seed} {os.getpid()}")
+    if cfg.seed > 3:
+        time.sleep(600)
 
 if __name__ == "__main__":
     print(os.getpid(), flush=True)
@@ -255,3 +267,31 @@ def test_jobs_of_another_sweeper_than_ours_run_in_processes(tmp_path, seeds, sta
         number: seed for number, seed in numbered.items() if seed != "3"
     }
     assert done.stdout.split()[0] not in {text.split()[1] for text in ran.values()}
+
+
+def test_jobs_of_another_sweeper_end_when_it_is_interrupted(tmp_path):
+    (tmp_path / "app.py").write_text(BASIC)
+    arguments = ["-m", "hydra/sweeper=basic", "seed=4,5,6", "hydra.sweep.dir=sweep"]
+    arguments += ["weight_std=0.1", "model=plain", "hydra.launcher.n_jobs=2"]
+    with subprocess.Popen(
+        [sys.executable, "app.py", *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as driver:
+        try:
+            wait_until(lambda: len(ran_in(tmp_path)) == 2, "two jobs are under way")
+            workers = ran_in(tmp_path)
+            assert all(map(lives, workers))
+            driver.send_signal(signal.SIGINT)
+            assert driver.wait(120) != 0
+        finally:
+            driver.kill()
+    assert not any(map(lives, workers))
+    assert ran_in(tmp_path) == workers  # the third has not started
+
+
+def ran_in(folder):
+    """Return the processes of the jobs that have started."""
+    texts = [path.read_text().split() for path in sorted(folder.glob("sweep/*/ran"))]
+    return [int(words[1]) for words in texts if len(words) == 2]

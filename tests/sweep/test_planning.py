@@ -11,7 +11,7 @@ from bnsweep.errors import ConfigError
 from bnsweep.records.keys import RESULT_KEYS
 from bnsweep.run.build import load_dataset
 from bnsweep.run.config import to_plain
-from bnsweep.sweep.plan import make_plan
+from bnsweep.sweep import plan as planning
 
 
 class CountingLoader:
@@ -38,7 +38,7 @@ def make_plan():
 
         def make(*overrides):
             loader.composed = 0
-            planned = make_plan(config, overrides, loader)
+            planned = planning.make_plan(config, overrides, loader)
             return planned.specs, list(planned.swept), loader.composed
 
         def composed_by_hydra(overrides):

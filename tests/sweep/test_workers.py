@@ -27,7 +27,7 @@ class Scripted:
         self.ended += [s.number for s in specs if sweep.run(s.number).has_history()]
         return reasons
 
-    def stop(self, sweep):
+    def stop(self):
         pass
 
 
@@ -98,16 +98,19 @@ def test_no_run_that_has_ended_is_done_again(opened, specs):
     assert sorted(workers.ended) == [0, 1, 2]
 
 
-def test_a_try_has_a_folder_without_what_the_one_before_left(opened, specs):
-    tries = []
+def test_a_second_try_does_not_mix_with_what_the_first_one_left(opened, specs):
+    first = []
 
     def step(sweep, specs):
-        (spec,) = specs
-        tries.append([path.name for path in sweep.folder.glob(f"{spec.number}/*")])
+        first.append(sweep.run(1).attempt().id)
         return loses()(sweep, specs)
 
     run_all(Scripted(loses(1), step), specs, opened())
-    assert tries == [[]]
+    folder = opened().run(1)
+    second = folder.attempt().id
+    assert folder.result().attempt == second != first[0]
+    for attempt in (*first, second):
+        assert [epoch.number for epoch in folder.epochs(attempt)[0]] == [0]
 
 
 def test_a_run_that_is_under_way_at_two_deaths_has_failed(opened, specs):
@@ -155,11 +158,13 @@ def test_false_starts_count_only_in_a_row(opened, specs):
     assert statuses(opened()) == ["finished"] * 3
 
 
-def test_a_run_that_is_lost_once_started_and_once_not_is_tried_on(opened, specs):
+def test_a_run_that_began_and_whose_second_worker_died_before_it_began_has_failed(opened, specs):
     workers = Scripted(loses(1), loses(before=[1]))
-    run_all(workers, specs, opened())
-    assert workers.batches == [[0, 1, 2], [1], [1]]
-    assert statuses(opened()) == ["finished"] * 3
+    reasons = run_all(workers, specs, opened())
+    assert workers.batches == [[0, 1, 2], [1]]
+    assert statuses(opened()) == ["finished", "failed", "finished"]
+    assert "its worker died twice" in reasons[1]
+    assert list(opened().run(1).result().curves["train_accuracy"]) == [0.1]
 
 
 @pytest.mark.parametrize(("stop", "batches"), [(True, 2), (False, 4)])
@@ -193,14 +198,14 @@ class Turns:
 def test_in_this_process_the_recorder_has_its_turn_after_each_run(
     opened, specs, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("bnsweep.sweep.workers.do", lambda spec, _: loses()(opened(), [spec]))
+    monkeypatch.setattr("bnsweep.sweep.workers.do", lambda spec, *_: loses()(opened(), [spec]))
     recorder = Turns(tmp_path)
     run_all(InProcess(), specs, replace(opened(), recorder=recorder))
     assert recorder.seen == [["0"], ["0", "1"], ["0", "1", "2"]]
 
 
 def test_in_this_process_an_error_costs_the_run_it_belongs_to(opened, specs, monkeypatch):
-    def fails_for_one(spec, _):
+    def fails_for_one(spec, *_):
         if spec.number == 1:
             raise OSError(28, "No space left on device")
         loses()(opened(), [spec])

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 from made_up import measured, result
 
-from bnsweep.errors import StoreRefused, StoreUnreachable
+from bnsweep.errors import IncompleteError, StoreRefused, StoreUnreachable
 from bnsweep.records import RunFolder
 from bnsweep.tracking import recorder as recorder_module
-from bnsweep.tracking.recorder import Recorder
+from bnsweep.tracking.recorder import Recorder, recorded
 from bnsweep.tracking.store import StoredRun
 
 SPEC = replace(
@@ -31,6 +31,7 @@ class Held:
 
     attempt: object
     parent: str | None
+    number: str = "0"
     points: set = field(default_factory=set)
     params: bool = False
     status: str = "running"
@@ -65,15 +66,17 @@ class FakeStore:
         if self.loses.get(name):
             raise self.loses[name].pop(0)
 
-    def add(self, attempt, parent=None, status="running"):
+    def add(self, attempt, parent=None, status="running", number="0"):
         run_id = f"run {len(self.held)}"
-        self.held[run_id] = Held(attempt, parent, status=status)
+        self.held[run_id] = Held(attempt, parent, number, status=status)
         return run_id
 
     def runs(self, *, parent=None, attempt=None):
         with self.call("runs"):
             return [
-                StoredRun(run_id, held.attempt.id, held.attempt.spec.fingerprint, held.status)
+                StoredRun(
+                    run_id, held.attempt.id, held.attempt.spec.fingerprint, held.number, held.status
+                )
                 for run_id, held in self.held.items()
                 if parent in (None, held.parent)
                 and attempt in (None, held.attempt.id)
@@ -82,7 +85,7 @@ class FakeStore:
 
     def create(self, attempt, folder, parent):
         with self.call("create"):
-            return self.add(attempt, parent)
+            return self.add(attempt, parent, number=folder.name)
 
     def log(self, run_id, points, attempt=None, status=None):
         with self.call("log"):
@@ -251,6 +254,19 @@ def test_a_known_run_that_has_ended_costs_no_call(store, folder):
     assert recorder.missing == 0
 
 
+@pytest.mark.parametrize("status", ["running", "killed", "failed"])
+def test_a_known_run_that_has_ended_otherwise_there_is_brought_again(store, folder, status):
+    """Somebody took its driver for dead, or its last record was lost."""
+    begun = ended_run(folder)
+    store.add(begun, status=status)
+    recorder = recorder_of(store, folder, known=store.runs())
+    assert recorder.look()
+    (held,) = store.living()
+    assert (held.status, held.told) == ("finished", "finished")
+    assert [step for step, _ in store.points("train_loss")] == [0, 1, 2]
+    assert recorder.missing == 0
+
+
 def test_a_new_attempt_takes_the_place_of_the_one_before(store, folder):
     recorder = recorder_of(store, folder)
     start(folder, epochs=2)
@@ -317,6 +333,31 @@ def test_what_a_far_worker_has_recorded_in_part_is_not_there_twice(store, folder
     assert [step for step, _ in store.points("train_accuracy")] == [0, 1, 2]
 
 
+def test_a_history_alone_that_is_recorded_already_is_not_made_again(store, folder, tmp_path):
+    there = RunFolder(tmp_path / "far" / "0")
+    begun = ended_run(there)
+    recorder_of(store, there).look()
+    folder.path.mkdir()
+    folder.finish(replace(result((0.0, 0.1, 0.2), gap=0), spec=SPEC, attempt=begun.id))
+    recorder = recorder_of(store, folder)  # which has learnt nothing
+    assert recorder.look()
+    assert recorder.run_ids == {folder.path: "run 0"}
+    assert len(store.held) == 1
+    assert recorder.missing == 0
+
+
+def test_a_run_in_another_sweeps_folder_that_is_recorded_already_is_not_made_again(
+    store, folder, tmp_path
+):
+    ended_run(folder)
+    recorder_of(store, folder, parent="the other sweep").look()
+    (tmp_path / "5").symlink_to(folder.path)
+    recorder = recorder_of(store, RunFolder(tmp_path / "5"), parent="sweep")
+    assert recorder.look()
+    assert len(store.held) == 1
+    assert recorder.missing == 0
+
+
 def test_a_failed_run_without_epochs_is_recorded_as_failed(store, folder):
     ended_run(folder, epochs=0, status="failed")
     recorder_of(store, folder).look()
@@ -326,30 +367,45 @@ def test_a_failed_run_without_epochs_is_recorded_as_failed(store, folder):
 
 
 def test_a_store_that_is_away_is_waited_for_with_one_warning(store, folder, tmp_path, caplog):
-    other = RunFolder(tmp_path / "1")
-    recorder = recorder_of(store, folder, other)
+    others = [RunFolder(tmp_path / number) for number in "123"]
+    recorder = recorder_of(store, folder, *others)
     begun = start(folder, epochs=1)
-    recorder.look()
+    assert recorder.look()
     store.away = True
     goes_on(folder, begun, [1, 2])
     end(folder, begun)
-    ended_run(other)
+    for other in others:
+        ended_run(other)
     before = len(store.calls)
     for _ in range(5):
-        recorder.look()
-    assert len(store.calls) == before + 5  # one call is enough to see that it is away
-    assert recorder.missing == 2
+        assert not recorder.look()
+    assert len(store.calls) == before + 2 * 5  # two calls are enough to see that it is away
+    assert recorder.missing == 4
     assert len(caplog.messages) == 1
     assert "http://host: is away" in caplog.text
     store.away = False
-    recorder.look()
+    assert recorder.look()
     assert recorder.missing == 0
-    assert [held.status for held in store.living()] == ["finished"] * 2
+    assert [held.status for held in store.living()] == ["finished"] * 4
     assert all(
         sorted(p.step for p in held.points if p.name == "train_loss") == [0, 1, 2]
         for held in store.living()
     )
     assert caplog.messages[1:] == ["the tracking store the made-up store answers again"]
+
+
+@pytest.mark.parametrize("call", ["create", "log", "close"])
+def test_one_run_that_fails_does_not_hold_up_the_others(store, tmp_path, call):
+    folders = [RunFolder(tmp_path / number) for number in "012"]
+    for place in folders:
+        ended_run(place)
+    store.fails[call] = [AWAY]
+    recorder = recorder_of(store, *folders)
+    assert not recorder.look()
+    assert recorder.missing == 1
+    assert recorder.look()
+    assert recorder.missing == 0
+    assert [held.status for held in store.living()] == ["finished"] * 3
 
 
 @pytest.mark.parametrize("call", ["create", "log", "close"])
@@ -419,13 +475,13 @@ def test_one_result_in_the_places_of_two_runs_is_one_run_in_the_store(store, fol
 
 
 def test_settling_leaves_none_of_the_sweeps_runs_open_or_twice(store, folder, tmp_path):
-    def stray(fingerprint, parent="sweep", status="running"):
-        begun = RunFolder(tmp_path / "gone").begin(replace(SPEC, fingerprint=fingerprint))
-        return store.held[store.add(begun, parent, status)]
+    def stray(number, parent="sweep", status="running"):
+        begun = RunFolder(tmp_path / "gone").begin(SPEC)
+        return store.held[store.add(begun, parent, status, number)]
 
-    twice, twice_ended = stray("mark"), stray("mark", status="finished")
-    nobodys, ended = stray("other"), stray("other", status="failed")
-    elsewhere = stray("mark", parent="another sweep")
+    twice, twice_ended = stray("0"), stray("0", status="finished")
+    nobodys, ended = stray("7"), stray("7", status="failed")
+    elsewhere = stray("0", parent="another sweep")
     recorder = recorder_of(store, folder, parent="sweep")
     ended_run(folder)
     recorder.look()
@@ -436,6 +492,24 @@ def test_settling_leaves_none_of_the_sweeps_runs_open_or_twice(store, folder, tm
     assert (ended.status, ended.deleted) == ("failed", False)
     assert (elsewhere.status, elsewhere.deleted) == ("running", False)
     assert (own.status, own.deleted) == ("finished", False)
+
+
+def test_settling_takes_no_run_for_another_that_is_the_same_in_other_places(store, tmp_path):
+    """A sweep may ask twice for a run: both have the same fingerprint, and a number each."""
+    folders = [RunFolder(tmp_path / number) for number in "01"]
+    for place in folders:
+        ended_run(place)
+    recorder = recorder_of(store, *folders, parent="sweep")
+    recorder.look()
+    recorder.settle()
+    assert [(held.number, held.status) for held in store.living()] == [
+        ("0", "finished"),
+        ("1", "finished"),
+    ]
+    half = recorder_of(store, folders[0], parent="sweep", known=store.runs())
+    half.look()
+    half.settle()
+    assert len(store.living()) == 2
 
 
 def test_what_is_learnt_is_not_made_again(store, folder):
@@ -508,3 +582,46 @@ def test_a_store_that_is_away_is_asked_less_and_less_often(store, folder):
     recorder._follow()
     assert recorder._wake.asked == [1, 2, 4, 8, 16, 32, 60, 60, 60, 1, 1, 1]
     assert recorder.missing == 0
+
+
+def test_a_run_that_is_in_the_store_is_checked_without_a_word(store, folder):
+    ended_run(folder)
+    recorder = recorder_of(store, folder)
+    recorder.look()
+    recorder.check()
+
+
+def test_a_run_that_is_not_in_the_store_is_told_with_what_to_do(store, folder):
+    ended_run(folder)
+    store.away = True
+    recorder = recorder_of(store, folder)
+    recorder.look()
+    with pytest.raises(IncompleteError, match="is not in the store the made-up store") as refusal:
+        recorder.check()
+    assert "resume=true" in str(refusal.value)
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_a_run_that_is_done_in_the_context_is_recorded_however_it_ends(store, folder, error):
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        recorded(store, folder.path, "sweep") as recorder,
+    ):
+        ended_run(folder)
+        if error is not None:
+            raise error
+    (held,) = store.living()
+    assert (held.parent, held.status) == ("sweep", "finished")
+    recorder.check()
+
+
+def test_a_run_is_seen_while_its_context_lasts(store, folder, monkeypatch):
+    monkeypatch.setattr(recorder_module, "LOOK_SECONDS", 0.01)
+    with recorded(store, folder.path):
+        start(folder, epochs=1)
+        wait_until(lambda: "log" in store.calls, "the first epoch is there")
+
+
+def test_without_a_store_nothing_is_recorded(folder):
+    with recorded(None, folder.path) as recorder:
+        assert recorder is None

@@ -108,7 +108,15 @@ def open_sweep(store, folder, *specs):
     return plan
 
 
-def test_a_run_is_recorded_under_its_published_names(store, folder):
+def fetched(store, run, place, *names):
+    """Return the content of those files of a run that the store has, by their names."""
+    place = place / "fetched"
+    place.mkdir()
+    store.fetch(run.info.run_id, place, names)
+    return {path.name: path.read_bytes() for path in place.iterdir()}
+
+
+def test_a_run_is_recorded_under_its_published_names(store, folder, tmp_path):
     begun = end(folder, losses=(2.0, math.nan), status="diverged")
     for name in ("config.yaml", "weights.npz", "run.log"):
         (folder.path / name).write_text("{}")
@@ -130,10 +138,10 @@ def test_a_run_is_recorded_under_its_published_names(store, folder):
     assert [step for step, *_ in history(store, run, "train_loss")] == [0]  # 1 is not finite
     names = {item.path for item in store.client.list_artifacts(run.info.run_id)}
     assert names == {"config.yaml", "history.json", "weights.npz", "figures"}
-    assert store.file(run.info.run_id, "history.json") == (
-        folder.path / "history.json"
-    ).read_bytes()  # fmt: skip
-    assert store.file(run.info.run_id, "error.txt") is None
+    files = fetched(store, run, tmp_path, "config.yaml", "history.json", "error.txt")
+    assert files == {
+        name: (folder.path / name).read_bytes() for name in ("config.yaml", "history.json")
+    }
 
 
 def test_the_times_in_the_store_are_those_of_the_files(store, folder):
@@ -162,7 +170,7 @@ def test_a_run_can_be_watched_while_it_goes_on(store, folder):
     assert run.data.metrics["weight_std"] == 0.01
     assert run.data.params["optimizer.lr"] == "0.1"
     (found,) = store.runs(attempt=run.data.tags["bnsweep.attempt"])
-    assert (found.run_id, found.fingerprint, found.status) == (run.info.run_id, "mark", "running")
+    assert found == (run.info.run_id, folder.attempt().id, "mark", "0", "running")
 
 
 def test_recording_a_run_again_changes_nothing(store, folder):
@@ -207,14 +215,14 @@ def test_runs_that_bring_new_data_at_the_same_moment_all_name_them(store, tmp_pa
             assert named.dataset.name == "new"
 
 
-def test_a_run_without_data_is_recorded_as_failed_with_its_error(store, folder):
+def test_a_run_without_data_is_recorded_as_failed_with_its_error(store, folder, tmp_path):
     end(folder, marked("", data={}), losses=(), status="failed")
     (folder.path / "error.txt").write_text("no data")
     run = recorded(store, folder)
     assert run.info.status == "FAILED"
     assert run.data.tags["bnsweep.status"] == "failed"
     assert run.inputs.dataset_inputs == []
-    assert store.file(run.info.run_id, "error.txt") == b"no data"
+    assert fetched(store, run, tmp_path, "error.txt") == {"error.txt": b"no data"}
 
 
 @pytest.mark.parametrize("epochs", [2, 150])
@@ -268,6 +276,7 @@ def test_a_thousand_finished_runs_cost_a_handful_of_queries(store, monkeypatch):
                 (f"run{n}", experiment, n),
             )
             tags = {"status": "finished", "fingerprint": f"fingerprint{n}", "attempt": f"try{n}"}
+            tags["folder"] = f"/outputs/multirun/a sweep/{n}"
             for key, value in tags.items():
                 database.execute(
                     "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?)",
@@ -279,7 +288,7 @@ def test_a_thousand_finished_runs_cost_a_handful_of_queries(store, monkeypatch):
     )
     runs = {run.run_id: run for run in store.runs() if run.run_id.startswith("run")}
     assert len(runs) == 1000
-    assert runs["run999"] == ("run999", "try999", "fingerprint999", "finished")
+    assert runs["run999"] == ("run999", "try999", "fingerprint999", "999", "finished")
     assert len(calls) <= 3
 
 
@@ -310,6 +319,10 @@ def test_what_is_discarded_already_can_be_discarded(store, folder):
     store.discard(run_id)
     store.discard(run_id)
     assert run_of(store, run_id).info.lifecycle_stage == "deleted"
+
+
+def test_what_is_gone_for_good_can_be_discarded(store):
+    store.discard("0" * 32)
 
 
 def test_open_runs_of_a_sweep_are_killed_or_replaced(store, tmp_path):
@@ -384,9 +397,65 @@ def test_sweeps_of_dead_drivers_are_closed_and_no_others(store, tmp_path):
     assert not singles["living single"].has_history()
 
 
+def closed(store, folder):
+    EarlierRuns(folder, folder / "no runs", store).close_dead()
+
+
+@pytest.mark.parametrize("call", ["log", "close"])
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_store_that_fails_for_a_moment_marks_no_finished_run_killed(
+    store, tmp_path, monkeypatch, call, failures
+):
+    """Nothing is settled before all runs are brought: the next resume goes on with it."""
+    specs = [marked(f"{call} {failures} {number}", number=number) for number in range(4)]
+    plan = open_sweep(store, tmp_path / "dead", *specs)
+    folders = [RunFolder(tmp_path / "dead" / str(spec.number)) for spec in specs]
+    begun = [start(place, spec, [1.0]) for place, spec in zip(folders, specs, strict=True)]
+    Recorder(store, [place.path for place in folders], plan.parent).look()
+    for place, attempt in zip(folders, begun, strict=True):
+        times = {"started": attempt.started, "ended": attempt.started + 60}
+        place.finish(replace(result((0.5,)), spec=attempt.spec, attempt=attempt.id, **times))
+    errors = [StoreUnreachable("busy")] * failures
+    original = getattr(store, call)
+
+    def fails(*args, **kwargs):
+        if errors:
+            raise errors.pop()
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(store, call, fails)
+    closed(store, tmp_path)
+    assert errors == []
+    # One failure holds up its own run alone, two are taken for a store that is away.
+    left = {1: ["finished"] * 3 + ["running"], 2: ["running"] * 4}[failures]
+    assert sorted(run.status for run in store.runs(parent=plan.parent)) == left
+    assert run_of(store, plan.parent).info.status == "RUNNING"
+    closed(store, tmp_path)
+    assert [run.status for run in store.runs(parent=plan.parent)] == ["finished"] * 4
+    assert run_of(store, plan.parent).info.status == "KILLED"
+
+
+@pytest.mark.parametrize("damaged", [b"\0" * 40 + b"\n", b'{"epoch": 1, "ti{"epoch": 2}\n'])
+def test_a_damaged_line_does_not_keep_a_dead_sweep_open(store, tmp_path, damaged):
+    specs = [marked(f"damaged {number}", number=number) for number in range(2)]
+    plan = open_sweep(store, tmp_path / "dead", *specs)
+    half, done = (RunFolder(tmp_path / "dead" / number) for number in "01")
+    begun = start(half, specs[0], losses=[3.0])
+    with (half.path / f"epochs.{begun.id}.jsonl").open("ab") as file:
+        file.write(damaged)
+    half.append(begun.id, 2, measured(0.5, 0.25))
+    end(done, specs[1])
+    closed(store, tmp_path)
+    runs = {run.number: run for run in store.runs(parent=plan.parent)}
+    assert {number: run.status for number, run in runs.items()} == {"0": "killed", "1": "finished"}
+    assert run_of(store, plan.parent).info.status == "KILLED"
+    killed = run_of(store, runs["0"].run_id)
+    assert [point[:2] for point in history(store, killed, "train_loss")] == [(0, 3.0)]
+
+
 def test_a_sweep_has_one_run_of_its_own_however_often_it_is_opened(store, tmp_path):
     plan = open_sweep(store, tmp_path, SPEC)
-    store.log_plan(plan, plan.parent)
+    store.log_plan(plan)
     store.close_sweep(
         plan.parent, status="killed", counts={"runs_total": 1}, note="A note.", folder=tmp_path
     )
@@ -395,7 +464,9 @@ def test_a_sweep_has_one_run_of_its_own_however_often_it_is_opened(store, tmp_pa
     assert closed.data.tags["mlflow.note.content"] == "A note."
     assert store.open_sweep(plan, tmp_path) == plan.parent  # resumed
     assert run_of(store, plan.parent).info.status == "RUNNING"
-    assert SweepPlan.decode(store.file(plan.parent, "sweep.json").decode()) == plan
+    (tmp_path / "fetched").mkdir()
+    store.fetch(plan.parent, tmp_path / "fetched", ["sweep.json"])
+    assert SweepPlan.read(tmp_path / "fetched") == plan
 
 
 def test_opening_a_sweep_whose_answer_was_lost_finds_it(store, tmp_path, monkeypatch):
@@ -440,11 +511,11 @@ def test_a_deleted_experiment_is_refused_at_the_start(store):
     [
         lambda store, folder: store.log("0" * 32, [Point("a", 1.0, 1.0, 0)]),
         lambda store, folder: store.kill("0" * 32),
-        lambda store, folder: store.discard("0" * 32),
         lambda store, folder: store.tags("0" * 32),
         lambda store, folder: store.close("0" * 32, folder, result()),
+        lambda store, folder: store.fetch("0" * 32, folder, ["history.json"]),
     ],
-    ids=["log", "kill", "discard", "tags", "close"],
+    ids=["log", "kill", "tags", "close", "fetch"],
 )
 def test_what_the_store_does_not_know_is_refused(store, tmp_path, call):
     with pytest.raises(StoreRefused, match="the tracking store cannot be used"):
@@ -531,7 +602,7 @@ def test_a_server_that_is_away_is_unreachable(away, call):
 
 
 def test_a_store_that_failed_is_left_alone_for_a_while(broken_server, impatient, folder, caplog):
-    """One call shows that it fails: the other runs are not tried, and training goes on."""
+    """Two calls show that it fails: the other runs are not tried, and training goes on."""
     for number in range(5):
         end(RunFolder(folder.path.parent / str(number)))
     places = [folder.path.parent / str(number) for number in range(5)]
@@ -540,7 +611,7 @@ def test_a_store_that_failed_is_left_alone_for_a_while(broken_server, impatient,
     recorder = Recorder(store, places)
     Broken.asked = 0
     recorder.look()
-    assert Broken.asked == 1
+    assert Broken.asked == 2
     assert recorder.missing == 5
     ours = [r.getMessage() for r in caplog.records if r.name.startswith("bnsweep")]
     assert len(ours) == 1
