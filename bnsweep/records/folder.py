@@ -134,7 +134,7 @@ class RunFolder:
         for line in whole[: whole.rfind(b"\n") + 1].splitlines(keepends=True):
             try:
                 epochs.append(_epoch(line))
-            except ValueError:
+            except (ValueError, KeyError, TypeError, AttributeError):
                 break  # damaged, as after a power failure
             offset += len(line)
         return epochs, offset

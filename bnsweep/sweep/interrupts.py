@@ -57,16 +57,15 @@ class Interrupts:
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Let a signal wait until the end of the context: what it holds is done whole or not begun."""
-    waiting: list[tuple[int, FrameType | None]] = []
+    waiting: list[int] = []
     before: dict[int, Handler] = {}
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
-            before[number] = signal.signal(number, lambda *received: waiting.append(received))
+            before[number] = signal.signal(number, lambda received, _: waiting.append(received))
     try:
         yield
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-        for received, frame in waiting:
-            if callable(handler := before[received]):
-                handler(received, frame)
+        for received in waiting:
+            signal.raise_signal(received)

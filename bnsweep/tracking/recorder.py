@@ -35,6 +35,7 @@ class _Followed:
     run_id: str | None = None
     asked: bool = False  # the store to make it, and its answer may have been lost
     offset: int | None = None  # of the bytes of its epochs; None: nothing has been logged
+    epochs: int = 0
     over: bool = False  # nothing is left to bring
     refused: bool = False
 
@@ -86,15 +87,18 @@ class Recorder:
         """Bring what has come since the last look; return whether the store took all of it."""
         with self._lock:
             failures: list[StoreUnreachable] = []
+            in_a_row = 0
             for path, run in self._runs.items():
                 if run.over or run.refused:
                     continue
                 try:
                     self._bring(RunFolder(path), run)
+                    in_a_row = 0
                 except StoreUnreachable as error:
                     failures.append(error)
+                    in_a_row += 1
                     # It may be this run alone that fails: a store that is away fails twice.
-                    if len(failures) > 1:
+                    if in_a_row > 1:
                         break
                 except (StoreRefused, ValueError) as error:
                     self._runs[path].refused = True  # `run` is another if its attempt is new
@@ -212,15 +216,16 @@ class Recorder:
             points += _points(swept, attempt.started, 0)
         if result is not None:
             ended = result.ended or attempt.started
-            if not offset:  # the history has come from elsewhere, without the epochs' own times
-                measured = enumerate(result.epochs())
-                points += [p for number, m in measured for p in _points(m, ended, number)]
+            # A history from afar comes without its epochs' own times; a damaged file lacks some.
+            left = enumerate(result.epochs())
+            read = run.epochs + len(epochs)
+            points += [p for n, measured in left if n >= read for p in _points(measured, ended, n)]
             points += _points(result.final_metrics(), ended, 0)
         if points:
             first = attempt if run.offset is None else None
             status = result.status if result is not None else None
             self._store.log(run.run_id, points, first, status)
-            run.offset = offset
+            run.offset, run.epochs = offset, run.epochs + len(epochs)
         if result is not None:
             self._store.close(run.run_id, folder.path, result)
             run.over = True

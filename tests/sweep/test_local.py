@@ -184,11 +184,11 @@ def test_after_a_stop_runs_can_be_done_again(place, processes):
 
 
 def test_the_processes_are_forked_by_what_was_started_early(processes):
-    local.prepare()
+    processes.prepare()
     server = forkserver._forkserver._forkserver_pid
     assert lives(server)
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
-    local.prepare()  # it runs already
+    processes.prepare()  # it runs already
     assert processes.submit(os.getppid).result() == server
 
 

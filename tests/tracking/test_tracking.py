@@ -402,11 +402,13 @@ def closed(store, folder):
 
 
 @pytest.mark.parametrize("call", ["log", "close"])
-@pytest.mark.parametrize("failures", [1, 2])
-def test_a_store_that_fails_for_a_moment_marks_no_finished_run_killed(
+@pytest.mark.parametrize("failures", [1, 2, 1000])
+def test_a_store_that_fails_marks_no_finished_run_killed(
     store, tmp_path, monkeypatch, call, failures
 ):
-    """Nothing is settled before all runs are brought: the next resume goes on with it."""
+    """Nothing is settled before all runs are brought: if need be, by the next resume."""
+    monkeypatch.setattr("bnsweep.tracking.recorder.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("bnsweep.tracking.recorder.FINISH_SECONDS", 0.1)
     specs = [marked(f"{call} {failures} {number}", number=number) for number in range(4)]
     plan = open_sweep(store, tmp_path / "dead", *specs)
     folders = [RunFolder(tmp_path / "dead" / str(spec.number)) for spec in specs]
@@ -425,12 +427,12 @@ def test_a_store_that_fails_for_a_moment_marks_no_finished_run_killed(
 
     monkeypatch.setattr(store, call, fails)
     closed(store, tmp_path)
-    assert errors == []
-    # One failure holds up its own run alone, two are taken for a store that is away.
-    left = {1: ["finished"] * 3 + ["running"], 2: ["running"] * 4}[failures]
-    assert sorted(run.status for run in store.runs(parent=plan.parent)) == left
-    assert run_of(store, plan.parent).info.status == "RUNNING"
-    closed(store, tmp_path)
+    if failures == 1000:
+        # Half of a sweep that nobody brings to its end is left open.
+        assert not {"killed"} & {run.status for run in store.runs(parent=plan.parent)}
+        assert run_of(store, plan.parent).info.status == "RUNNING"
+        errors.clear()
+        closed(store, tmp_path)
     assert [run.status for run in store.runs(parent=plan.parent)] == ["finished"] * 4
     assert run_of(store, plan.parent).info.status == "KILLED"
 
