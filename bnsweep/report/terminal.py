@@ -8,7 +8,8 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
@@ -129,15 +130,36 @@ def _print_text(text: str, stream: TextIO) -> None:
 
 
 def print_where(
-    folder: Path, ui_command: str | None = None, *, stream: TextIO | None = None
+    folder: Path,
+    ui_command: str | None = None,
+    reused: Iterable[str] = (),
+    *,
+    stream: TextIO | None = None,
 ) -> None:
-    """Print where the results are, and the command that opens the MLflow UI on them."""
+    """Print where the results are, and the command that opens the MLflow UI on them.
+
+    Args:
+        folder: the sweep's folder.
+        ui_command: the command.
+        reused: where each run comes from that the sweep did not do.
+        stream: where to print.
+    """
     stream = stream or sys.stdout
-    here = Path.cwd()
-    shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
-    print(_encodable(f"results: {shown} (summary.md, results.csv, figures)", stream), file=stream)
+    places = (Path(place) for place in reused)
+    sources = Counter(place.parent if place.is_absolute() else "the store" for place in places)
+    for source, count in sources.items():
+        runs = f"{count} run{'s' * (count > 1)} of"
+        print(_encodable(f"taken over: {runs} {_shown(source)}", stream), file=stream)
+    what = f"results: {_shown(folder)} (summary.md, results.csv, figures)"
+    print(_encodable(what, stream), file=stream)
     if ui_command:
         print(_encodable(f"to see them in MLflow: {ui_command}", stream), file=stream)
+
+
+def _shown(place: Path | str) -> Path | str:
+    """Return a path as it is from here, if it lies below."""
+    here = Path.cwd()
+    return Path(place).relative_to(here) if Path(place).is_relative_to(here) else place
 
 
 def is_terminal(stream: TextIO) -> bool:

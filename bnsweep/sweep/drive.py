@@ -171,7 +171,8 @@ def _finish(
         except TrackingError as error:
             problems.append(f"the sweep's own record is not in the store: {error}")
     terminal.print_findings(findings)
-    terminal.print_where(folder, store.ui_command if store is not None else None)
+    ui_command = store.ui_command if store is not None else None
+    terminal.print_where(folder, ui_command, sweep.plan.reused.values())
     if problems:
         hint = "the same command with resume=true does what is missing"
         kind = InterruptedSweepError if interrupted else IncompleteError

@@ -49,7 +49,7 @@ def _is_done(config: DictConfig, spec: RunSpec, store: Store | None) -> bool:
         print(f"done already: {place}")
         if store is not None:
             recorder = Recorder(store, [place], known=earlier.stored)
-            recorder.look()
+            recorder.finish()
             recorder.check()
         return True
     if (run := earlier.stored_as_done(spec)) is not None and store is not None:

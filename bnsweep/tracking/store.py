@@ -233,8 +233,7 @@ class Store:
         """Return the runs of the experiment, of a sweep, or of an attempt, the oldest first."""
         conditions = {"mlflow.parentRunId": parent, "bnsweep.attempt": attempt}
         told = [f"tags.`{key}` = '{value}'" for key, value in conditions.items() if value]
-        # A run that is not ours has no such tag.
-        told = told or ["tags.`bnsweep.attempt` != ''"]
+        told.append("tags.`bnsweep.attempt` != ''")  # what is not ours has no such tag
         found: list[Run] = []
         token: str | None = None
         while token != "":

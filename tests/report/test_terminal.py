@@ -235,3 +235,15 @@ def test_without_a_store_there_is_no_command(tmp_path):
     stream = io.StringIO()
     print_where(tmp_path, None, stream=stream)
     assert "MLflow" not in stream.getvalue()
+
+
+def test_it_is_said_where_runs_come_from_that_the_sweep_did_not_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = io.StringIO()
+    reused = [f"{tmp_path}/out/first/0", f"{tmp_path}/out/first/3", "run 12ab of the store"]
+    print_where(tmp_path / "out" / "second", None, reused, stream=out)
+    assert out.getvalue().splitlines() == [
+        "taken over: 2 runs of out/first",
+        "taken over: 1 run of the store",
+        "results: out/second (summary.md, results.csv, figures)",
+    ]
