@@ -61,8 +61,8 @@ class Processes:
 
     def submit(self, call: Any, *arguments: Any) -> Future[Any]:
         """Call a function in one of the processes."""
-        _start_server()
         if self._pool is None:
+            _start_server()
             self._pool = ProcessPoolExecutor(self._n, mp_context=_context(), initializer=_start)
         with uninterrupted():
             future = self._pool.submit(call, *arguments)
@@ -114,7 +114,8 @@ def _start_server() -> None:
         return
     before = {name: os.environ.get(name) for name in THREADS}
     main = threading.current_thread() is threading.main_thread()
-    # What the server is started with, its processes take over: the driver alone has Ctrl-C.
+    # What the server is started with, its processes take over: the driver alone has Ctrl-C, and is
+    # deaf to it for the milliseconds that the start takes.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
         for name in THREADS:
