@@ -4,12 +4,15 @@ BNSWEEP_NO_SKIP=1 makes a session with a skipped test fail: for where everything
 """
 
 import os
+import signal
 from collections import Counter
 
 import pytest
 
 
 def pytest_configure(config):
+    # A shell starts a job in the background deaf to Ctrl-C, which some tests send.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # pytest-xdist starts with the files that hold most tests; ours that take longest hold few.
     config.option.loadscopereorder = False
 
