@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from bnsweep.errors import IncompleteError, InterruptedSweepError, TrackingError
-from bnsweep.records import RunResult, RunSpec, SweepRun
+from bnsweep.records import RunResult, SweepRun
 from bnsweep.records.keys import check_all
 from bnsweep.redact import first_line
 from bnsweep.report import output, terminal
@@ -22,7 +21,7 @@ from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.launched import Launched
 from bnsweep.sweep.opening import check_folders, opened
 from bnsweep.sweep.plan import make_plan
-from bnsweep.sweep.workers import OpenSweep, Reasons, Workers, run_all
+from bnsweep.sweep.workers import OpenSweep, Reasons, Workers, every, run_all
 from bnsweep.tracking.store import Store, make_store
 
 PROGRESS_SECONDS = 0.3
@@ -65,7 +64,7 @@ def run_sweep(
         store.prepare()
     doing = workers or Launched(launcher, config, store)
     if workers is None:
-        doing.prepare()
+        doing.prepare()  # a cluster is not asked before the store has answered
     with Interrupts() as interrupts, opened(config, plan, store) as sweep:
         # Keep the garbage collector away from what was imported: it finds nothing there.
         gc.freeze()
@@ -75,7 +74,7 @@ def run_sweep(
             if sweep.recorder is not None and config.resume:
                 sweep.recorder.finish(settle=True)
             todo = [spec for spec in sweep.plan.specs if not sweep.run(spec.number).has_history()]
-            with _recorded(sweep), _progress(sweep):
+            with _followed(sweep), _progress(sweep):
                 reasons = run_all(doing, todo, sweep)
             interrupts.hold()
         except KeyboardInterrupt:
@@ -85,47 +84,41 @@ def run_sweep(
         return _finish(config, sweep, store, reasons, interrupted=interrupted)
 
 
-def _recorded(sweep: OpenSweep) -> contextlib.AbstractContextManager[None]:
+def _followed(sweep: OpenSweep) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext() if sweep.recorder is None else sweep.recorder.following()
 
 
 @contextlib.contextmanager
 def _progress(sweep: OpenSweep) -> Iterator[None]:
     """Show how many runs are done: those that have a history."""
-    over = threading.Event()
     left = {spec.number for spec in sweep.plan.specs}
 
     def count() -> int:
         left.difference_update([number for number in left if sweep.run(number).has_history()])
         return len(sweep.plan.specs) - len(left)
 
-    def watch() -> None:
-        while not over.wait(PROGRESS_SECONDS):
-            display.update(count())
-
     with terminal.Progress(len(left)) as display:
         display.update(count())
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
         try:
-            yield
+            with every(PROGRESS_SECONDS, lambda: display.update(count())):
+                yield
         finally:
-            over.set()
-            watcher.join()
             display.update(count())
 
 
-def _outcome(sweep: OpenSweep, spec: RunSpec, reasons: Reasons) -> SweepRun:
-    """Return a run's row of the report, from its folder."""
-    folder, result = sweep.run(spec.number), None
-    try:
-        # A reused result comes from another sweep, perhaps under other names.
-        result = replace(folder.result(), spec=spec)
-    except (OSError, ValueError):
-        if spec.number in reasons:
-            result = RunResult(spec, "failed", error=reasons[spec.number])
+def _outcomes(sweep: OpenSweep, reasons: Reasons) -> Iterator[SweepRun]:
+    """Yield each run's row of the report, from its folder."""
     run_ids = sweep.recorder.run_ids if sweep.recorder is not None else {}
-    return SweepRun(spec, result, run_ids.get(folder.path), sweep.plan.reused.get(spec.number))
+    for spec in sweep.plan.specs:
+        folder, result = sweep.run(spec.number), None
+        try:
+            # A reused result comes from another sweep, perhaps under other names.
+            result = replace(folder.result(), spec=spec)
+        except (OSError, ValueError):
+            if spec.number in reasons:
+                result = RunResult(spec, "failed", error=reasons[spec.number])
+        reused_from = sweep.plan.reused.get(spec.number)
+        yield SweepRun(spec, result, run_ids.get(folder.path), reused_from)
 
 
 def _finish(
@@ -142,8 +135,8 @@ def _finish(
         with contextlib.suppress(OSError, ValueError):
             why = "interrupted" if interrupted else "its worker ended"
             sweep.run(spec.number).give_up("killed", why)
-    recorded = recorder is None or recorder.finish(settle=True)
-    runs = [_outcome(sweep, spec, reasons) for spec in sweep.plan.specs]
+    complete = recorder is None or recorder.finish(settle=True)
+    runs = list(_outcomes(sweep, reasons))
     findings = Findings(runs, list(config.report.choose))
     counts = findings.counts
     problems = []
@@ -163,7 +156,7 @@ def _finish(
         problems.append(f"the report cannot be written ({first_line(error)})")
     if recorder is not None and store is not None and sweep.plan.parent is not None:
         bad = counts["runs_failed"] + counts["runs_killed"]
-        status = "killed" if interrupted else "failed" if bad or not recorded else "finished"
+        status = "killed" if interrupted else "failed" if bad or not complete else "finished"
         try:
             store.close_sweep(
                 sweep.plan.parent, status=status, counts=counts, note=summary, folder=folder

@@ -1,9 +1,8 @@
 """Runs by one of Hydra's other launchers: composed again from overrides, perhaps far away."""
 
 import contextlib
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.conf import HydraConf
@@ -18,7 +17,7 @@ from bnsweep.redact import first_line, has_secret
 from bnsweep.run.config import option_files, specify, to_plain
 from bnsweep.sweep import cluster
 from bnsweep.sweep.resume import fetch
-from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons, Terms, do
+from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons, Terms, do, every
 from bnsweep.tracking.recorder import recorded
 from bnsweep.tracking.store import Store, make_store
 
@@ -46,7 +45,8 @@ class Launched:
     def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
         """Do runs, in batches that the launcher takes."""
         reasons: dict[int, str] = {}
-        with self._fetching(sweep):
+        # Fetched while jobs run elsewhere, what has ended is seen in the progress.
+        with every(FETCH_SECONDS, lambda: self._fetch(sweep)):
             for batch in cluster.batches(self._launcher, specs):
                 texts = [self._overrides(spec, sweep) for spec in batch]
                 try:
@@ -108,23 +108,6 @@ class Launched:
                 while not folder.has_history() and time.monotonic() < end:
                     time.sleep(0.1)
         return reasons
-
-    @contextlib.contextmanager
-    def _fetching(self, sweep: OpenSweep) -> Iterator[None]:
-        """Fetch every few seconds, so that progress is seen, while jobs run elsewhere."""
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(FETCH_SECONDS):
-                self._fetch(sweep)
-
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
 
     def _fetch(self, sweep: OpenSweep) -> None:
         """Fetch the histories of runs that their workers have recorded on disks of their own."""

@@ -3,9 +3,9 @@
 import gc
 
 from bnsweep.report.figures import single_run
-from bnsweep.run import attempt
+from bnsweep.sweep import local
 
-__all__ = ["attempt", "single_run"]
+__all__ = ["local", "single_run"]
 
 # Keep the garbage collector away from the many objects that will stay.
 gc.collect()

@@ -1,8 +1,9 @@
 """Who does the runs of a sweep, and what becomes of those whose worker is lost."""
 
 import contextlib
+import threading
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -82,6 +83,24 @@ class InProcess:
         """Nothing is under way."""
 
 
+@contextlib.contextmanager
+def every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
+    """Call a function every few seconds, in a thread, while the context lasts."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(seconds):
+            call()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def do(spec: RunSpec, folder: Path, terms: Terms) -> None:
     """Do a run of a sweep in a folder, unless it is done or the sweep has been stopped.
 
@@ -115,9 +134,12 @@ def run_all(workers: Workers, specs: Sequence[RunSpec], sweep: OpenSweep) -> Rea
     while batches and not (sweep.folder / STOP_FILE).exists():
         batch = batches.popleft()
         reasons |= workers.run(batch, sweep)
-        left = [spec for spec in batch if not sweep.run(spec.number).has_history()]
-        lost = [spec for spec in left if sweep.run(spec.number).attempt() is not None]
-        fresh = [spec for spec in left if spec not in lost]
+        fresh: list[RunSpec] = []
+        lost: list[RunSpec] = []
+        for spec in batch:
+            folder = sweep.run(spec.number)
+            if not folder.has_history():
+                (fresh if folder.attempt() is None else lost).append(spec)
         false_starts = false_starts + 1 if len(fresh) == len(batch) else 0
         if fresh and false_starts < MAX_FALSE_STARTS:
             batches.appendleft(fresh)

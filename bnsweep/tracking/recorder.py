@@ -68,7 +68,7 @@ class Recorder:
 
     @contextmanager
     def following(self) -> Iterator[None]:
-        """Look each second, in a thread: a call to the store that hangs holds nobody up."""
+        """Look each second, in a thread: a call to the store that hangs holds up no run."""
         threading.Thread(target=self._follow, daemon=True).start()
         try:
             yield
@@ -192,7 +192,7 @@ class Recorder:
     def _bring(self, folder: RunFolder, run: _Followed) -> None:
         # Whether it has ended is asked first: what is read after that is then whole.
         result = folder.result() if folder.has_history() else None
-        attempt = folder.attempt()
+        begun = attempt = folder.attempt()
         if result is not None:
             attempt = Attempt(result.spec, result.attempt, result.started or 0.0)
         if attempt is None:
@@ -203,7 +203,8 @@ class Recorder:
             self._runs[folder.path] = run = _Followed()
         run.attempt = attempt
         if run.run_id is None:
-            stored = self._find_or_create(folder, run, attempt)
+            # A history alone comes from another disk.
+            stored = self._find_or_create(folder, run, attempt, from_afar=begun is None)
             run.run_id = stored.run_id
             run.over = result is not None and stored.status == result.status
         if run.over:
@@ -231,10 +232,11 @@ class Recorder:
             run.over = True
             self._known[attempt.id] = self._known[attempt.id]._replace(status=result.status)
 
-    def _find_or_create(self, folder: RunFolder, run: _Followed, attempt: Attempt) -> StoredRun:
+    def _find_or_create(
+        self, folder: RunFolder, run: _Followed, attempt: Attempt, *, from_afar: bool
+    ) -> StoredRun:
         known = self._known.get(attempt.id)
-        from_afar = folder.attempt() is None  # a history alone, from another disk
-        # What comes from there, or lies in another sweep's folder, may be recorded already.
+        # What comes from afar, or lies in another sweep's folder, may be recorded already.
         if known is None and (run.asked or from_afar or folder.path.is_symlink()):
             known = next(iter(self._store.runs(attempt=attempt.id)), None)
         if known is not None and known.status == "running" and from_afar:
