@@ -83,10 +83,11 @@ def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network
                 raise ReadingError(
                     f"{run}: has no {name}; give a run that ended with tracking.weights=true"
                 )
-        try:
+        with _damaged(run, HISTORY_FILE):
             config = RunFolder(folder).result().spec.config
-            with np.load(folder / WEIGHTS_FILE, allow_pickle=False) as arrays:
-                state = dict(arrays)
+        with _damaged(run, WEIGHTS_FILE), np.load(folder / WEIGHTS_FILE) as arrays:
+            state = dict(arrays)
+        with _damaged(run, f"{HISTORY_FILE} or {WEIGHTS_FILE}"):
             weights = [array for array in state.values() if array.ndim == 2]
             network = build_network(
                 config,
@@ -95,11 +96,23 @@ def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network
                 classes=weights[-1].shape[1],
             )
             network.load_state(state)
-        except (ValueError, IndexError, EOFError) as error:
-            raise ReadingError(
-                f"{run}: was not written by bnsweep, or is damaged ({error})"
-            ) from error
     return network
+
+
+@contextlib.contextmanager
+def _damaged(where: str | Path, name: str) -> Iterator[None]:
+    """Say which file cannot be read: a damaged one may raise anything.
+
+    Raises:
+        ReadingError: what is done in the context fails.
+    """
+    try:
+        yield
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ReadingError(
+            f"{where}: {name} was not written by bnsweep, or is damaged ({why})"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -158,38 +171,41 @@ def _store(uri: str | None) -> Store:
 
 def _fetch_runs(store: Store, parent: str, folder: Path) -> None:
     """Write the histories of a sweep's runs into its folder, as they lie in a sweep's own."""
-    ids = _run_ids(folder)
+    plan, ids = _plan(folder, parent), _run_ids(folder, parent)
     known = {run.fingerprint: run.run_id for run in store.runs(parent=parent)}
-    for spec in SweepPlan.read(folder).specs:
+    for spec in plan.specs:
         if run_id := (ids or {}).get(spec.number) or known.get(spec.fingerprint):
             (folder / str(spec.number)).mkdir()
             store.fetch(run_id, folder / str(spec.number), (HISTORY_FILE,))
 
 
-def _run_ids(folder: Path) -> dict[int, str] | None:
+def _plan(folder: Path, where: str | Path) -> SweepPlan:
+    if not (folder / SWEEP_FILE).is_file():
+        raise ReadingError(f"{where}: contains no runs of a sweep; give the folder of one sweep")
+    with _damaged(where, SWEEP_FILE):
+        return SweepPlan.read(folder)
+
+
+def _run_ids(folder: Path, where: str | Path) -> dict[int, str] | None:
     """Return the run ids in a sweep's table, by number; None while it has no table."""
     if not (folder / TABLE).is_file():
         return None
-    with (folder / TABLE).open() as table:
+    with _damaged(where, TABLE), (folder / TABLE).open() as table:
         return {int(row["number"]): row["run_id"] for row in csv.DictReader(table)}
 
 
 def _runs_of(folder: Path, where: str | Path) -> list[SweepRun]:
     """Return the runs of a sweep; while it goes on, those that have ended."""
-    if not (folder / SWEEP_FILE).is_file():
-        raise ReadingError(f"{where}: contains no runs of a sweep; give the folder of one sweep")
-    ids, runs = _run_ids(folder), []
-    try:
-        plan = SweepPlan.read(folder)
-        for spec in plan.specs:
-            run = RunFolder(folder / str(spec.number))
+    plan, ids = _plan(folder, where), _run_ids(folder, where)
+    runs = []
+    for spec in plan.specs:
+        run = RunFolder(folder / str(spec.number))
+        with _damaged(where, f"{spec.number}/{HISTORY_FILE}"):
             # A reused result comes from another sweep, perhaps under other names.
             result = replace(run.result(), spec=spec) if run.has_history() else None
-            if result is not None or ids is not None:
-                run_id = (ids or {}).get(spec.number)
-                runs.append(SweepRun(spec, result, run_id, plan.reused.get(spec.number)))
-    except ValueError as error:
-        raise ReadingError(f"{where}: cannot be read ({error})") from error
+        if result is not None or ids is not None:
+            run_id = (ids or {}).get(spec.number)
+            runs.append(SweepRun(spec, result, run_id, plan.reused.get(spec.number)))
     return runs
 
 

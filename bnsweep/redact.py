@@ -1,33 +1,33 @@
-"""Strip credentials from URIs and messages."""
+"""Strip credentials from URIs and messages.
+
+What may be one stands between `://` and an `@`, or is a query. A password may contain an unescaped
+`@` or `/`, so the last `@` of the word counts; but a URI that has a third `/` there names a file.
+"""
 
 import re
-from urllib.parse import urlsplit
+
+_USER = re.compile(r"://(?!/)[^\s'\"]*@")
+_QUERY = re.compile(r"(://[^/\s'\"?][^\s'\"?]*)\?[^\s'\")\]]*")
+
+REFUSAL = (
+    "contains a user name, a password or a query, which would be saved with each run; a tracking "
+    "URI with one belongs into the environment variable MLFLOW_TRACKING_URI"
+)
 
 
-def has_secret(uri: str) -> bool:
-    """Return whether `uri` contains a user name, a password or a query, which may hold a token."""
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return True
-    return "@" in uri.partition("://")[2] or bool(parts.query)
+def has_user(text: str) -> bool:
+    """Return whether a URI in `text` has a user name or a password."""
+    return _USER.search(text) is not None
 
 
-def without_secret(uri: str) -> str:
-    """Return `uri` without credentials and query."""
-    return without_secrets(uri).partition("?")[0] if has_secret(uri) else uri
+def has_secret(text: str) -> bool:
+    """Return whether a URI in `text` has a user name, a password or a query."""
+    return without_secrets(text) != text
 
 
 def without_secrets(text: str) -> str:
     """Return `text` without the credentials and the query of any URI in it."""
-    text = without_userinfo(text)
-    return re.sub(r"(://[^\s'\"?]*)\?[^\s'\")\]]*", r"\1", text)
-
-
-def without_userinfo(text: str) -> str:
-    """Return `text` without the user name and the password of any URI in it."""
-    # Strip up to the last @ of the word: a password may contain an unescaped @ or /.
-    return re.sub(r"://[^\s'\"]*@", "://", text)
+    return _QUERY.sub(r"\1", _USER.sub("://", text))
 
 
 def first_line(error: BaseException) -> str:

@@ -14,18 +14,22 @@ ROOT = Path(__file__).parents[1]
 WALLS = {
     "errors": ("", ""),
     "redact": ("", ""),
+    "screen": ("", ""),
     "records": ("errors", ""),
     "data": ("errors records", "sklearn pooch requests platformdirs"),
     "nn": ("errors records", ""),
     "report": ("errors records nn", "matplotlib rich scipy"),
     "run": ("errors redact records data nn report", "hydra omegaconf"),
-    "tracking": ("errors redact records", "hydra omegaconf mlflow requests"),
-    "sweep": ("errors redact records data report run tracking", "hydra omegaconf cloudpickle ray"),
+    "tracking": ("errors redact records", "hydra omegaconf mlflow requests sqlalchemy"),
+    "sweep": (
+        "errors redact screen records data report run tracking",
+        "hydra omegaconf cloudpickle ray",
+    ),
     "hydra_plugins": ("sweep", "hydra omegaconf"),
-    "cli": ("errors redact records run sweep hydra_plugins", "hydra omegaconf"),
+    "cli": ("errors redact records run tracking sweep hydra_plugins", "hydra omegaconf"),
     "reading": ("errors records nn run tracking", "pandas"),
     "__init__": ("reading", ""),
-    "__main__": ("cli", ""),
+    "__main__": ("screen cli", ""),
 }
 # Packages that only one part of a room imports, because they are slow or rest on inside knowledge.
 PARTS = {

@@ -6,7 +6,6 @@ a run and `hydra.main` can raise.
 """
 
 import os
-import signal
 import sys
 import time
 import traceback
@@ -27,6 +26,7 @@ from bnsweep.errors import IncompleteError, UserError
 from bnsweep.records.keys import GROUPS, flatten
 from bnsweep.redact import without_secrets
 from bnsweep.sweep.cluster import worker_environment
+from bnsweep.sweep.interrupts import Interrupts
 from hydra_plugins.bnsweep import BnsweepSweeper, LocalLauncher
 
 
@@ -43,25 +43,22 @@ def run_command_line() -> int:
     # Make Hydra raise its errors, so that they can be explained below.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     arguments.set_environment_defaults(os.environ)
+    interrupts = Interrupts()
     try:
-        arguments.check_options(sys.argv[1:])
-        given = arguments.expand(arguments.options_first(sys.argv[1:]))
-        sys.argv[1:] = arguments.take_out_secrets(given, os.environ)
-        prepare_hydra()
-        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")(
-            run
-        )()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader closed the pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except KeyboardInterrupt:
-        print("bnsweep: interrupted", file=sys.stderr)
-        return 130
+        with interrupts:
+            arguments.check_options(sys.argv[1:])
+            arguments.check_secrets(sys.argv[1:])
+            sys.argv[1:] = arguments.expand(arguments.options_first(sys.argv[1:]))
+            prepare_hydra()
+            config = str(config_folder())
+            hydra.main(version_base="1.3", config_path=config, config_name="config")(run)()
     except _Refused as refusal:
         return _print_error(refusal.__cause__, tracebacks) if refusal.__cause__ else 0
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
+        # A library that is interrupted while it is imported may raise an error of its own.
+        if isinstance(error, KeyboardInterrupt) or interrupts.seen:
+            print("bnsweep: interrupted", file=sys.stderr)
+            return 130
         return _print_error(error, tracebacks)
     return 0
 
@@ -84,7 +81,23 @@ def config_folder() -> Path:
 
 
 class CheckBeforeRun(Callback):
-    """Checks a single run before Hydra creates its folder; a sweep checks its own runs."""
+    """Checks a single run before Hydra creates its folder; a sweep checks its own runs.
+
+    What Hydra must not save is checked for all.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
+        """Check that the store can be one, for other sweepers than ours as well.
+
+        Raises:
+            _Refused: it cannot, or its URI has credentials in it.
+        """
+        try:
+            from bnsweep.tracking.store import make_store
+
+            make_store(config)
+        except Exception as error:
+            raise _Refused(2) from error
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         """Check the run.
@@ -116,7 +129,7 @@ def run(cfg: DictConfig) -> str | None:
     from bnsweep.sweep.single import do_run
 
     try:
-        do_run(cfg, Path(hydra_config.runtime.output_dir))
+        do_run(cfg, hydra_config)
     except IncompleteError as error:
         raise _Refused(error.exit_status) from error
     return None

@@ -13,7 +13,7 @@ from collections.abc import Iterable, MutableMapping, Sequence
 import numpy as np
 
 from bnsweep.errors import ConfigError
-from bnsweep.redact import has_secret, without_userinfo
+from bnsweep.redact import REFUSAL, has_secret, has_user
 
 _LOGSPACE = re.compile(r"logspace\(([^()]*)\)")
 _MAX_POINTS = 100_000
@@ -119,28 +119,16 @@ def expand(arguments: Sequence[str]) -> list[str]:
     return expanded
 
 
-def take_out_secrets(arguments: Sequence[str], environment: MutableMapping[str, str]) -> list[str]:
-    """Move a tracking URI with credentials from the arguments to the environment.
-
-    Hydra saves the arguments with each run; nothing saves the environment.
+def check_secrets(arguments: Sequence[str]) -> None:
+    """Check that no argument has a password in it: Hydra saves them with each run.
 
     Raises:
-        ConfigError: another argument contains a URI with a password.
+        ConfigError: one of them contains a URI with credentials.
     """
-    kept = []
     for argument in arguments:
         key, _, value = argument.partition("=")
-        uri = value.strip("'\"")
-        if key.lstrip("+") == "tracking.uri" and has_secret(uri):
-            environment["MLFLOW_TRACKING_URI"] = uri
-        elif without_userinfo(argument) != argument:
-            raise ConfigError(
-                f"{key}: contains a URI with a password, which would be saved with the run; set "
-                "tracking.uri or MLFLOW_TRACKING_URI instead"
-            )
-        else:
-            kept.append(argument)
-    return kept
+        if has_user(value) or (key.lstrip("+") == "tracking.uri" and has_secret(value)):
+            raise ConfigError(f"{key}: {REFUSAL}")
 
 
 def explain(error: BaseException, known_keys: Iterable[str]) -> str:
@@ -200,6 +188,7 @@ def set_environment_defaults(environment: MutableMapping[str, str]) -> None:
     # any request, and one that had done its work before its answer was lost makes a second run.
     environment.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     environment.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    environment.setdefault("PGCONNECT_TIMEOUT", "5")
     environment.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     environment.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 

@@ -4,12 +4,14 @@ Relies on Hydra's config sources (`ConfigSource`, `hydra.runtime.config_sources`
 of an option; remove when Hydra says what an option's own file holds.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import HydraConf
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigSource
 from omegaconf import DictConfig, OmegaConf
@@ -62,6 +64,14 @@ def specify(
         config["sweep"] |= {"options": chosen_options(config, files), "number": number}
     dataset = (load or load_dataset)(config)
     return RunSpec.of(config, data=dataset.facts, overrides=overrides)
+
+
+def where_started(hydra_config: HydraConf) -> contextlib.AbstractContextManager[None]:
+    """Read relative paths where the program was started, though `hydra.job.chdir` has left it."""
+    started = hydra_config.runtime.cwd
+    # A job on another machine may have no such folder; it is given absolute paths.
+    moved = hydra_config.job.chdir and Path(started).is_dir()
+    return contextlib.chdir(started) if moved else contextlib.nullcontext()
 
 
 def to_plain(cfg: DictConfig) -> Config:

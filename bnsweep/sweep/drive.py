@@ -60,7 +60,6 @@ def run_sweep(
     if workers is not None:
         workers.prepare()
     if store is not None:
-        store.keep_secrets(config)
         store.prepare()
     doing = workers or Launched(launcher, config, store)
     if workers is None:
@@ -154,17 +153,19 @@ def _finish(
     except Exception as error:
         # The runs are done whatever the report fails at, and their parent must be closed.
         problems.append(f"the report cannot be written ({first_line(error)})")
+    ui_command = None
     if recorder is not None and store is not None and sweep.plan.parent is not None:
         bad = counts["runs_failed"] + counts["runs_killed"]
         status = "killed" if interrupted else "failed" if bad or not complete else "finished"
         try:
+            recorder.check_answers()
             store.close_sweep(
                 sweep.plan.parent, status=status, counts=counts, note=summary, folder=folder
             )
+            ui_command = store.ui_command
         except TrackingError as error:
             problems.append(f"the sweep's own record is not in the store: {error}")
     terminal.print_findings(findings)
-    ui_command = store.ui_command if store is not None else None
     terminal.print_where(folder, ui_command, sweep.plan.reused.values())
     if problems:
         hint = "the same command with resume=true does what is missing"

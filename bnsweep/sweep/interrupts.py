@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM."""
+"""Ctrl-C, SIGTERM, and the hang-up of a closed terminal."""
 
 import os
 import signal
@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Interrupts:
-    """A context in which SIGTERM acts like Ctrl-C, and a second signal ends the process at once.
+    """A context in which all of them act like Ctrl-C, and a second one ends the process at once.
 
     The first one raises `KeyboardInterrupt`; after `hold` it is only noted in `seen`, so that
     closing is not interrupted.
@@ -28,8 +28,7 @@ class Interrupts:
     def __enter__(self) -> Self:
         """Take over the signals; Python allows that in the main thread only."""
         if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                self._before[number] = signal.signal(number, self._receive)
+            self._before = _handle(self._receive)
         return self
 
     def __exit__(
@@ -60,8 +59,7 @@ def uninterrupted() -> Iterator[None]:
     waiting: list[int] = []
     before: dict[int, Handler] = {}
     if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
-            before[number] = signal.signal(number, lambda received, _: waiting.append(received))
+        before = _handle(lambda received, _: waiting.append(received))
     try:
         yield
     finally:
@@ -69,3 +67,13 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(signum, handler)
         for received in waiting:
             signal.raise_signal(received)
+
+
+def _handle(handler: Callable[[int, FrameType | None], object]) -> dict[int, Handler]:
+    """Let a function handle the signals, and return the handlers before.
+
+    What `nohup` has made deaf to a hang-up stays so.
+    """
+    deaf = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    numbers = [number for number in SIGNALS if not (deaf and number == signal.SIGHUP)]
+    return {number: signal.signal(number, handler) for number in numbers}

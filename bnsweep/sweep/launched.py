@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.conf import HydraConf
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
@@ -14,7 +15,7 @@ from bnsweep.errors import TrackingError
 from bnsweep.records import ENDED, HISTORY_FILE, RunFolder, RunSpec, encode, write_whole
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import first_line, has_secret
-from bnsweep.run.config import option_files, specify, to_plain
+from bnsweep.run.config import option_files, specify, to_plain, where_started
 from bnsweep.sweep import cluster
 from bnsweep.sweep.resume import fetch
 from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons, Terms, do, every
@@ -78,7 +79,7 @@ class Launched:
             "sweep.number": str(spec.number),
         }
         if self._store is not None:
-            # A URI with a password reaches the jobs through the environment, which nothing saves.
+            # Overrides are saved. One with a password comes from the environment, as in the driver.
             uri = self._store.uri
             values["tracking.uri"] = "null" if has_secret(uri) else _quote(uri)
         if (root := spec.config["data"].get("root")) is not None:
@@ -129,21 +130,24 @@ def do_job(cfg: DictConfig, hydra_config: HydraConf) -> str | None:
         KeyboardInterrupt: the run was interrupted.
     """
     folder = Path(hydra_config.runtime.output_dir)
-    terms = Terms(Path(hydra_config.sweep.dir), stop_at_failure=cfg.on_failure == "stop")
     # Another sweeper than ours gives its jobs neither number nor names, and prepares no store.
     foreign = cfg.sweep.options is None
     files = option_files(hydra_config.runtime) if foreign else None
-    try:
-        spec = specify(cfg, files, number=hydra_config.job.num)
-    except Exception:
-        if foreign:
-            raise
-        # The attempt fails in the same way, and says so in the run's folder.
-        spec = RunSpec.of(to_plain(cfg), data={})
-    if (terms.folder / SWEEP_FILE).exists():
+    with where_started(hydra_config):
+        sweep = Path(hydra_config.sweep.dir).absolute()
+        by_driver = (sweep / SWEEP_FILE).exists()
+        store = None if by_driver else make_store(cfg)
+        try:
+            spec = specify(cfg, files, number=hydra_config.job.num)
+        except Exception:
+            if foreign:
+                raise
+            # The attempt fails in the same way, and says so in the run's folder.
+            spec = RunSpec.of(to_plain(cfg), data={})
+    terms = Terms(sweep, stop_at_failure=cfg.on_failure == "stop")
+    if by_driver:
         do(spec, folder, terms)
         return None
-    store = make_store(cfg)
     if foreign and store is not None:
         store.prepare()
     with recorded(store, folder, cfg.sweep.parent_run_id) as recorder:
@@ -161,4 +165,4 @@ def _write_history(folder: RunFolder, text: str) -> None:
 
 
 def _quote(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return QuotedString(text, Quote.single).with_quotes()

@@ -35,11 +35,13 @@ from omegaconf import DictConfig, open_dict
 
 from bnsweep.records import RunSpec
 from bnsweep.redact import first_line
+from bnsweep.screen import outlive_screen
 from bnsweep.sweep.interrupts import uninterrupted
 from bnsweep.sweep.workers import OpenSweep, Reasons, do
 
 PRELOADED = "bnsweep.sweep.preloaded"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+OF_TERMINAL = (signal.SIGINT, signal.SIGHUP)  # signals that it sends to each process in it
 # What is raised where the pool, or the server that forks for it, has died.
 LOST = (BrokenProcessPool, OSError, EOFError)
 GONE_SECONDS = 5.0
@@ -114,17 +116,17 @@ def _start_server() -> None:
         return
     before = {name: os.environ.get(name) for name in THREADS}
     main = threading.current_thread() is threading.main_thread()
-    # What the server is started with, its processes take over: the driver alone has Ctrl-C, and is
-    # deaf to it for the milliseconds that the start takes.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    # What the server is started with, its processes take over: a terminal interrupts the driver
+    # alone, which is deaf to that for the milliseconds that the start takes.
+    handlers = {n: signal.signal(n, signal.SIG_IGN) for n in OF_TERMINAL} if main else {}
     try:
         for name in THREADS:
             os.environ.setdefault(name, "1")
         forkserver.set_forkserver_preload([PRELOADED])
         forkserver.ensure_running()
     finally:
-        if main:
-            signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
@@ -194,7 +196,9 @@ def _context() -> BaseContext:
 
 def _start() -> None:
     """In each process: leave Ctrl-C to the driver, end with it, and warn on its terminal."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in OF_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
+    outlive_screen()
     threading.Thread(target=_end_with_driver, daemon=True).start()
     # A user's own layer may use NumPy's global generator: seed it differently in each process.
     np.random.seed()  # noqa: NPY002

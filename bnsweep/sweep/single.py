@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from hydra.conf import HydraConf
 from omegaconf import DictConfig
 
 from bnsweep.errors import ConfigError, IncompleteError
 from bnsweep.records import ERROR_FILE, LOCK_FILE, RunResult, RunSpec, lock
 from bnsweep.report.output import check_figures
 from bnsweep.run.attempt import attempt
-from bnsweep.run.config import option_files, specify
+from bnsweep.run.config import option_files, specify, where_started
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.resume import EarlierRuns
 from bnsweep.tracking.recorder import Recorder, recorded
@@ -27,11 +28,8 @@ def prepare_run(config: DictConfig) -> bool:
     spec = specify(config, option_files(config.hydra.runtime))
     check_figures(config.report.figures)
     config.sweep.options = spec.options
-    # The run may change the working directory (hydra.job.chdir).
-    config.output_dir = str(Path(config.output_dir).absolute())
     store = make_store(config)
     if store is not None:
-        store.keep_secrets(config)
         store.prepare()
     return not config.resume or not _is_done(config, spec, store)
 
@@ -58,14 +56,16 @@ def _is_done(config: DictConfig, spec: RunSpec, store: Store | None) -> bool:
     return False
 
 
-def do_run(cfg: DictConfig, folder: Path) -> None:
+def do_run(cfg: DictConfig, hydra_config: HydraConf) -> None:
     """Do the run that `cfg` describes in its folder, and print its outcome.
 
     Raises:
         IncompleteError: the run failed, or is not in the store.
         KeyboardInterrupt: it was interrupted.
     """
-    spec, store = specify(cfg), make_store(cfg)
+    folder = Path(hydra_config.runtime.output_dir)
+    with where_started(hydra_config):
+        spec, store = specify(cfg), make_store(cfg)
     with Interrupts() as interrupts, lock(folder / LOCK_FILE):
         with recorded(store, folder) as recorder:
             # Once training is over, Ctrl-C waits until the result is written and recorded.

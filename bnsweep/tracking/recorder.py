@@ -5,12 +5,11 @@ missing there is brought the next time: a record carries its own time, and bring
 nothing.
 """
 
-import contextlib
 import logging
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +64,7 @@ class Recorder:
         self._wake, self._looked = threading.Event(), threading.Event()
         self._over = False
         self._away = 0  # looks in a row that found the store away
+        self._failure: StoreUnreachable | None = None  # of the last one
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -88,9 +88,13 @@ class Recorder:
         with self._lock:
             failures: list[StoreUnreachable] = []
             in_a_row = 0
-            for path, run in self._runs.items():
-                if run.over or run.refused:
-                    continue
+            left = [(p, run) for p, run in self._runs.items() if not (run.over or run.refused)]
+            try:
+                self._store.check()
+            except StoreUnreachable as error:
+                failures.append(error)
+                left = []
+            for path, run in left:
                 try:
                     self._bring(RunFolder(path), run)
                     in_a_row = 0
@@ -101,8 +105,10 @@ class Recorder:
                     if in_a_row > 1:
                         break
                 except (StoreRefused, ValueError) as error:
+                    # One stands for all; in the end they are counted.
+                    if not any(other.refused for other in self._runs.values()):
+                        _log.warning("%s: cannot be recorded (%s)", path, error)
                     self._runs[path].refused = True  # `run` is another if its attempt is new
-                    _log.warning("%s: cannot be recorded (%s)", path, error)
                 except OSError:
                     continue  # the folder cannot be read now, perhaps at the next look
             if failures and not self._away:
@@ -110,26 +116,38 @@ class Recorder:
             elif self._away and not failures:
                 _log.warning("the tracking store %s answers again", self._store.shown)
             self._away = self._away + 1 if failures else 0
+            self._failure = failures[0] if failures else None
             return not failures
 
     def finish(self, *, settle: bool = False) -> bool:
-        """Look until the store has all of it, and perhaps settle; return whether that is done.
+        """Look until the store has all of it, and perhaps settle; return whether it has.
 
         A store that loses answers is asked again, one that takes nothing for a while is given up.
         """
         end = time.monotonic() + FINISH_SECONDS
         while True:
             before = self._steps()
-            with contextlib.suppress(StoreUnreachable):
+            try:
                 if self.look():
                     if settle:
                         self.settle()
-                    return True
+                    return not self.missing
+            except StoreRefused:
+                return False
+            except StoreUnreachable:
+                pass
             if self._steps() != before:
                 end = time.monotonic() + FINISH_SECONDS
             elif time.monotonic() + LOOK_SECONDS > end:
+                if self._store.is_gone:
+                    self._keep(())
                 return False
             time.sleep(LOOK_SECONDS)
+
+    def _keep(self, run_ids: Container[str | None]) -> None:
+        """Count on none but those runs to be in the store."""
+        for run in self._runs.values():
+            run.over &= run.run_id in run_ids
 
     def _steps(self) -> list[tuple[str | None, int | None, bool]]:
         return [(run.run_id, run.offset, run.over) for run in self._runs.values()]
@@ -142,21 +160,34 @@ class Recorder:
         return runs
 
     def settle(self) -> None:
-        """Leave none of the sweep's runs open in the store, and none there twice.
+        """Leave none of the sweep's runs open in the store, and none there twice or not at all.
 
         A request whose answer was lost, or a worker that died, leaves a run which is not, or no
-        longer, that of any folder; a full disk leaves one that has no result. For a time when no
-        run is under way.
+        longer, that of any folder; a full disk leaves one that has no result; a server may have
+        come back with an empty store. For a time when no run is under way.
         """
         stored = self.learn()
         own = set(self.run_ids.values())
+        there = {run.run_id for run in stored}
+        if not own <= there:
+            there |= {run.run_id for run in self._store.runs()}  # a reused run is of another sweep
+        self._keep(there)
         over = {run.run_id for run in self._runs.values() if run.over}
         taken = {path.name for path, run in self._runs.items() if run.attempt is not None}
-        for run in stored:
-            if run.run_id not in own and run.number in taken:
-                self._store.discard(run.run_id)
-            elif run.status == "running" and run.run_id not in over:
-                self._store.kill(run.run_id)
+        for known in stored:
+            if known.run_id not in own and known.number in taken:
+                self._store.discard(known.run_id)
+            elif known.status == "running" and known.run_id not in over:
+                self._store.kill(known.run_id)
+
+    def check_answers(self) -> None:
+        """Check that the store answered at the last look.
+
+        Raises:
+            StoreUnreachable: it did not, for the reason that it gives.
+        """
+        if self._failure is not None:
+            raise self._failure
 
     @property
     def run_ids(self) -> dict[Path, str]:

@@ -9,16 +9,19 @@ for a database of another version.
 import contextlib
 import functools
 import json
+import logging
 import os
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from urllib.parse import unquote, urlsplit
 
 from hydra.utils import instantiate
 
-from bnsweep.errors import StoreRefused, StoreUnreachable, TrackingError
+from bnsweep.errors import ConfigError, StoreRefused, StoreUnreachable, TrackingError
 from bnsweep.records import (
     CONFIG_FILE,
     ERROR_FILE,
@@ -32,7 +35,7 @@ from bnsweep.records import (
 )
 from bnsweep.records.keys import shown
 from bnsweep.records.sweep_plan import SWEEP_FILE
-from bnsweep.redact import first_line, has_secret, without_secret, without_secrets
+from bnsweep.redact import REFUSAL, first_line, has_secret, without_secrets
 from bnsweep.tracking import sqlite, ui
 
 if TYPE_CHECKING:
@@ -53,6 +56,10 @@ REPORT = ("results.csv", "summary.md")
 STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 # What MLflow says of a request that it will never take; anything else may pass.
 REFUSED = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS")
+
+DATABASES = ("postgresql", "mysql", "mssql")
+
+_log = logging.getLogger(__name__)
 
 # MLflow is imported on first use: that takes a second or two.
 
@@ -85,13 +92,27 @@ def translated(method: M) -> M:
     @functools.wraps(method)
     def call(self: "Store", *args: Any, **kwargs: Any) -> Any:
         try:
+            if self.is_gone:
+                raise StoreUnreachable(f"tracking.uri={self.shown}: that file has been removed")
             return method(self, *args, **kwargs)
-        except TrackingError:
+        except (TrackingError, MemoryError):
             raise
         except Exception as error:
             raise self._ours(error) from error
 
     return cast("M", call)
+
+
+def writing(method: M) -> M:
+    """The same for a method that writes: it does not wait long for a locked database."""
+
+    @functools.wraps(method)
+    def call(self: "Store", *args: Any, **kwargs: Any) -> Any:
+        if self._database is not None:
+            sqlite.check(self._database)
+        return method(self, *args, **kwargs)
+
+    return translated(cast("M", call))
 
 
 class Store:
@@ -110,14 +131,19 @@ class Store:
     def __init__(
         self, *, uri: str | None, experiment: str | int = "", output_dir: str = "", **_: object
     ) -> None:
-        default = f"{sqlite.PREFIX}{output_dir}/mlflow.db"
-        self.uri: str = uri or os.environ.get(URI_VARIABLE) or default
+        uri = uri or os.environ.get(URI_VARIABLE) or ""
+        self._database = sqlite.path_of(uri) if uri else Path(output_dir) / "mlflow.db"
+        # The same file in any working directory, and written so that it can be read back.
+        self.uri = uri if self._database is None else sqlite.uri_of(self._database)
+        self._opened: tuple[int, int] | None = None  # the database file that MLflow uses
         self.experiment = str(experiment)  # a name such as 500 arrives as a number
         self._source: dict[str | None, dict[str, str]] = {}
 
     @functools.cached_property
     def client(self) -> "MlflowClient":
         """The client of the store."""
+        if self._database is not None:
+            self._opened = sqlite.identity(self._database)
         return sqlite.quiet_client(self.uri)
 
     @functools.cached_property
@@ -134,21 +160,22 @@ class Store:
     @property
     def shown(self) -> str:
         """The store's URI without credentials."""
-        return without_secret(self.uri)
+        return without_secrets(self.uri)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the database no longer lies where MLflow has opened it, and goes on writing."""
+        if self._opened is None or self._database is None:
+            return False
+        return sqlite.identity(self._database) != self._opened
 
     @property
     def ui_command(self) -> str:
         """The command that opens the MLflow UI at the runs of the experiment."""
         if self.shown.startswith(("http://", "https://")):
             return f"open {ui.page(self.experiment_id, self.shown)}"
-        command = f"mlflow ui --backend-store-uri '{self.shown}'"
+        command = f"mlflow ui --backend-store-uri {shlex.quote(self.shown)}"
         return f"{command}\nand open {ui.page(self.experiment_id)}"
-
-    def keep_secrets(self, config: "DictConfig") -> None:
-        """Move a URI with credentials from `config`, which is saved, to the environment."""
-        if has_secret(self.uri):
-            os.environ[URI_VARIABLE] = self.uri
-            config.tracking.uri = None
 
     def prepare(self) -> None:
         """Check that the store answers, and create what is missing of database and experiment.
@@ -160,10 +187,14 @@ class Store:
 
     @translated
     def _prepare(self) -> None:
-        if database := sqlite.path_of(self.uri):
-            sqlite.create(database)
-        else:
-            _check_health(self.uri)
+        if self._database is not None:
+            sqlite.create(self._database)
+        elif self.uri.startswith(DATABASES):
+            import sqlalchemy
+
+            # MLflow tries for minutes to connect to one that is away.
+            sqlalchemy.create_engine(self.uri, poolclass=sqlalchemy.NullPool).connect().close()
+        self._check()
         found = self.client.get_experiment_by_name(self.experiment)
         if found is None:
             self.experiment_id = self._create_experiment()
@@ -174,10 +205,16 @@ class Store:
                 "restore it there, or set another name"
             )
         self.experiment_id = str(found.experiment_id)
+        self._follow_move(found.artifact_location)
         for key, value in ui.experiment_tags().items():
             # Keep what somebody has changed in the UI.
             if key not in found.tags:
                 self.client.set_experiment_tag(self.experiment_id, key, value)
+
+    @translated
+    def check(self) -> None:
+        """Check that the store answers, within seconds."""
+        self._check()
 
     def open_sweep(self, plan: SweepPlan, folder: Path) -> str:
         """Return the id of a sweep's own run: a new one, or the one that it has already."""
@@ -186,7 +223,7 @@ class Store:
             seconds=2 * PATIENCE,
         )
 
-    @translated
+    @writing
     def _find_or_create(self, plan: SweepPlan, folder: Path, *, new: bool) -> str:
         # The answer to an earlier try may have been lost.
         if not new and (found := [run.run_id for run in self.runs(attempt=plan.id)]):
@@ -205,7 +242,7 @@ class Store:
         """Add a sweep's plan to its own run."""
         self._patiently(lambda _: self._log_plan(plan), seconds=2 * PATIENCE)
 
-    @translated
+    @writing
     def _log_plan(self, plan: SweepPlan) -> None:
         self.client.log_text(str(plan.parent), plan.encode(), SWEEP_FILE)
 
@@ -215,7 +252,7 @@ class Store:
         """End a sweep's own run with its counts, its note and the report in `folder`."""
         self._patiently(lambda _: self._close_sweep(parent, status, counts, note, folder))
 
-    @translated
+    @writing
     def _close_sweep(
         self, parent: str, status: str, counts: Mapping[str, int], note: str, folder: Path
     ) -> None:
@@ -248,7 +285,7 @@ class Store:
             token = page.token or ""
         return [_stored(run) for run in found]
 
-    @translated
+    @writing
     def create(self, attempt: Attempt, folder: Path, parent: str | None) -> str:
         """Make the run of an attempt, below that of its sweep if it has one; return its id."""
         spec = attempt.spec
@@ -272,7 +309,7 @@ class Store:
         )
         return str(run.info.run_id)
 
-    @translated
+    @writing
     def log(
         self,
         run_id: str,
@@ -304,7 +341,7 @@ class Store:
                 raise
             self.client.log_inputs(run_id, datasets=datasets)
 
-    @translated
+    @writing
     def close(self, run_id: str, folder: Path, result: RunResult) -> None:
         """Add the files of a run, and end it."""
         self._log_files(run_id, folder, ARTIFACTS)
@@ -312,14 +349,14 @@ class Store:
         ended = _milliseconds(result.ended or time.time())
         self.client.set_terminated(run_id, STATUS[result.status], end_time=ended)
 
-    @translated
+    @writing
     def discard(self, run_id: str) -> None:
         """Delete a run whose place another one has taken."""
         with contextlib.suppress(StoreRefused):  # it is deleted already
             self.kill(run_id)
             self.client.delete_run(run_id)
 
-    @translated
+    @writing
     def kill(self, run_id: str) -> None:
         """End a run that nobody will bring to its end."""
         if self.client.get_run(run_id).info.status == "RUNNING":
@@ -350,12 +387,38 @@ class Store:
         if (folder / "figures").is_dir():
             self.client.log_artifacts(run_id, str(folder / "figures"), "figures")
 
+    def _check(self) -> None:
+        if self._database is not None:
+            sqlite.check(self._database)
+        elif self.uri.startswith(("http://", "https://")):
+            import requests
+
+            requests.get(f"{self.uri.rstrip('/')}/health", timeout=5).raise_for_status()
+
+    @property
+    def _location(self) -> Path | None:
+        """The folder for the artifacts of the experiment; None: as the server has it."""
+        if self._database is None:
+            return None
+        return self._database.parent / "artifacts" / self.experiment.replace("/", "_")
+
+    def _follow_move(self, told: str) -> None:
+        """Find the artifacts again when a folder has been moved or copied with its database.
+
+        MLflow keeps their absolute place, `told`, and would write new ones there.
+        """
+        here = self._location
+        if self._database is None or here is None or not told.startswith("file:"):
+            return
+        there = Path(unquote(urlsplit(told).path))
+        is_ours = there != here and there.parts[-2:] == here.parts[-2:]
+        if is_ours and (here.is_dir() or not there.parent.parent.is_dir()):
+            sqlite.move_artifacts(self._database, told, here.as_uri())
+            _log.warning("%s has been moved: its artifacts are no longer in %s", self.shown, there)
+
     def _create_experiment(self) -> str:
-        location = None
-        if database := sqlite.path_of(self.uri):
-            # MLflow's default depends on the working directory.
-            folder = database.absolute().parent / "artifacts"
-            location = (folder / self.experiment.replace("/", "_")).as_uri()
+        # MLflow's default depends on the working directory.
+        location = self._location.as_uri() if self._location is not None else None
         try:
             return str(
                 self.client.create_experiment(
@@ -410,16 +473,24 @@ class Store:
                 "upgrade it with `mlflow db upgrade`, upgrade MLflow, or set another tracking.uri"
             )
         kind = StoreRefused if code in REFUSED else StoreUnreachable
+        hint = "check that it runs" if self._database is None else "check that file"
         return kind(
             f"tracking.uri={self.shown}: the tracking store cannot be used ({first_line(error)}); "
-            "check that it runs, or set another tracking.uri or tracking=none"
+            f"{hint}, or set another tracking.uri or tracking=none"
         )
 
 
 def make_store(cfg: "DictConfig") -> "Store | None":
-    """Return the store that a configuration names; None with `tracking=none`."""
+    """Return the store that a configuration names; None with `tracking=none`.
+
+    Raises:
+        ConfigError: it has credentials in it.
+        StoreRefused: it cannot be one.
+    """
     if cfg.tracking.get("_target_") is None:
         return None
+    if has_secret(cfg.tracking.get("uri") or ""):
+        raise ConfigError(f"tracking.uri: {REFUSAL}")
     store: Store = instantiate(cfg.tracking, output_dir=str(Path(cfg.output_dir).absolute()))
     return store
 
@@ -453,12 +524,3 @@ def _dataset_input(spec: RunSpec) -> "DatasetInput":
 
 def _milliseconds(seconds: float) -> int:
     return round(1000 * seconds)
-
-
-def _check_health(uri: str) -> None:
-    """Ask a server for its health once, to notice within seconds that it is absent."""
-    if not uri.startswith(("http://", "https://")):
-        return
-    import requests
-
-    requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnsweep.cli.arguments import (
+    check_secrets,
     expand,
     explain,
     logspace,
     options_first,
     set_environment_defaults,
-    take_out_secrets,
 )
 from bnsweep.errors import ConfigError
 
@@ -89,19 +89,32 @@ def test_expansion_of_any_numbers_gives_finite_ones_or_a_clear_error(numbers):
         assert all(0 < value < float("inf") for value in values)
 
 
-def test_a_tracking_uri_with_a_password_leaves_the_arguments():
-    environment = {}
-    secret = "postgresql://me:hunter2@db.example/ml"
-    left = take_out_secrets(["-m", f"tracking.uri={secret}", "seed=1"], environment)
-    assert left == ["-m", "seed=1"]
-    assert environment["MLFLOW_TRACKING_URI"] == secret
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "tracking.uri=postgresql://me:hunter2@db.example/ml",
+        "++tracking.uri='http://host/?token=hunter2'",
+        "tracking={uri: 'http://hunter2@host'}",
+        "hydra.job.env_set.MLFLOW_TRACKING_URI=http://me:hun/t@er2@host",
+    ],
+)
+def test_an_argument_with_a_password_is_refused_and_not_repeated(argument):
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI") as refused:
+        check_secrets(["-m", argument, "seed=1"])
+    assert "hun" not in str(refused.value)
 
 
-def test_a_tracking_uri_without_a_password_stays():
-    environment = {}
-    arguments = ["tracking.uri=http://127.0.0.1:5000"]
-    assert take_out_secrets(arguments, environment) == arguments
-    assert not environment
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "tracking.uri=http://127.0.0.1:5000",
+        "tracking.uri=sqlite:////home/me@host/mlflow.db",
+        "data.root=/home/me@host/what?",
+        "data.page=http://example.org/?language=en",
+    ],
+)
+def test_an_argument_without_a_password_is_not_refused(argument):
+    check_secrets([argument])
 
 
 def test_no_telemetry_unless_the_user_says_so():

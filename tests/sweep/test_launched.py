@@ -262,10 +262,13 @@ def job(folder, composed, *overrides):
     place = SimpleNamespace(dir=str(folder))
     runtime = SimpleNamespace(
         output_dir=str(folder / "4"),
+        cwd=str(folder),
         choices=hydra.runtime.choices,
         config_sources=hydra.runtime.config_sources,
     )
-    return cfg, SimpleNamespace(sweep=place, runtime=runtime, job=SimpleNamespace(num=4))
+    return cfg, SimpleNamespace(
+        sweep=place, runtime=runtime, job=SimpleNamespace(num=4, chdir=False)
+    )
 
 
 def test_a_job_whose_disk_the_driver_sees_returns_nothing(tmp_path, composed):

@@ -18,7 +18,7 @@ from made_up import measured, result
 
 from bnsweep.errors import StoreRefused, StoreUnreachable, TrackingError
 from bnsweep.records import LOCK_FILE, RunFolder, RunSpec, SweepPlan
-from bnsweep.redact import has_secret, without_secret, without_secrets
+from bnsweep.redact import has_secret, without_secrets
 from bnsweep.sweep.resume import EarlierRuns
 from bnsweep.tracking.recorder import Recorder
 from bnsweep.tracking.store import Point, Store
@@ -604,7 +604,7 @@ def test_a_server_that_is_away_is_unreachable(away, call):
 
 
 def test_a_store_that_failed_is_left_alone_for_a_while(broken_server, impatient, folder, caplog):
-    """Two calls show that it fails: the other runs are not tried, and training goes on."""
+    """One call shows that it fails: the runs are not tried, and training goes on."""
     for number in range(5):
         end(RunFolder(folder.path.parent / str(number)))
     places = [folder.path.parent / str(number) for number in range(5)]
@@ -613,7 +613,7 @@ def test_a_store_that_failed_is_left_alone_for_a_while(broken_server, impatient,
     recorder = Recorder(store, places)
     Broken.asked = 0
     recorder.look()
-    assert Broken.asked == 2
+    assert Broken.asked == 1
     assert recorder.missing == 5
     ours = [r.getMessage() for r in caplog.records if r.name.startswith("bnsweep")]
     assert len(ours) == 1
@@ -641,10 +641,11 @@ def test_a_database_of_another_version_is_named(store, tmp_path):
         ("postgresql://host/db?password=pw", "postgresql://host/db"),
         ("http://host:5000", "http://host:5000"),
         ("sqlite:////a b/mlflow.db", "sqlite:////a b/mlflow.db"),
+        ("sqlite+pysqlite:////me%40host/mlflow.db", "sqlite+pysqlite:////me%40host/mlflow.db"),
     ],
 )
 def test_what_is_shown_of_a_uri_holds_no_secret(uri, shown):
-    assert without_secret(uri) == shown
+    assert without_secrets(uri) == shown
     assert has_secret(uri) == (uri != shown)
     assert without_secrets(f"cannot reach '{uri}' (refused)") == f"cannot reach '{shown}' (refused)"
     assert Store(uri=uri, experiment="unit").shown == shown
