@@ -29,7 +29,7 @@ WALLS = {
     "cli": ("errors redact records run tracking sweep hydra_plugins", "hydra omegaconf"),
     "reading": ("errors records nn run tracking", "pandas"),
     "__init__": ("reading", ""),
-    "__main__": ("screen cli", ""),
+    "__main__": ("redact screen sweep cli", ""),
 }
 # Packages that only one part of a room imports, because they are slow or rest on inside knowledge.
 PARTS = {
@@ -39,6 +39,7 @@ PARTS = {
     "pandas": "reading.py",
     "ray": "sweep/cluster.py",
     "mlflow": ("tracking/store.py", "tracking/sqlite.py"),
+    "sqlalchemy": ("tracking/store.py", "tracking/sqlite.py"),
     "cloudpickle": "sweep/local.py",
 }
 # None imports joblib: only Hydra's own launcher of that name needs it.

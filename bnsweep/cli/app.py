@@ -26,7 +26,6 @@ from bnsweep.errors import IncompleteError, UserError
 from bnsweep.records.keys import GROUPS, flatten
 from bnsweep.redact import without_secrets
 from bnsweep.sweep.cluster import worker_environment
-from bnsweep.sweep.interrupts import Interrupts
 from hydra_plugins.bnsweep import BnsweepSweeper, LocalLauncher
 
 
@@ -38,27 +37,24 @@ def run_command_line() -> int:
     """Run the command line and return the exit status.
 
     0: every run ended; 1: runs failed or are missing; 2: nothing was started; 130: interrupted.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted before there was something to report.
     """
     tracebacks = arguments.wants_tracebacks()
     # Make Hydra raise its errors, so that they can be explained below.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     arguments.set_environment_defaults(os.environ)
-    interrupts = Interrupts()
     try:
-        with interrupts:
-            arguments.check_options(sys.argv[1:])
-            arguments.check_secrets(sys.argv[1:])
-            sys.argv[1:] = arguments.expand(arguments.options_first(sys.argv[1:]))
-            prepare_hydra()
-            config = str(config_folder())
-            hydra.main(version_base="1.3", config_path=config, config_name="config")(run)()
+        arguments.check_options(sys.argv[1:])
+        arguments.check_secrets(sys.argv[1:])
+        sys.argv[1:] = arguments.expand(arguments.options_first(sys.argv[1:]))
+        prepare_hydra()
+        config = str(config_folder())
+        hydra.main(version_base="1.3", config_path=config, config_name="config")(run)()
     except _Refused as refusal:
         return _print_error(refusal.__cause__, tracebacks) if refusal.__cause__ else 0
-    except (KeyboardInterrupt, Exception) as error:
-        # A library that is interrupted while it is imported may raise an error of its own.
-        if isinstance(error, KeyboardInterrupt) or interrupts.seen:
-            print("bnsweep: interrupted", file=sys.stderr)
-            return 130
+    except Exception as error:
         return _print_error(error, tracebacks)
     return 0
 
@@ -149,6 +145,8 @@ def _print_error(error: BaseException, tracebacks: bool) -> int:
         return status
     if isinstance(error, HydraException | OmegaConfBaseException):
         message = arguments.explain(error, _known_keys())
+    elif isinstance(error, MemoryError):
+        message = "there is not enough memory"
     elif isinstance(error, UserError | OSError | ValueError):
         message = str(error)
     else:

@@ -65,7 +65,7 @@ class RunFolder:
     path: Path
 
     def begin(self, spec: RunSpec) -> Attempt:
-        """Make the folder, and say that the run has started."""
+        """Make the folder, and say that the run has started; an earlier result of it goes."""
         attempt = Attempt(spec, uuid.uuid4().hex, time.time())
         document = spec.document() | {
             "format": FORMAT,
@@ -75,6 +75,7 @@ class RunFolder:
             "process": os.getpid(),
         }
         self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / HISTORY_FILE).unlink(missing_ok=True)
         write_whole(self.path / START_FILE, json.dumps(document).encode())
         return attempt
 

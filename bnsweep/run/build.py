@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from bnsweep.data import Dataset
-from bnsweep.errors import UserError
+from bnsweep.errors import unwrapped
 from bnsweep.nn.network import Network
 from bnsweep.records import RunSpec
 from bnsweep.run.execute import Draws, Experiment
@@ -19,13 +18,8 @@ def load_dataset(config: Mapping[str, Any]) -> Dataset:
     Raises:
         DataError: it cannot be had as asked for.
     """
-    try:
+    with unwrapped():
         return cast("Dataset", instantiate(config["data"], dtype=config["dtype"]))
-    except InstantiationException as error:
-        # Hydra describes the call; the user wants to know about the data.
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from None
-        raise
 
 
 def build_experiment(spec: RunSpec, dataset: Dataset) -> Experiment:

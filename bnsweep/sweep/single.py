@@ -1,12 +1,13 @@
 """A run by itself: checked before it starts, trained, recorded, and its outcome printed."""
 
+import os
 from pathlib import Path
 
 from hydra.conf import HydraConf
 from omegaconf import DictConfig
 
 from bnsweep.errors import ConfigError, IncompleteError
-from bnsweep.records import ERROR_FILE, LOCK_FILE, RunResult, RunSpec, lock
+from bnsweep.records import ERROR_FILE, LOCK_FILE, RunFolder, RunResult, RunSpec, lock
 from bnsweep.report.output import check_figures
 from bnsweep.run.attempt import attempt
 from bnsweep.run.config import option_files, specify, where_started
@@ -27,11 +28,32 @@ def prepare_run(config: DictConfig) -> bool:
     """
     spec = specify(config, option_files(config.hydra.runtime))
     check_figures(config.report.figures)
+    _check_folder(config, spec)
     config.sweep.options = spec.options
     store = make_store(config)
     if store is not None:
         store.prepare()
     return not config.resume or not _is_done(config, spec, store)
+
+
+def _check_folder(config: DictConfig, spec: RunSpec) -> None:
+    """Check that a run can be done in its folder, and puts nothing in the place of another's."""
+    folder = Path(config.hydra.run.dir).absolute()
+    above = next(place for place in folder.parents if place.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+        raise ConfigError(
+            f"hydra.run.dir={folder}: no folder can be made in {above}; give another output_dir"
+        )
+    if (begun := RunFolder(folder).attempt()) is not None:
+        if not config.resume:
+            raise ConfigError(
+                f"hydra.run.dir={folder}: holds a run; give another folder, or resume=true to go "
+                "on with that run"
+            )
+        if begun.spec.fingerprint != spec.fingerprint:
+            raise ConfigError(
+                f"hydra.run.dir={folder}: holds another run, {begun.spec.name}; give another folder"
+            )
 
 
 def _is_done(config: DictConfig, spec: RunSpec, store: Store | None) -> bool:

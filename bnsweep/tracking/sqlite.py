@@ -77,17 +77,24 @@ def create(path: Path) -> None:
     """
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".database-") as folder:
-        fresh = Path(folder) / path.name
-        fresh.touch()
-        check(fresh)
-        quiet_client(uri_of(fresh)).search_experiments()
-        with contextlib.closing(sqlite3.connect(fresh)) as connection:
-            # Readers and a writer then do not block each other. The file keeps this mode.
-            connection.execute("PRAGMA journal_mode=WAL")
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, path)
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".database-") as folder:
+            fresh = Path(folder) / path.name
+            fresh.touch()
+            check(fresh)
+            quiet_client(uri_of(fresh)).search_experiments()
+            with contextlib.closing(sqlite3.connect(fresh)) as connection:
+                # Readers and a writer then do not block each other. The file keeps this mode.
+                connection.execute("PRAGMA journal_mode=WAL")
+            with contextlib.suppress(FileExistsError):
+                os.link(fresh, path)
+    except BaseException:
+        for empty in made:
+            with contextlib.suppress(OSError):
+                empty.rmdir()
+        raise
 
 
 def check(path: Path) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from hydra.utils import instantiate
 
-from bnsweep.errors import ConfigError, StoreRefused, StoreUnreachable, TrackingError
+from bnsweep.errors import ConfigError, StoreRefused, StoreUnreachable, TrackingError, unwrapped
 from bnsweep.records import (
     CONFIG_FILE,
     ERROR_FILE,
@@ -491,7 +491,8 @@ def make_store(cfg: "DictConfig") -> "Store | None":
         return None
     if has_secret(cfg.tracking.get("uri") or ""):
         raise ConfigError(f"tracking.uri: {REFUSAL}")
-    store: Store = instantiate(cfg.tracking, output_dir=str(Path(cfg.output_dir).absolute()))
+    with unwrapped():
+        store: Store = instantiate(cfg.tracking, output_dir=str(Path(cfg.output_dir).absolute()))
     return store
 
 
