@@ -21,7 +21,10 @@ class _Screen(io.FileIO):
 
 
 def outlive_screen() -> None:
-    """Let no output of this process fail, whoever closes the pipe, the file or the terminal."""
+    """Let no output of this process fail, whoever closes the pipe, the file or the terminal.
+
+    A character that cannot be encoded is shown as a question mark.
+    """
     for number in range(3):
         with contextlib.suppress(OSError):
             os.fstat(number)
@@ -35,7 +38,7 @@ def outlive_screen() -> None:
         after = io.TextIOWrapper(
             io.BufferedWriter(_Screen(number, "w", closefd=False)),
             encoding=getattr(before, "encoding", "utf-8"),
-            errors="backslashreplace",
+            errors="replace" if number == 1 else "backslashreplace",
             line_buffering=number == 2 or os.isatty(number),
             write_through=getattr(before, "write_through", False),
         )

@@ -117,7 +117,7 @@ def print_findings(findings: Findings, *, stream: TextIO | None = None) -> None:
     missing = findings.missing
     for run in missing[:MAX_MISSING]:
         why = f": {run.reason[:MAX_ERROR]}" if run.reason else ""
-        print(_encodable(f"{run.spec.name}: {run.status}{why}", stream), file=stream)
+        print(f"{run.spec.name}: {run.status}{why}", file=stream)
     if len(missing) > MAX_MISSING:
         print(f"and {len(missing) - MAX_MISSING} more without a result", file=stream)
 
@@ -126,7 +126,7 @@ def _print_text(text: str, stream: TextIO) -> None:
     """Print a paragraph, wrapped to the width of a terminal, and an empty line."""
     if is_terminal(stream):
         text = textwrap.fill(text, max(20, shutil.get_terminal_size().columns - 1))
-    print(f"{_encodable(text, stream)}\n", file=stream)
+    print(f"{text}\n", file=stream)
 
 
 def print_where(
@@ -149,11 +149,11 @@ def print_where(
     sources = Counter(place.parent if place.is_absolute() else "the store" for place in places)
     for source, count in sources.items():
         runs = f"{count} run{'s' * (count > 1)} of"
-        print(_encodable(f"taken over: {runs} {_shown(source)}", stream), file=stream)
+        print(f"taken over: {runs} {_shown(source)}", file=stream)
     what = f"results: {_shown(folder)} (summary.md, results.csv, figures)"
-    print(_encodable(what, stream), file=stream)
+    print(what, file=stream)
     if ui_command:
-        print(_encodable(f"to see them in MLflow: {ui_command}", stream), file=stream)
+        print(f"to see them in MLflow: {ui_command}", file=stream)
 
 
 def _shown(place: Path | str) -> Path | str:
@@ -176,7 +176,6 @@ def clock(seconds: float) -> str:
 
 def _print_rows(head: Row, rows: Sequence[Row], stream: TextIO) -> None:
     """Print a table, with colours if the terminal is wide enough, otherwise as plain text."""
-    head, *rows = ([_encodable(cell, stream) for cell in row] for row in (head, *rows))
     # A column's name may be wrapped between words.
     words = [max(name.split(), key=len, default="") for name in head]
     widths = [max(map(len, column)) for column in zip(words, *rows, strict=True)]
@@ -199,9 +198,3 @@ def _print_rows(head: Row, rows: Sequence[Row], stream: TextIO) -> None:
         diverged = any("diverged" in cell for cell in row)
         table.add_row(*(Text(cell) for cell in row), style="yellow" if diverged else None)
     Console(file=stream, highlight=False).print(table)
-
-
-def _encodable(text: str, stream: TextIO) -> str:
-    """Return `text` with a question mark for each character that the stream cannot encode."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "replace").decode(encoding)

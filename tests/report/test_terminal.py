@@ -2,7 +2,6 @@ import contextlib
 import io
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from made_up import result, sweep, with_result
@@ -187,20 +186,6 @@ def test_a_narrow_terminal_breaks_no_number(monkeypatch, columns):
     screen = table(outcomes(), Terminal())
     for cell in ("0.0464", "batchnorm", "1.000", "(diverged)"):
         assert cell in screen
-
-
-@pytest.mark.parametrize(
-    "stream", [Terminal, lambda encoding: io.TextIOWrapper(io.BytesIO(), encoding)]
-)
-def test_an_encoding_without_the_characters_is_no_error(stream):
-    runs = sweep(optimizer=["最適化", "sgd"], weight_std=[1, 0.1])
-    out = stream(encoding="ascii")
-    print_findings(Findings(runs), stream=out)
-    print_where(Path("/tmp/ä"), stream=out)
-    with Progress(2, stream=out) as progress:
-        progress.update(2)
-    out.flush()
-    assert b"sgd" in out.buffer.getvalue()
 
 
 def test_values_are_not_read_as_markup():
