@@ -79,7 +79,7 @@ def test_a_run_takes_no_other_runs_folder(shell):
     assert "holds another run" in one_line(shell(*SMALL, *place, "seed=1", "resume=true"))
     assert "done already" in shell.succeed(*SMALL, *place, "resume=true").stdout
     assert history.read_bytes() == first
-    # One that was interrupted is done again in its folder; the new result takes the old one's place.
+    # One that was interrupted is done again there, and its new result takes the old one's place.
     history.write_bytes(first.replace(b'"status":"finished"', b'"status":"killed"'))
     shell.succeed(*SMALL, *place, "resume=true")
     assert b'"status":"finished"' in history.read_bytes()
