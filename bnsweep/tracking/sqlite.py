@@ -1,26 +1,28 @@
 """A SQLite file as the tracking store.
 
 Relies on MLflow's logger names, on MLflow creating its tables at the first query and the folder of
-a URI without decoding it, and on the columns that hold the places of artifacts; remove when MLflow
-can create a database explicitly, safe against several processes at once, and can move artifacts.
+a URI without decoding it, on how it sets the time to wait for a lock, and on the columns that hold
+the places of artifacts; remove when MLflow can create a database explicitly, safe against several
+processes at once, lets that time be set, and can move artifacts.
 """
 
 import contextlib
+import functools
 import logging
 import os
 import sqlite3
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bnsweep.errors import StoreRefused
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# MLflow itself waits for 20 seconds while another process writes, longer than a person does.
-BUSY_SECONDS = 5.0
+# How long to wait while another process writes. MLflow would wait for 20 seconds at each call.
+BUSY_SECONDS = 4.0
 
 
 def uri_of(path: Path) -> str:
@@ -66,7 +68,20 @@ def quiet_client(uri: str) -> "MlflowClient":
         logging.getLogger(name).setLevel(logging.WARNING)
     # It logs each error of a database with its traceback, and raises it as well.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    _wait_less()
     return MlflowClient(tracking_uri=uri)
+
+
+@functools.cache
+def _wait_less() -> None:
+    from sqlalchemy import Engine, event
+
+    # With `retval`, what is returned is executed in the place of the statement.
+    @event.listens_for(Engine, "before_cursor_execute", retval=True)
+    def shorten(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> tuple[str, Any]:
+        if statement.startswith("PRAGMA busy_timeout"):
+            statement = f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}"
+        return statement, parameters
 
 
 def create(path: Path) -> None:
@@ -98,7 +113,7 @@ def create(path: Path) -> None:
 
 
 def check(path: Path) -> None:
-    """Check that a database can be written, which MLflow tries for minutes.
+    """Check that a database can be opened and written, which MLflow tries for minutes.
 
     Raises:
         sqlite3.Error: it cannot be opened, is not a database, or is locked for some seconds.

@@ -103,18 +103,6 @@ def translated(method: M) -> M:
     return cast("M", call)
 
 
-def writing(method: M) -> M:
-    """The same for a method that writes: it does not wait long for a locked database."""
-
-    @functools.wraps(method)
-    def call(self: "Store", *args: Any, **kwargs: Any) -> Any:
-        if self._database is not None:
-            sqlite.check(self._database)
-        return method(self, *args, **kwargs)
-
-    return translated(cast("M", call))
-
-
 class Store:
     """An MLflow tracking store, and the experiment in it.
 
@@ -223,7 +211,7 @@ class Store:
             seconds=2 * PATIENCE,
         )
 
-    @writing
+    @translated
     def _find_or_create(self, plan: SweepPlan, folder: Path, *, new: bool) -> str:
         # The answer to an earlier try may have been lost.
         if not new and (found := [run.run_id for run in self.runs(attempt=plan.id)]):
@@ -242,7 +230,7 @@ class Store:
         """Add a sweep's plan to its own run."""
         self._patiently(lambda _: self._log_plan(plan), seconds=2 * PATIENCE)
 
-    @writing
+    @translated
     def _log_plan(self, plan: SweepPlan) -> None:
         self.client.log_text(str(plan.parent), plan.encode(), SWEEP_FILE)
 
@@ -252,7 +240,7 @@ class Store:
         """End a sweep's own run with its counts, its note and the report in `folder`."""
         self._patiently(lambda _: self._close_sweep(parent, status, counts, note, folder))
 
-    @writing
+    @translated
     def _close_sweep(
         self, parent: str, status: str, counts: Mapping[str, int], note: str, folder: Path
     ) -> None:
@@ -285,7 +273,7 @@ class Store:
             token = page.token or ""
         return [_stored(run) for run in found]
 
-    @writing
+    @translated
     def create(self, attempt: Attempt, folder: Path, parent: str | None) -> str:
         """Make the run of an attempt, below that of its sweep if it has one; return its id."""
         spec = attempt.spec
@@ -309,7 +297,7 @@ class Store:
         )
         return str(run.info.run_id)
 
-    @writing
+    @translated
     def log(
         self,
         run_id: str,
@@ -341,7 +329,7 @@ class Store:
                 raise
             self.client.log_inputs(run_id, datasets=datasets)
 
-    @writing
+    @translated
     def close(self, run_id: str, folder: Path, result: RunResult) -> None:
         """Add the files of a run, and end it."""
         self._log_files(run_id, folder, ARTIFACTS)
@@ -349,14 +337,14 @@ class Store:
         ended = _milliseconds(result.ended or time.time())
         self.client.set_terminated(run_id, STATUS[result.status], end_time=ended)
 
-    @writing
+    @translated
     def discard(self, run_id: str) -> None:
         """Delete a run whose place another one has taken."""
         with contextlib.suppress(StoreRefused):  # it is deleted already
             self.kill(run_id)
             self.client.delete_run(run_id)
 
-    @writing
+    @translated
     def kill(self, run_id: str) -> None:
         """End a run that nobody will bring to its end."""
         if self.client.get_run(run_id).info.status == "RUNNING":
