@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from faults import MlflowServer
 
 REMOVED = ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "BNSWEEP_CACHE", "NO_COLOR", "COLUMNS")
 
@@ -63,6 +64,15 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path):
     return Shell(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A real tracking server: it runs at the end of each test, and each has its own experiment."""
+    server = MlflowServer(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="module")
