@@ -28,18 +28,20 @@ class Shell:
         kept = {key: value for key, value in os.environ.items() if key not in REMOVED}
         return kept | {"XDG_CACHE_HOME": str(self.folder / "cache")}
 
-    def __call__(self, *arguments: str, timeout: float = 300, **environment: str):
+    def __call__(self, *arguments: str, timeout: float = 300, **environment: str | None):
+        """Run a command with changes to its environment: None takes a variable out of it."""
+        changed = {k: v for k, v in (self.environment | environment).items() if v is not None}
         return subprocess.run(
             [sys.executable, "-m", "bnsweep", *arguments],
             cwd=self.folder,
-            env=self.environment | environment,
+            env=changed,
             capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
         )
 
-    def succeed(self, *arguments: str, **environment: str):
+    def succeed(self, *arguments: str, **environment: str | None):
         done = self(*arguments, **environment)
         assert done.returncode == 0, done.stderr
         return done
