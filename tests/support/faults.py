@@ -24,6 +24,7 @@ from bnsweep.tracking import sqlite
 PATIENCE = 400.0
 LOSSES = ("cut", "502", "late")
 LATE_SECONDS = 7  # the client waits for 5
+PAGE = b"<html><body>Please log in.</body></html>"
 
 # Small and without figures: the tests are about what happens around the training.
 NO_FIGURES = ("tracking.figures=false", "report.figures=[]")
@@ -301,18 +302,18 @@ class MlflowServer:
 
 
 class Gate:
-    """An HTTP server that passes requests on, or does something else to them.
+    """An HTTP server that passes requests on, or does something else to those that it picks.
 
     Attributes:
-        mode: `open`; `hang` and `500` pass nothing on. `cut` and `502` pass on what `loses` picks,
-            and close the connection or answer 502 in the place of the answer; `late` passes it on
-            and answers when the client waits no more.
-        loses: whether the answer to a request is lost, by its method and path.
+        mode: `open` passes all of them on. `hang`, `html` and a status such as `500` pass nothing
+            on: they never answer, or with a page, or with that status. `cut`, `502` and `late` do,
+            and then close the connection, answer 502, or answer when the client waits no more.
+        picks: whether the mode is meant for a request, by its method and path.
     """
 
     def __init__(self, target: str) -> None:
         self.mode = "open"
-        self.loses: Callable[[str, str], bool] = lambda method, path: True
+        self.picks: Callable[[str, str], bool] = lambda method, path: True
         self.stopped = 0  # requests that were not passed on
         self.lost = 0  # answers
         self.over = threading.Event()
@@ -326,13 +327,18 @@ class Gate:
             def serve(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 mode = gate.mode
+                with lock:
+                    if mode != "open" and not gate.picks(self.command, self.path):
+                        mode = "open"
+                    gate.stopped += mode not in ("open", *LOSSES)
                 if mode == "hang":
-                    gate.stopped += 1
                     gate.over.wait()
                     return
-                if mode == "500":
-                    gate.stopped += 1
-                    self.send_error(500)
+                if mode == "html":
+                    self.answer(200, "text/html", PAGE)
+                    return
+                if mode.isdigit() and mode not in LOSSES:
+                    self.send_error(int(mode))
                     return
                 kept = {k: v for k, v in self.headers.items() if k not in ("Host", "Connection")}
                 request = urllib.request.Request(
@@ -344,21 +350,22 @@ class Gate:
                     answer = error
                 content = answer.read()
                 with lock:
-                    lost = mode in LOSSES and gate.loses(self.command, self.path)
-                    gate.lost += lost
-                if lost and mode == "cut":
+                    gate.lost += mode in LOSSES
+                if mode == "cut":
                     return
-                if lost and mode == "502":
+                if mode == "502":
                     self.send_error(502)
                     return
-                if lost and mode == "late":
+                if mode == "late":
                     gate.over.wait(LATE_SECONDS)
+                kind = answer.headers.get("Content-Type", "text/plain")
+                self.answer(answer.status, kind, content)
+
+            def answer(self, status, kind, content):
                 # The client of a late answer has gone.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    self.send_response(answer.status)
-                    self.send_header(
-                        "Content-Type", answer.headers.get("Content-Type", "text/plain")
-                    )
+                    self.send_response(status)
+                    self.send_header("Content-Type", kind)
                     self.send_header("Content-Length", str(len(content)))
                     self.end_headers()
                     self.wfile.write(content)
@@ -379,10 +386,10 @@ class Gate:
         self.server.server_close()
 
 
-def every(nth: int) -> Callable[[str, str], bool]:
-    """Return what is true of every nth POST that it is asked about."""
+def every(nth: int, method: str = "") -> Callable[[str, str], bool]:
+    """Return what is true of every nth request, or of every nth with this method."""
     count = itertools.count(1)
-    return lambda method, path: method == "POST" and next(count) % nth == 0
+    return lambda asked, path: method in ("", asked) and next(count) % nth == 0
 
 
 def the_first(end: str) -> Callable[[str, str], bool]:

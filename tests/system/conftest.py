@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from faults import MlflowServer
 
 REMOVED = ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "BNSWEEP_CACHE", "NO_COLOR", "COLUMNS")
 
@@ -27,18 +28,20 @@ class Shell:
         kept = {key: value for key, value in os.environ.items() if key not in REMOVED}
         return kept | {"XDG_CACHE_HOME": str(self.folder / "cache")}
 
-    def __call__(self, *arguments: str, timeout: float = 300, **environment: str):
+    def __call__(self, *arguments: str, timeout: float = 300, **environment: str | None):
+        """Run a command with changes to its environment: None takes a variable out of it."""
+        changed = {k: v for k, v in (self.environment | environment).items() if v is not None}
         return subprocess.run(
             [sys.executable, "-m", "bnsweep", *arguments],
             cwd=self.folder,
-            env=self.environment | environment,
+            env=changed,
             capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
         )
 
-    def succeed(self, *arguments: str, **environment: str):
+    def succeed(self, *arguments: str, **environment: str | None):
         done = self(*arguments, **environment)
         assert done.returncode == 0, done.stderr
         return done
@@ -63,6 +66,15 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path):
     return Shell(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A real tracking server: it runs at the end of each test, and each has its own experiment."""
+    server = MlflowServer(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from faults import ONE_PROCESS, SCRIPTED, Gate, MlflowServer, Started, prepare, wait_until
+from faults import ONE_PROCESS, SCRIPTED, Gate, Started, prepare, wait_until
 
 PATIENCE = 100  # seconds: it takes one or two on a machine that does nothing else
 
@@ -28,6 +28,10 @@ def sigterm(process):
     process.send_signal(signal.SIGTERM)
 
 
+def sigterm_to_all(process):
+    os.killpg(process.pid, signal.SIGTERM)  # as a scheduler or a container does
+
+
 def waiting(started, shell, *rates):
     def all_wait():
         return all((shell.folder / f"waiting-{rate}").exists() for rate in rates)
@@ -37,7 +41,7 @@ def waiting(started, shell, *rates):
 
 @pytest.mark.parametrize(
     ("end", "launcher"),
-    [(ctrl_c, "local"), (sigterm, "local"), (sigint, "basic")],
+    [(ctrl_c, "local"), (sigterm, "local"), (sigterm_to_all, "local"), (sigint, "basic")],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_an_interrupted_sweep_is_closed_with_its_report(shell, end, launcher):
@@ -80,20 +84,15 @@ def test_an_interrupted_single_run_ends_as_killed(shell):
     assert run.data.tags["bnsweep.status"] == "killed"
 
 
-def test_a_second_ctrl_c_ends_at_once(shell):
-    server = MlflowServer(shell.folder / "server")
-    server.start()
-    try:
-        with Gate(server.uri) as gate:
-            arguments = ["-m", *SCRIPTED, "optimizer.lr=0.2,0.21", f"tracking.uri={gate.uri}"]
-            with Started(shell, *arguments, MLFLOW_HTTP_REQUEST_TIMEOUT="1000") as sweep:
-                waiting(sweep, shell, "0.2", "0.21")
-                gate.mode = "hang"
-                ctrl_c(sweep.process)
-                # The sweep cannot be closed while the store hangs.
-                wait_until(lambda: gate.stopped, "the driver asks the store")
-                ctrl_c(sweep.process)
-                assert sweep.ends(60) == 130
-                sweep.leaves_nobody()
-    finally:
-        server.kill()
+def test_a_second_ctrl_c_ends_at_once(shell, server):
+    with Gate(server.uri) as gate:
+        arguments = ["-m", *SCRIPTED, "optimizer.lr=0.2,0.21", f"tracking.uri={gate.uri}"]
+        with Started(shell, *arguments, MLFLOW_HTTP_REQUEST_TIMEOUT="1000") as sweep:
+            waiting(sweep, shell, "0.2", "0.21")
+            gate.mode = "hang"
+            ctrl_c(sweep.process)
+            # The sweep cannot be closed while the store hangs.
+            wait_until(lambda: gate.stopped, "the driver asks the store")
+            ctrl_c(sweep.process)
+            assert sweep.ends(60) == 130
+            sweep.leaves_nobody()

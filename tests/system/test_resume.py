@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from random import Random
 
 import pytest
 from faults import ONE_PROCESS, SMALL, put_database
@@ -92,3 +93,38 @@ def test_a_run_that_only_the_disk_has_is_logged_and_not_trained(shell):
     # A single run that is in the store by now is not logged twice.
     shell.succeed(*SMALL, "optimizer.lr=0.02", "resume=true")
     assert len(shell.runs(RUNS)) == 3
+
+
+def test_a_run_whose_history_is_damaged_is_fetched_or_trained_again_and_no_other(shell):
+    put_database(shell.folder)
+    arguments = ("-m", *SMALL, "optimizer.lr=0.1,0.05,0.02,0.01,0.005", ONE_PROCESS)
+    shell.succeed(*arguments)
+    (folder,) = shell.folder.glob("outputs/sweeps/*")
+    histories = [folder / str(number) / "history.json" for number in range(5)]
+    untouched = histories[4].read_bytes()
+
+    def attempts():
+        return [json.loads(path.read_text())["attempt"] for path in histories]
+
+    def damage():
+        histories[0].write_bytes(b"")
+        histories[1].write_bytes(histories[1].read_bytes()[:500])
+        histories[2].write_bytes(random.randbytes(500))
+        histories[3].unlink()
+        histories[3].mkdir()
+
+    trained = attempts()
+    random = Random(0)
+    damage()
+    done = shell.succeed(*arguments, "resume=true")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert [row["status"] for row in shell.results()] == ["reused"] * 4 + ["finished"]
+    assert attempts() == trained
+    assert len(shell.runs(RUNS)) == 5
+
+    damage()
+    done = shell.succeed(*arguments, "tracking=none", "resume=true")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert [row["status"] for row in shell.results()] == ["finished"] * 5
+    assert not set(attempts()[:4]) & set(trained)
+    assert histories[4].read_bytes() == untouched

@@ -4,19 +4,10 @@ import http.server
 import threading
 
 import pytest
-from faults import ONE_PROCESS, SCRIPTED, SMALL, MlflowServer, free_port, prepare, put_database
+from faults import ONE_PROCESS, SCRIPTED, SMALL, free_port, prepare, put_database
 
 PASSWORD = "hunter2-Xq7"
 TOKEN = "tok-9f3e7a51"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A server that accepts any user and writes only to its folder."""
-    server = MlflowServer(tmp_path_factory.mktemp("server"))
-    server.start()
-    yield server
-    server.kill()
 
 
 def holders(*folders, but=()):

@@ -184,8 +184,13 @@ def test_a_sweep_reads_as_plain_lines_everywhere(module_shell, environment):
 
 @pytest.mark.parametrize(
     ("no_color", "columns", "coloured", "drawn"),
-    [("", "100", True, True), ("1", "100", False, True), ("", "40", False, False)],
-    ids=["wide", "no color", "narrow"],
+    [
+        ("", "100", True, True),
+        ("1", "100", False, True),
+        ("", "40", False, False),
+        ("", "20", False, False),
+    ],
+    ids=["wide", "no color", "narrow", "very narrow"],
 )
 def test_a_terminal_gets_a_drawn_table_if_it_is_wide_and_colours_unless_unwanted(
     module_shell, no_color, columns, coloured, drawn

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import needs
 import pytest
-from faults import ONE_PROCESS, SMALL, put_database
+from faults import ONE_PROCESS, SCRIPTED, SMALL, Started, prepare, put_database
 
 
 @pytest.fixture
@@ -69,6 +69,33 @@ def store(shell):
     return MlflowClient(tracking_uri=f"sqlite:///{shell.folder}/store.db")
 
 
+@pytest.mark.parametrize("store", [["tracking=none"], []], ids=["no store", "store"])
+def test_outputs_that_are_moved_away_during_a_sweep_cost_no_run(shell, store):
+    """What was done lies where it was moved to; what is done from then on lies in a new folder."""
+    prepare(shell.folder)
+    outputs, away = shell.folder / "outputs", shell.folder / "away"
+    arguments = ("-m", *SCRIPTED, "optimizer.lr=0.1,0.2,0.21,0.05", "hydra.launcher.n_jobs=2")
+    with Started(shell, *arguments, *store) as sweep:
+        for rate in ("0.2", "0.21"):
+            sweep.until((shell.folder / f"waiting-{rate}").exists, f"run {rate} is under way")
+        outputs.rename(away)
+        (shell.folder / "go").touch()
+        status = sweep.ends()
+        sweep.leaves_nobody()
+    assert "Traceback" not in sweep.text
+    assert [row["status"] for row in shell.results()] == ["finished"] * 4
+    assert len(list(outputs.glob("sweeps/*/*/history.json"))) == 4
+    assert len(list(away.glob("sweeps/*/0/history.json"))) == 1
+    if store:
+        assert status == 0, sweep.text
+    else:
+        assert status == 1, sweep.text
+        assert "mlflow.db: that file has been removed" in sweep.text
+        assert "4 of 4 runs are not in the store" in sweep.text
+    assert (away / "mlflow.db").exists()
+    assert not (outputs / "mlflow.db").exists()
+
+
 def test_a_file_that_must_not_grow_gives_one_message(shell):
     """The same with a limit that needs no privileges: no file may grow beyond 100 kB."""
     limit = 100_000
@@ -96,6 +123,20 @@ def test_outputs_that_are_read_only_are_named(shell, filesystem):
     for sweep in ([], ["-m"]):
         one_message(shell(*sweep, *SMALL, f"output_dir={place}/out"), str(place))
         one_message(shell(*sweep, *SMALL, f"output_dir={place}/out", "tracking=none"), str(place))
+    assert not list(place.iterdir())
+
+
+def test_a_working_directory_that_is_read_only_will_do(shell, filesystem):
+    place = filesystem("ro,size=1m") if os.geteuid() == 0 else shell.folder / "locked"
+    if os.geteuid() != 0:
+        place.mkdir(mode=0o500)
+    output = shell.folder / "out"
+    arguments = ("-m", *SMALL, "optimizer.lr=0.1,0.05", f"output_dir={output}", "resume=true")
+    for _ in range(2):
+        type(shell)(place).succeed(*arguments)
+        assert [row["status"] for row in shell.results("out")] == ["finished"] * 2
+    assert len(list(output.glob("sweeps/*"))) == 1
+    assert (output / "mlflow.db").exists()
     assert not list(place.iterdir())
 
 

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from faults import ONE_PROCESS, SMALL, Gate, MlflowServer, Started, check_whole, prepare, the_first
+from faults import ONE_PROCESS, SMALL, Gate, Started, check_whole, prepare, the_first
 
 TOTAL, KILLS = 24, 10
 RATES = ",".join(str(round(0.01 + 0.001 * n, 3)) for n in range(TOTAL))
@@ -65,25 +65,20 @@ def test_a_sweep_whose_driver_is_killed_ten_times_is_whole_in_the_end(shell, see
     assert len({path.parent.parent for path in after}) == 1
 
 
-def test_a_driver_killed_before_it_knows_its_parent_run_finds_it_again(shell):
+def test_a_driver_killed_before_it_knows_its_parent_run_finds_it_again(shell, server):
     """The store has made the sweep's own run, and the answer has not arrived."""
     prepare(shell.folder)
-    server = MlflowServer(shell.folder / "server")
-    server.start()
-    try:
-        with Gate(server.uri) as gate:
-            arguments = ("-m", *SMALL, "optimizer.lr=0.1,0.05", ONE_PROCESS)
-            store = (f"tracking.uri={gate.uri}", "tracking.experiment=killed")
-            gate.loses = the_first("/runs/create")
-            gate.mode = "late"
-            with Started(shell, *arguments, *store) as sweep:
-                sweep.until(lambda: gate.lost, "the store has made the sweep's own run")
-                sweep.process.send_signal(signal.SIGKILL)
-                sweep.ends()
-            gate.mode = "open"
-            (before,) = server.runs("killed")
-            shell.succeed(*arguments, *store, "resume=true")
-        parent = check_whole(server.runs("killed"), 2)
-        assert parent.info.run_id == before.info.run_id
-    finally:
-        server.kill()
+    with Gate(server.uri) as gate:
+        arguments = ("-m", *SMALL, "optimizer.lr=0.1,0.05", ONE_PROCESS)
+        store = (f"tracking.uri={gate.uri}", "tracking.experiment=killed")
+        gate.picks = the_first("/runs/create")
+        gate.mode = "late"
+        with Started(shell, *arguments, *store) as sweep:
+            sweep.until(lambda: gate.lost, "the store has made the sweep's own run")
+            sweep.process.send_signal(signal.SIGKILL)
+            sweep.ends()
+        gate.mode = "open"
+        (before,) = server.runs("killed")
+        shell.succeed(*arguments, *store, "resume=true")
+    parent = check_whole(server.runs("killed"), 2)
+    assert parent.info.run_id == before.info.run_id

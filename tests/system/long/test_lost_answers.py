@@ -9,7 +9,6 @@ from faults import (
     ONE_PROCESS,
     SMALL,
     Gate,
-    MlflowServer,
     check_whole,
     every,
     put_database,
@@ -17,14 +16,6 @@ from faults import (
 )
 
 SWEEP = ("-m", *SMALL, "tracking.weights=false", "optimizer.lr=0.1,0.05,0.02")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = MlflowServer(tmp_path_factory.mktemp("server"))
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture
@@ -69,7 +60,7 @@ def test_of_every_few_answers_one_is_lost(shell, server, gate, mode, nth):
     shell.succeed(*SMALL, f"tracking.uri={server.uri}", f"tracking.experiment={experiment}")
     (single,) = server.runs(experiment)
     delete(server, single)
-    gate.loses, gate.mode = every(nth), mode
+    gate.picks, gate.mode = every(nth, "POST"), mode
     store = (f"tracking.uri={gate.uri}", f"tracking.experiment={experiment}")
     done = shell(*SWEEP, "hydra.launcher.n_jobs=2", *store)
     print(f"{gate.lost} answers lost, exit status {done.returncode}\n{done.stderr}")
@@ -94,7 +85,7 @@ def test_a_sweep_whose_beginning_is_not_confirmed_goes_on_as_one(shell, server, 
     """The store has made its own run, or has its plan, and has not been heard to say so."""
     put_database(shell.folder)
     experiment = f"{told} {mode}".strip("/").replace("/", "_")
-    gate.loses, gate.mode = the_first(told), mode
+    gate.picks, gate.mode = the_first(told), mode
     store = (f"tracking.uri={gate.uri}", f"tracking.experiment='{experiment}'")
     done = shell(*SWEEP, ONE_PROCESS, *store)
     assert done.returncode == 0, done.stderr

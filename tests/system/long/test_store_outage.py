@@ -4,19 +4,10 @@ import json
 import time
 
 import pytest
-from faults import SCRIPTED, SMALL, Gate, MlflowServer, Started, free_port, prepare, wait_until
+from faults import SCRIPTED, SMALL, Gate, Started, free_port, prepare, wait_until
 
 HELD = [*SCRIPTED, "optimizer.lr=0.1,0.2,0.21", "hydra.launcher.n_jobs=2"]
 BOUND = 400  # seconds: about forty on a machine that does nothing else
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A server that is still running after each test."""
-    server = MlflowServer(tmp_path_factory.mktemp("server"))
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture
