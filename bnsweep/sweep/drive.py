@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from bnsweep.errors import IncompleteError, InterruptedSweepError, TrackingError
 from bnsweep.records import RunResult, SweepRun
 from bnsweep.records.keys import check_all
+from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import first_line
 from bnsweep.report import output, terminal
 from bnsweep.report.findings import Findings
@@ -134,6 +135,9 @@ def _finish(
         with contextlib.suppress(OSError, ValueError):
             why = "interrupted" if interrupted else "its worker ended"
             sweep.run(spec.number).give_up("killed", why)
+    if not (folder / SWEEP_FILE).exists():  # the folder was moved away, and made again by the runs
+        with contextlib.suppress(OSError):
+            sweep.plan.write(folder)
     complete = recorder is None or recorder.finish(settle=True)
     runs = list(_outcomes(sweep, reasons))
     findings = Findings(runs, list(config.report.choose))

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bnsweep.errors import IncompleteError, StoreRefused, StoreUnreachable
@@ -35,6 +35,8 @@ class _Followed:
     asked: bool = False  # the store to make it, and its answer may have been lost
     offset: int | None = None  # of the bytes of its epochs; None: nothing has been logged
     epochs: int = 0
+    summed_up: bool = False  # its final values have been logged
+    files: set[str] = field(default_factory=set)  # that have been added
     over: bool = False  # nothing is left to bring
     refused: bool = False
 
@@ -149,8 +151,8 @@ class Recorder:
         for run in self._runs.values():
             run.over &= run.run_id in run_ids
 
-    def _steps(self) -> list[tuple[str | None, int | None, bool]]:
-        return [(run.run_id, run.offset, run.over) for run in self._runs.values()]
+    def _steps(self) -> list[tuple[str | None, int | None, int, bool]]:
+        return [(run.run_id, run.offset, len(run.files), run.over) for run in self._runs.values()]
 
     def learn(self) -> list[StoredRun]:
         """Ask the store for the runs of the sweep, and return them."""
@@ -246,7 +248,7 @@ class Recorder:
             swept = {key: v for key, v in attempt.spec.swept.items() if is_number(v)}
             # As metrics too: the UI compares parameters as text.
             points += _points(swept, attempt.started, 0)
-        if result is not None:
+        if result is not None and not run.summed_up:
             ended = result.ended or attempt.started
             # A history from afar comes without its epochs' own times; a damaged file lacks some.
             left = enumerate(result.epochs())
@@ -258,8 +260,9 @@ class Recorder:
             status = result.status if result is not None else None
             self._store.log(run.run_id, points, first, status)
             run.offset, run.epochs = offset, run.epochs + len(epochs)
+            run.summed_up = result is not None
         if result is not None:
-            self._store.close(run.run_id, folder.path, result)
+            self._store.close(run.run_id, folder.path, result, run.files)
             run.over = True
             self._known[attempt.id] = self._known[attempt.id]._replace(status=result.status)
 

@@ -213,11 +213,14 @@ class Store:
 
     @translated
     def _find_or_create(self, plan: SweepPlan, folder: Path, *, new: bool) -> str:
-        # The answer to an earlier try may have been lost.
-        if not new and (found := [run.run_id for run in self.runs(attempt=plan.id)]):
-            own = plan.parent if plan.parent in found else found[0]
-            self.client.update_run(own, status="RUNNING")
-            return own
+        if not new:
+            if plan.parent is not None:
+                self._restore(plan.parent)
+            # The answer to an earlier try may have been lost.
+            if found := [run.run_id for run in self.runs(attempt=plan.id)]:
+                own = plan.parent if plan.parent in found else found[0]
+                self.client.update_run(own, status="RUNNING")
+                return own
         tags = {"bnsweep.role": "sweep", "bnsweep.attempt": plan.id, "bnsweep.folder": str(folder)}
         run = self.client.create_run(
             self.experiment_id,
@@ -225,6 +228,15 @@ class Store:
             tags=tags | self._source_tags(None),
         )
         return str(run.info.run_id)
+
+    def _restore(self, run_id: str) -> None:
+        """Take back that a run was deleted; one that is gone for good stays so."""
+        try:
+            if self.client.get_run(run_id).info.lifecycle_stage == "deleted":
+                self.client.restore_run(run_id)
+        except Exception as error:
+            if getattr(error, "error_code", "") not in REFUSED:
+                raise
 
     def log_plan(self, plan: SweepPlan) -> None:
         """Add a sweep's plan to its own run."""
@@ -238,11 +250,20 @@ class Store:
         self, parent: str, *, status: str, counts: Mapping[str, int], note: str, folder: Path
     ) -> None:
         """End a sweep's own run with its counts, its note and the report in `folder`."""
-        self._patiently(lambda _: self._close_sweep(parent, status, counts, note, folder))
+        done: set[str] = set()
+        self._patiently(
+            lambda _: self._close_sweep(parent, status, counts, note, folder, done), tries=9
+        )
 
     @translated
     def _close_sweep(
-        self, parent: str, status: str, counts: Mapping[str, int], note: str, folder: Path
+        self,
+        parent: str,
+        status: str,
+        counts: Mapping[str, int],
+        note: str,
+        folder: Path,
+        done: set[str],
     ) -> None:
         from mlflow.entities import Metric, RunTag
 
@@ -250,7 +271,7 @@ class Store:
         metrics = [Metric(key, value, now, 0) for key, value in counts.items()]
         tags = [RunTag("mlflow.note.content", note), RunTag("bnsweep.status", status)]
         self.client.log_batch(parent, metrics=metrics, tags=tags)
-        self._log_files(parent, folder, REPORT)
+        self._log_files(parent, folder, REPORT, done)
         self.client.set_terminated(parent, STATUS[status])
 
     @translated
@@ -330,9 +351,9 @@ class Store:
             self.client.log_inputs(run_id, datasets=datasets)
 
     @translated
-    def close(self, run_id: str, folder: Path, result: RunResult) -> None:
-        """Add the files of a run, and end it."""
-        self._log_files(run_id, folder, ARTIFACTS)
+    def close(self, run_id: str, folder: Path, result: RunResult, done: set[str]) -> None:
+        """Add the files of a run but for those that are `done`, which grows, and end it."""
+        self._log_files(run_id, folder, ARTIFACTS, done)
         # Terminate last: a terminated run is complete.
         ended = _milliseconds(result.ended or time.time())
         self.client.set_terminated(run_id, STATUS[result.status], end_time=ended)
@@ -368,12 +389,14 @@ class Store:
                     copy = self.client.download_artifacts(run_id, name, temporary)
                     write_whole(folder / name, Path(copy).read_bytes())
 
-    def _log_files(self, run_id: str, folder: Path, names: Sequence[str]) -> None:
-        for name in names:
-            if (folder / name).is_file():
-                self.client.log_artifact(run_id, str(folder / name))
-        if (folder / "figures").is_dir():
-            self.client.log_artifacts(run_id, str(folder / "figures"), "figures")
+    def _log_files(self, run_id: str, folder: Path, names: Sequence[str], done: set[str]) -> None:
+        """Add files one by one: a store that fails every now and then gets them all in the end."""
+        drawn = (str(path.relative_to(folder)) for path in sorted(folder.glob("figures/*")))
+        for name in (*names, *drawn):
+            if name not in done and (folder / name).is_file():
+                within, _, _ = name.rpartition("/")
+                self.client.log_artifact(run_id, str(folder / name), within or None)
+                done.add(name)
 
     def _check(self) -> None:
         if self._database is not None:
@@ -440,7 +463,9 @@ class Store:
             }
         return self._source[parent]
 
-    def _patiently(self, call: Callable[[int], T], seconds: float = PATIENCE) -> T:
+    def _patiently(
+        self, call: Callable[[int], T], seconds: float = PATIENCE, tries: int = TRIES
+    ) -> T:
         """Return what `call` returns for the number of a try; try a busy store again."""
         end, turn = time.monotonic() + seconds, 0
         while True:
@@ -448,7 +473,7 @@ class Store:
                 return call(turn)
             except StoreUnreachable:
                 turn += 1
-                if turn == TRIES or time.monotonic() + 1 >= end:
+                if turn == tries or time.monotonic() + 1 >= end:
                     raise
                 time.sleep(1)
 

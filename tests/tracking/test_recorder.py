@@ -99,7 +99,7 @@ class FakeStore:
             held.params |= attempt is not None
             held.told = status or held.told
 
-    def close(self, run_id, folder, outcome):
+    def close(self, run_id, folder, outcome, done):
         with self.call("close"):
             self.held[run_id].status = outcome.status
             self.held[run_id].ended = outcome.ended

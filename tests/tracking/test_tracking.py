@@ -514,7 +514,7 @@ def test_a_deleted_experiment_is_refused_at_the_start(store):
         lambda store, folder: store.log("0" * 32, [Point("a", 1.0, 1.0, 0)]),
         lambda store, folder: store.kill("0" * 32),
         lambda store, folder: store.tags("0" * 32),
-        lambda store, folder: store.close("0" * 32, folder, result()),
+        lambda store, folder: store.close("0" * 32, folder, result(), set()),
         lambda store, folder: store.fetch("0" * 32, folder, ["history.json"]),
     ],
     ids=["log", "kill", "tags", "close", "fetch"],
