@@ -11,16 +11,15 @@ import sys
 
 import pytest
 from faults import (
-    ONE_PROCESS,
-    SCRIPTED,
+    HELD,
     MlflowServer,
     Started,
     check_whole,
     empty_database,
+    held,
     prepare,
 )
 
-SWEEP = ("-m", *SCRIPTED, "optimizer.lr=0.1,0.2,0.02", ONE_PROCESS)
 AWAY, BACK = "the records stay on disk until it answers", "answers again"
 FEW = 6  # lines
 
@@ -37,18 +36,6 @@ sys.stdin.read()
 def shell(shell):
     prepare(shell.folder)
     return shell
-
-
-@contextlib.contextmanager
-def held(shell, *options, runs):
-    """Yield a sweep in its second run, when the store has all of the first."""
-    with Started(shell, *SWEEP, *options) as sweep:
-        sweep.until((shell.folder / "waiting-0.2").exists, "the second run is under way")
-        sweep.until(
-            lambda: [run for run in runs() if run.info.status == "FINISHED"],
-            "the first run is in the store",
-        )
-        yield sweep
 
 
 def goes_on(sweep, shell):
@@ -83,7 +70,7 @@ def check_missing(sweep, number):
 def check_resumed(shell, runs, *options):
     """Check that a resume brings all to the store, and trains nothing again."""
     before = trained(shell)
-    done = shell.succeed(*SWEEP, *options, "resume=true")
+    done = shell.succeed(*HELD, *options, "resume=true")
     assert "Traceback" not in done.stderr
     assert trained(shell) == before
     check_whole(runs(), 3)
@@ -106,7 +93,8 @@ def locked(database):
 def test_a_database_that_is_removed_is_made_anew_by_a_resume(shell, successor):
     """It is told of all runs that they are not there, also of the one that had been recorded."""
     place = shell.folder / "outputs"
-    with held(shell, runs=shell.runs) as sweep:
+    with Started(shell, *HELD) as sweep:
+        held(sweep, shell, place / "mlflow.db")
         for path in place.glob("mlflow.db*"):
             path.unlink()
         if successor == "another":
@@ -125,7 +113,8 @@ def test_a_server_that_comes_back_empty_is_filled_by_a_resume(shell):
     store = (f"tracking.uri={server.uri}", "tracking.experiment=emptied")
     server.start()
     try:
-        with held(shell, *store, runs=lambda: server.runs("emptied")) as sweep:
+        with Started(shell, *HELD, *store) as sweep:
+            held(sweep, shell, server.folder / "server.db")
             server.kill()
             for path in server.folder.glob("server.db*"):
                 path.unlink()
@@ -139,8 +128,10 @@ def test_a_server_that_comes_back_empty_is_filled_by_a_resume(shell):
 
 
 def test_a_database_that_was_locked_for_a_while_lacks_nothing(shell):
-    with held(shell, runs=shell.runs) as sweep:
-        with locked(shell.folder / "outputs" / "mlflow.db"):
+    database = shell.folder / "outputs" / "mlflow.db"
+    with Started(shell, *HELD) as sweep:
+        held(sweep, shell, database)
+        with locked(database):
             sweep.until(lambda: AWAY in sweep.text, "the lock is noticed")
         sweep.until(lambda: BACK in sweep.text, "it is noticed that the lock has gone")
         assert goes_on(sweep, shell) == 0, sweep.text
@@ -150,12 +141,12 @@ def test_a_database_that_was_locked_for_a_while_lacks_nothing(shell):
 
 
 def test_a_database_that_stays_locked_is_completed_by_a_resume(shell):
-    with (
-        held(shell, runs=shell.runs) as sweep,
-        locked(shell.folder / "outputs" / "mlflow.db"),
-    ):
-        sweep.until(lambda: AWAY in sweep.text, "the lock is noticed")
-        assert goes_on(sweep, shell) == 1, sweep.text
+    database = shell.folder / "outputs" / "mlflow.db"
+    with Started(shell, *HELD) as sweep:
+        held(sweep, shell, database)
+        with locked(database):
+            sweep.until(lambda: AWAY in sweep.text, "the lock is noticed")
+            assert goes_on(sweep, shell) == 1, sweep.text
     check_missing(sweep, 2)
     assert len([line for line in messages(sweep) if AWAY in line]) == 1
     check_resumed(shell, shell.runs)
