@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bnsweep.tracking import sqlite
@@ -32,6 +33,8 @@ SMALL = ("weight_std=0.1", "model=batchnorm", "training.epochs=3", *NO_FIGURES)
 SCRIPTED = (*SMALL, "optimizer._target_=parts.Scripted")
 # Saves two seconds in tests that are not about worker processes.
 ONE_PROCESS = "hydra/launcher=basic"
+# Three runs, of which the second waits for the test.
+HELD = ("-m", *SCRIPTED, "optimizer.lr=0.1,0.2,0.02", ONE_PROCESS)
 
 # Without the half dozen processes for jobs, which no test needs.
 SERVER = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -184,13 +187,23 @@ def kill(*pids: int) -> None:
 
 
 class Started:
-    """A running `python -m bnsweep` in its own process group, like a terminal's job."""
+    """A running `python -m bnsweep` in its own process group, like a terminal's job.
 
-    def __init__(self, shell, *arguments: str, name: str = "sweep", **environment: str) -> None:
+    `before` is what stands before the command, such as `nohup`.
+    """
+
+    def __init__(
+        self,
+        shell,
+        *arguments: str,
+        name: str = "sweep",
+        before: Sequence[str] = (),
+        **environment: str,
+    ) -> None:
         self.output = shell.folder / f"{name}.out"
         with self.output.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bnsweep", *arguments],
+                [*before, sys.executable, "-m", "bnsweep", *arguments],
                 cwd=shell.folder,
                 env=shell.environment | environment,
                 stdout=file,
@@ -237,6 +250,21 @@ class Started:
 
     def leaves_nobody(self) -> None:
         wait_until(lambda: not members(self.process.pid), "no process is left", 20)
+
+
+def held(sweep: Started, shell, database: Path) -> None:
+    """Wait until the second run of `HELD` waits, and a database has all of the first one.
+
+    It is read without MLflow, which would keep it open.
+    """
+    sweep.until((shell.folder / "waiting-0.2").exists, "the second run is under way")
+
+    def one_has_ended():
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            query = "SELECT count(*) FROM runs WHERE status = 'FINISHED'"
+            return connection.execute(query).fetchone() == (1,)
+
+    sweep.until(one_has_ended, "the first run is in the store")
 
 
 def free_port() -> int:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,12 @@ def extra(module: str, name: str):
 def right_to_mount() -> None:
     """Skip a test that may not mount a file system."""
     pytest.skip("needs the right to mount a file system: run the tests as root")
+
+
+def plain_rights() -> list[str]:
+    """Return the words before a command with which root may no more than the files allow."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv, to do without the rights of root: apt-get install util-linux")
+    return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]

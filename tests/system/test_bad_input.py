@@ -46,6 +46,9 @@ CASES = [
     (["-m", "report.figures=[pie]"], "pie"),
     (["weight_std=["], "weight_std=["),
     (["experiment=nothing"], "experiment=nothing"),
+    (["tracking.uri=sqlite://"], "sqlite:///relative/path.db"),
+    (["tracking.uri=sqlite:///:memory:"], "sqlite:///relative/path.db"),
+    (["-m", "tracking.uri='sqlite:///x.db?mode=memory&uri=true'"], "sqlite:///relative/path.db"),
 ]
 
 

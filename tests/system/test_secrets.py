@@ -2,32 +2,42 @@
 
 import http.server
 import threading
+from pathlib import Path
 
 import pytest
-from faults import ONE_PROCESS, SCRIPTED, SMALL, free_port, prepare, put_database
+from faults import (
+    ONE_PROCESS,
+    SCRIPTED,
+    SMALL,
+    Started,
+    free_port,
+    members,
+    prepare,
+    put_database,
+)
 
 PASSWORD = "hunter2-Xq7"
 TOKEN = "tok-9f3e7a51"
 
 
-def holders(*folders, but=()):
+def holders(*folders):
     """Return the files that contain the password or the token."""
     secrets = (PASSWORD.encode(), TOKEN.encode())
     return [
         path
         for folder in folders
         for path in folder.rglob("*")
-        if path.is_file() and path not in but and any(s in path.read_bytes() for s in secrets)
+        if path.is_file() and any(s in path.read_bytes() for s in secrets)
     ]
 
 
-def check(shell, server, done, status=0, but=()):
+def check(shell, server, done, status=0):
     assert done.returncode == status, done.stderr
     for text in (done.stdout, done.stderr):
         assert PASSWORD not in text
         assert TOKEN not in text
     # MLflow keeps its own caches outside these folders.
-    assert not holders(shell.folder, server.folder, but=but)
+    assert not holders(shell.folder, server.folder)
 
 
 def secret_uri(server):
@@ -40,68 +50,78 @@ def test_the_search_finds_a_secret_where_there_is_one(tmp_path):
     assert holders(tmp_path)
 
 
-@pytest.mark.parametrize("door", ["argument", "quoted argument", "environment"])
-def test_a_sweep_keeps_the_password_to_itself(shell, server, door):
+@pytest.mark.parametrize(
+    "options", [["hydra.launcher.n_jobs=2"], [ONE_PROCESS]], ids=["local", "basic"]
+)
+def test_a_sweep_keeps_the_password_of_the_environment_to_itself(shell, server, options):
+    """Also from the list of processes, and where the traceback of a failed run is written."""
     prepare(shell.folder)
-    uri = secret_uri(server)
-    arguments = {
-        "argument": [f"tracking.uri={uri}", ONE_PROCESS],
-        "quoted argument": [f"++tracking.uri='{uri}'", ONE_PROCESS],
-    }
-    environment = {"MLFLOW_TRACKING_URI": uri} if door == "environment" else {}
-    done = shell(
-        "-m",
-        *SCRIPTED,
-        "optimizer.lr=0.1,0.5",  # one of them fails: its traceback is searched, too
-        f"tracking.experiment={door}",
-        *arguments.get(door, []),
-        **environment,
-    )
-    check(shell, server, done, status=1)
-    statuses = {run.info.status for run in server.runs(door)}
-    assert statuses == {"FINISHED", "FAILED"}
-    # The jobs themselves reached the store, so the password reached them; worker processes
-    # have it from the environment, whichever way it came.
-    assert len(server.runs(door)) == 3
+    experiment = f"of {options[0]}"
+    with Started(
+        shell,
+        *("-m", *SCRIPTED, "optimizer.lr=0.1,0.2,0.5", f"tracking.experiment='{experiment}'"),
+        *options,
+        MLFLOW_TRACKING_URI=secret_uri(server),
+        MLFLOW_TRACKING_TOKEN=TOKEN,
+    ) as sweep:
+        sweep.until((shell.folder / "waiting-0.2").exists, "the sweep is under way")
+        group = members(sweep.process.pid)
+        commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in group]
+        assert any("tracking.experiment=" in command for command in commands)
+        assert not [command for command in commands if PASSWORD in command or TOKEN in command]
+        (shell.folder / "go").touch()
+        assert sweep.ends() == 1, sweep.text
+    assert not holders(shell.folder, server.folder)
+    # The runs are in the store, so the password was used.
+    statuses = [run.info.status for run in server.runs(experiment)]
+    assert sorted(statuses) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]  # and the sweep itself
 
 
-def test_a_config_of_ones_own_with_a_password_in_it_is_not_saved_with_it(shell, server):
-    config = shell.folder / "own" / "tracking" / "server.yaml"
-    config.parent.mkdir(parents=True)
-    config.write_text(f"defaults: [mlflow, _self_]\nuri: {secret_uri(server)}\n")
-    for number, mode in enumerate(([], ["-m"])):
-        options = ["--config-dir=own", "tracking=server", f"tracking.experiment=own{number}"]
-        done = shell(*mode, *options, *SMALL, ONE_PROCESS)
-        check(shell, server, done, but=[config])
-        assert server.runs(f"own{number}")
+def test_a_run_by_itself_keeps_the_password_of_the_environment_to_itself(shell, server):
+    environment = {"MLFLOW_TRACKING_URI": secret_uri(server), "MLFLOW_TRACKING_TOKEN": TOKEN}
+    done = shell(*SMALL, "tracking.experiment=alone", **environment)
+    check(shell, server, done)
+    assert "to see them" in done.stdout
+    assert len(server.runs("alone")) == 1
 
 
-def test_an_interpolated_password_and_a_token_of_the_environment_stay_there(shell, server):
-    config = shell.folder / "own" / "tracking" / "server.yaml"
-    config.parent.mkdir(parents=True)
-    uri = server.uri.replace("http://", "http://user:${oc.env:STORE_PASSWORD}@")
-    config.write_text(f"defaults: [mlflow, _self_]\nuri: {uri}\nexperiment: interpolated\n")
-    for mode in ([], ["-m"]):
-        done = shell(
-            *mode,
-            *("--config-dir=own", "tracking=server", *SMALL),
-            STORE_PASSWORD=PASSWORD,
-            MLFLOW_TRACKING_TOKEN=TOKEN,
-        )
-        check(shell, server, done)
-    assert len(server.runs("interpolated")) == 3
+INTERPOLATED = "http://user:${oc.env:STORE_PASSWORD}@127.0.0.1:9"
+REFUSED = {
+    "argument": [f"tracking.uri=http://user:{PASSWORD}@127.0.0.1:9"],
+    "quoted argument": [f"++tracking.uri='http://user:{PASSWORD}@127.0.0.1:9'"],
+    "token": [f"tracking.uri='http://127.0.0.1:9/?token={TOKEN}'"],
+    "database": [f"tracking.uri=postgresql://user:{PASSWORD}@127.0.0.1:9/x"],
+    "interpolated argument": [f"tracking.uri='{INTERPOLATED}'"],
+    "config": ["--config-dir=own", "tracking=written"],
+    "interpolated config": ["--config-dir=own", "tracking=interpolated"],
+}
+
+
+@pytest.mark.parametrize("where", REFUSED)
+def test_a_password_that_would_be_saved_is_refused(shell, where):
+    """It would be in the configuration of each run, so nothing is begun, nor is it repeated."""
+    own = shell.folder / "own" / "tracking"
+    own.mkdir(parents=True)
+    secret = f"http://user:{PASSWORD}@127.0.0.1:9"
+    for name, uri in {"written": secret, "interpolated": INTERPOLATED}.items():
+        (own / f"{name}.yaml").write_text(f"defaults: [mlflow, _self_]\nuri: {uri}\n")
+    before = {*shell.folder.rglob("*")}
+    for mode in ([], ["-m"], ["-m", "hydra/sweeper=basic"]):
+        done = shell(*mode, *REFUSED[where], *SMALL, STORE_PASSWORD=PASSWORD)
+        assert done.returncode == 2, (mode, done.stderr)
+        (message,) = done.stderr.splitlines()
+        assert "MLFLOW_TRACKING_URI" in message
+        for text in (done.stdout, done.stderr):
+            assert PASSWORD not in text
+            assert TOKEN not in text
+        assert {*shell.folder.rglob("*")} == before
 
 
 @pytest.mark.parametrize("full", ["0", "1"])
 def test_a_message_about_an_absent_store_is_without_the_password(shell, server, full):
     uri = f"http://user:{PASSWORD}@127.0.0.1:{free_port()}"
     for arguments in (SMALL, ["-m", *SMALL]):
-        done = shell(
-            *arguments,
-            f"tracking.uri={uri}",
-            HYDRA_FULL_ERROR=full,
-            MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
-        )
+        done = shell(*arguments, HYDRA_FULL_ERROR=full, MLFLOW_TRACKING_URI=uri)
         assert "127.0.0.1" in done.stderr
         check(shell, server, done, status=2)
 

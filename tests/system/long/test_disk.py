@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +12,18 @@ from pathlib import Path
 
 import needs
 import pytest
-from faults import ONE_PROCESS, SCRIPTED, SMALL, Started, prepare, put_database
+from faults import (
+    HELD,
+    ONE_PROCESS,
+    SCRIPTED,
+    SMALL,
+    Started,
+    check_whole,
+    empty_database,
+    held,
+    prepare,
+    put_database,
+)
 
 
 @pytest.fixture
@@ -31,6 +44,46 @@ def filesystem(tmp_path):
     yield mount
     for place in mounted:
         subprocess.run(["umount", place], check=True)
+
+
+class BrokenDisk:
+    """An ext4 file system in a file, in which the kernel can be made to find an error."""
+
+    def __init__(self, image):
+        self.image = image
+        self.place = image.with_suffix("")
+
+    def make(self):
+        with self.image.open("wb") as file:
+            file.truncate(24 * 2**20)
+        self.place.mkdir()
+        try:
+            subprocess.run(["mkfs.ext4", "-q", self.image], check=True, capture_output=True)
+            self.mount()
+        except (OSError, subprocess.CalledProcessError):
+            needs.right_to_mount()
+
+    def mount(self):
+        options = "loop,errors=remount-ro"
+        subprocess.run(["mount", "-o", options, self.image, self.place], check=True)
+
+    def fail(self):
+        command = ["findmnt", "-n", "-o", "SOURCE", self.place]
+        device = Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        Path(f"/sys/fs/ext4/{device.name.strip()}/trigger_fs_error").write_text("a test")
+
+    def repair(self):
+        subprocess.run(["umount", self.place], check=True)
+        subprocess.run(["e2fsck", "-p", self.image], check=False, capture_output=True)
+        self.mount()
+
+
+@pytest.fixture
+def broken_disk(tmp_path):
+    disk = BrokenDisk(tmp_path / "broken.image")
+    disk.make()
+    yield disk
+    subprocess.run(["umount", "--lazy", disk.place], check=True)
 
 
 def one_message(done, *named):
@@ -92,8 +145,68 @@ def test_outputs_that_are_moved_away_during_a_sweep_cost_no_run(shell, store):
         assert status == 1, sweep.text
         assert "mlflow.db: that file has been removed" in sweep.text
         assert "4 of 4 runs are not in the store" in sweep.text
+    # The new folder is a sweep's, which can be read and gone on with.
+    assert len(list(outputs.glob("sweeps/*/sweep.json"))) == 1
     assert (away / "mlflow.db").exists()
     assert not (outputs / "mlflow.db").exists()
+
+
+def test_a_full_disk_of_the_database_is_told_and_made_good_by_a_resume(shell, filesystem):
+    """The disk fills up in the second of three runs; the runs' folders are on another one."""
+    prepare(shell.folder)
+    disk = filesystem("size=16m")
+    database = disk / "store.db"
+    shutil.copy(empty_database(), database)
+    store = f"tracking.uri=sqlite:///{database}"
+    with Started(shell, *HELD, store) as sweep:
+        held(sweep, shell, database)
+        with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+        (shell.folder / "go").touch()
+        assert sweep.ends() == 1, sweep.text
+    told_briefly(sweep)
+    (disk / "filler").unlink()
+    shell.succeed(*HELD, store, "resume=true")
+    check_whole(runs_of_copy(shell, database), 3)
+
+
+def test_a_database_that_becomes_read_only_is_told_and_made_good_by_a_resume(shell, broken_disk):
+    """The kernel finds an error in its file system, and lets nobody write there from then on."""
+    prepare(shell.folder)
+    database = broken_disk.place / "store.db"
+    shutil.copy(empty_database(), database)
+    store = f"tracking.uri=sqlite:///{database}"
+    with Started(shell, *HELD, store) as sweep:
+        held(sweep, shell, database)
+        broken_disk.fail()
+        (shell.folder / "go").touch()
+        assert sweep.ends() == 1, sweep.text
+    told_briefly(sweep)
+    broken_disk.repair()
+    shell.succeed(*HELD, store, "resume=true")
+    check_whole(runs_of_copy(shell, database), 3)
+
+
+def runs_of_copy(shell, database):
+    """Return the runs in a copy of a database: MLflow keeps what it reads, and its disk, busy."""
+    from mlflow import MlflowClient
+
+    copy = shell.folder / "copy"
+    copy.mkdir()
+    for path in database.parent.glob(f"{database.name}*"):
+        shutil.copy(path, copy)
+    return MlflowClient(f"sqlite:///{copy}/{database.name}").search_runs(["1"])
+
+
+def told_briefly(sweep):
+    """Check that one line told of it when it began, and few in the end."""
+    assert "Traceback" not in sweep.text
+    assert sweep.text.count("the records stay on disk until it answers") == 1, sweep.text
+    assert re.search(r"[23] of 3 runs are not in the store", sweep.text)
+    assert "resume=true" in sweep.text
+    messages = [line for line in sweep.text.splitlines() if re.match(r"\[|bnsweep: ", line)]
+    assert len(messages) <= 4, sweep.text
 
 
 def test_a_file_that_must_not_grow_gives_one_message(shell):
@@ -138,6 +251,15 @@ def test_a_working_directory_that_is_read_only_will_do(shell, filesystem):
     assert len(list(output.glob("sweeps/*"))) == 1
     assert (output / "mlflow.db").exists()
     assert not list(place.iterdir())
+
+
+def test_a_database_on_a_read_only_disk_is_named(shell, filesystem):
+    disk = filesystem("size=4m")
+    shutil.copy(empty_database(), disk / "store.db")
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    for sweep in ([], ["-m"]):
+        one_message(shell(*sweep, *SMALL, f"tracking.uri=sqlite:///{disk}/store.db"), "store.db")
+    assert not list(shell.folder.glob("outputs/*"))
 
 
 def test_a_file_where_the_folder_should_be_is_named(shell):
