@@ -146,10 +146,12 @@ class Recorder:
                 return False
             time.sleep(LOOK_SECONDS)
 
-    def _keep(self, run_ids: Container[str | None]) -> None:
-        """Count on none but those runs to be in the store."""
-        for run in self._runs.values():
-            run.over &= run.run_id in run_ids
+    def _keep(self, run_ids: Container[str]) -> None:
+        """Forget the runs that are not among these, which the store has."""
+        for path, run in self._runs.items():
+            if run.attempt is not None and run.run_id is not None and run.run_id not in run_ids:
+                self._known.pop(run.attempt.id, None)
+                self._runs[path] = _Followed(run.attempt)
 
     def _steps(self) -> list[tuple[str | None, int | None, int, bool]]:
         return [(run.run_id, run.offset, len(run.files), run.over) for run in self._runs.values()]

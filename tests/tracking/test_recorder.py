@@ -630,3 +630,26 @@ def test_a_run_is_seen_while_its_context_lasts(store, folder, monkeypatch):
 def test_without_a_store_nothing_is_recorded(folder):
     with recorded(None, folder.path) as recorder:
         assert recorder is None
+
+
+def test_what_the_store_has_lost_is_missed_in_the_end_and_brought_again(store, tmp_path):
+    folders = [RunFolder(tmp_path / number) for number in "01"]
+    for folder in folders:
+        ended_run(folder)
+    recorder = recorder_of(store, *folders)
+    assert recorder.finish(settle=True)
+    store.held.clear()
+    assert not recorder.finish(settle=True)
+    assert (recorder.missing, recorder.run_ids) == (2, {})
+    assert recorder.finish(settle=True)
+    assert [held.status for held in store.living()] == ["finished"] * 2
+
+
+def test_a_store_whose_file_is_gone_has_nothing(store, folder, monkeypatch):
+    monkeypatch.setattr("bnsweep.tracking.recorder.FINISH_SECONDS", 0)
+    ended_run(folder)
+    recorder = recorder_of(store, folder)
+    assert recorder.look()
+    store.away = store.is_gone = True
+    assert not recorder.finish()
+    assert (recorder.missing, recorder.run_ids) == (1, {})
