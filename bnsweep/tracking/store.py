@@ -404,7 +404,9 @@ class Store:
         elif self.uri.startswith(("http://", "https://")):
             import requests
 
-            requests.get(f"{self.uri.rstrip('/')}/health", timeout=5).raise_for_status()
+            answer = requests.get(f"{self.uri.rstrip('/')}/health", timeout=5)
+            if answer.status_code >= 500:  # any other comes from a server that is there
+                answer.raise_for_status()
 
     @property
     def _location(self) -> Path | None:
@@ -422,8 +424,10 @@ class Store:
         if self._database is None or here is None or not told.startswith("file:"):
             return
         there = Path(unquote(urlsplit(told).path))
-        is_ours = there != here and there.parts[-2:] == here.parts[-2:]
-        if is_ours and (here.is_dir() or not there.parent.parent.is_dir()):
+        is_ours = there.parts[-2:] == here.parts[-2:]
+        if there.resolve() == here.resolve() or not is_ours:
+            return
+        if here.is_dir() or not there.parent.parent.is_dir():
             sqlite.move_artifacts(self._database, told, here.as_uri())
             _log.warning("%s has been moved: its artifacts are no longer in %s", self.shown, there)
 
@@ -502,7 +506,7 @@ def make_store(cfg: "DictConfig") -> "Store | None":
     """
     if cfg.tracking.get("_target_") is None:
         return None
-    if has_secret(cfg.tracking.get("uri") or ""):
+    if has_secret(str(cfg.tracking.get("uri") or "")):
         raise ConfigError(f"tracking.uri: {REFUSAL}")
     with unwrapped():
         store: Store = instantiate(cfg.tracking, output_dir=str(Path(cfg.output_dir).absolute()))
