@@ -1,5 +1,7 @@
 """Results read back: two real sweeps, where the second reuses runs of the first."""
 
+import io
+import json
 import os
 import re
 import shutil
@@ -171,6 +173,77 @@ def test_a_run_without_weights_says_so(first, tmp_path):
     (tmp_path / "weights.npz").write_bytes(b"no archive")
     with pytest.raises(ReadingError, match="was not written by bnsweep, or is damaged"):
         bnsweep.load_network(tmp_path)
+
+
+def cut(content):
+    return content[: len(content) // 2]
+
+
+def flipped(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
+
+
+def an_array(content):
+    file = io.BytesIO()
+    np.save(file, np.zeros((8, 4)))
+    return file.getvalue()
+
+
+def noise(content):
+    return np.random.default_rng(0).bytes(len(content))
+
+
+def empty(content):
+    return b""
+
+
+def without_model(content):
+    history = json.loads(content)
+    del history["config"]["model"]
+    return json.dumps(history).encode()
+
+
+def other_columns(content):
+    return content.replace(b"number", b"count", 1)
+
+
+def other_numbers(content):
+    return content.replace(b"\n0,", b"\nnone,", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *(("weights.npz", damage) for damage in (cut, flipped, an_array, noise, empty)),
+        *(("history.json", damage) for damage in (cut, noise, empty, without_model)),
+    ],
+)
+def test_a_damaged_file_of_a_network_is_named(first, tmp_path, name, damage):
+    run = tmp_path / "run"
+    shutil.copytree(first / "0", run)
+    (run / name).write_bytes(damage((run / name).read_bytes()))
+    with pytest.raises(ReadingError, match=re.escape(name)) as damaged:
+        bnsweep.load_network(run)
+    assert str(damaged.value).startswith(f"{run}: ")
+
+
+@pytest.mark.parametrize("rows", ["runs", "epochs"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *(("results.csv", damage) for damage in (noise, other_columns, other_numbers)),
+        *(("sweep.json", damage) for damage in (cut, noise, empty)),
+        *(("2/history.json", damage) for damage in (cut, noise, empty)),
+    ],
+)
+def test_a_damaged_file_of_a_sweep_is_named(first, tmp_path, name, damage, rows):
+    copy = tmp_path / "sweep"
+    shutil.copytree(first, copy)
+    (copy / name).write_bytes(damage((copy / name).read_bytes()))
+    with pytest.raises(ReadingError, match=re.escape(name)) as damaged:
+        bnsweep.load_sweep(copy, rows=rows)
+    assert str(damaged.value).startswith(f"{copy}: ")
 
 
 def test_a_missing_database_is_named_and_not_made(here, tmp_path):

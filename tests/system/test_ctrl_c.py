@@ -1,11 +1,19 @@
-"""Ctrl-C and SIGTERM close the runs in progress within seconds and leave no process behind."""
+"""Ctrl-C, SIGTERM and SIGHUP close the runs under way within seconds and leave no process."""
 
 import csv
 import os
 import signal
 
 import pytest
-from faults import ONE_PROCESS, SCRIPTED, Gate, Started, prepare, wait_until
+from faults import (
+    ONE_PROCESS,
+    SCRIPTED,
+    Gate,
+    Started,
+    check_whole,
+    prepare,
+    wait_until,
+)
 
 PATIENCE = 100  # seconds: it takes one or two on a machine that does nothing else
 
@@ -32,6 +40,14 @@ def sigterm_to_all(process):
     os.killpg(process.pid, signal.SIGTERM)  # as a scheduler or a container does
 
 
+def sighup(process):
+    process.send_signal(signal.SIGHUP)
+
+
+def hang_up(process):
+    os.killpg(process.pid, signal.SIGHUP)  # as a terminal that is closed
+
+
 def waiting(started, shell, *rates):
     def all_wait():
         return all((shell.folder / f"waiting-{rate}").exists() for rate in rates)
@@ -41,7 +57,13 @@ def waiting(started, shell, *rates):
 
 @pytest.mark.parametrize(
     ("end", "launcher"),
-    [(ctrl_c, "local"), (sigterm, "local"), (sigterm_to_all, "local"), (sigint, "basic")],
+    [
+        (ctrl_c, "local"),
+        (sigterm, "local"),
+        (sigterm_to_all, "local"),
+        (sigint, "basic"),
+        (hang_up, "local"),
+    ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_an_interrupted_sweep_is_closed_with_its_report(shell, end, launcher):
@@ -74,10 +96,21 @@ def test_an_interrupted_sweep_is_closed_with_its_report(shell, end, launcher):
     assert [row["status"] for row in rows] == ["finished", "killed", "killed", "killed"]
 
 
-def test_an_interrupted_single_run_ends_as_killed(shell):
+def test_a_sweep_with_nohup_outlives_a_hang_up(shell):
+    options = ["optimizer.lr=0.1,0.2,0.21", "hydra.launcher.n_jobs=2"]
+    with Started(shell, "-m", *SCRIPTED, *options, before=["nohup"]) as sweep:
+        waiting(sweep, shell, "0.2", "0.21")
+        hang_up(sweep.process)
+        (shell.folder / "go").touch()
+        assert sweep.ends(PATIENCE) == 0, sweep.text
+    check_whole(shell.runs(), 3)
+
+
+@pytest.mark.parametrize("end", [sigterm, sighup])
+def test_an_interrupted_single_run_ends_as_killed(shell, end):
     with Started(shell, *SCRIPTED, "optimizer.lr=0.2") as single:
         waiting(single, shell, "0.2")
-        sigterm(single.process)
+        end(single.process)
         assert single.ends() == 130, single.text
     (run,) = shell.runs()
     assert run.info.status == "KILLED"
