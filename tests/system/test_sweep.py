@@ -170,7 +170,7 @@ def test_the_terminal_shows_the_results(swept):
     out = swept.output.stdout
     assert "diverged" in out
     assert "batchnorm" in out
-    assert f"mlflow ui --backend-store-uri '{swept.uri}'" in out
+    assert f"mlflow ui --backend-store-uri {swept.uri}\n" in out
     assert "4/4" in swept.output.stderr
     assert "\x1b" not in out + swept.output.stderr
 
