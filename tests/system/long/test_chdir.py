@@ -46,8 +46,7 @@ def check_only_database(shell, database, runs):
 )
 def test_the_store_lies_where_the_command_was_typed(shell, arguments, runs):
     put_database(shell.folder)
-    put_data(shell.folder)
-    done = shell.succeed(*arguments, *CHDIR, *DATA)
+    done = shell.succeed(*arguments, *CHDIR)
     assert "Traceback" not in done.stderr
     check_only_database(shell, "outputs/mlflow.db", runs)
 
@@ -55,9 +54,16 @@ def test_the_store_lies_where_the_command_was_typed(shell, arguments, runs):
 @pytest.mark.parametrize("door", ["argument", "environment"])
 @pytest.mark.parametrize("mode", ["run", "sweep"])
 def test_a_relative_uri_means_a_file_where_the_command_was_typed(shell, mode, door):
-    put_data(shell.folder)
     arguments = ["tracking.uri=sqlite:///here.db"] if door == "argument" else []
     environment = {"MLFLOW_TRACKING_URI": "sqlite:///here.db"} if door == "environment" else {}
     sweep = ["-m"] if mode == "sweep" else []
-    shell.succeed(*sweep, *CHDIR, *DATA, *arguments, **environment)
+    shell.succeed(*sweep, *CHDIR, *arguments, **environment)
     check_only_database(shell, "here.db", 2 if mode == "sweep" else 1)
+
+
+@pytest.mark.parametrize("mode", [[], ["-m"], ["-m", "hydra/sweeper=basic"]], ids=" ".join)
+def test_a_relative_folder_of_data_is_found_where_the_command_was_typed(shell, mode):
+    put_data(shell.folder)
+    shell.succeed(*mode, *CHDIR, *DATA, "tracking=none")
+    (history,) = shell.folder.glob("outputs/**/history.json")
+    assert '"status":"finished"' in history.read_text()

@@ -77,5 +77,7 @@ def test_a_folder_in_the_place_of_a_database_is_named(shell, mode):
 @each_mode
 def test_a_database_server_that_is_absent_is_named(shell, mode):
     needs.extra("psycopg2", "services")
-    uri = f"postgresql://127.0.0.1:{free_port()}/x"
-    assert uri in refused(shell, mode, f"tracking.uri={uri}")
+    uri = f"postgresql+psycopg2://127.0.0.1:{free_port()}/x"
+    message = refused(shell, mode, f"tracking.uri={uri}")
+    assert uri in message
+    assert "Connection refused" in message
