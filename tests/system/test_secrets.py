@@ -1,12 +1,12 @@
 """A password appears nowhere in what a run writes or prints, and nothing is sent unasked."""
 
+import contextlib
 import http.server
 import threading
 from pathlib import Path
 
 import pytest
 from faults import (
-    ONE_PROCESS,
     SCRIPTED,
     SMALL,
     Started,
@@ -40,6 +40,15 @@ def check(shell, server, done, status=0):
     assert not holders(shell.folder, server.folder)
 
 
+def listed(group):
+    """Return the command of each process of a group, as everybody sees it in the list."""
+    commands = []
+    for pid in members(group):
+        with contextlib.suppress(OSError):  # it has ended since
+            commands.append(Path(f"/proc/{pid}/cmdline").read_text())
+    return commands
+
+
 def secret_uri(server):
     return server.uri.replace("http://", f"http://user:{PASSWORD}@")
 
@@ -50,30 +59,25 @@ def test_the_search_finds_a_secret_where_there_is_one(tmp_path):
     assert holders(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "options", [["hydra.launcher.n_jobs=2"], [ONE_PROCESS]], ids=["local", "basic"]
-)
-def test_a_sweep_keeps_the_password_of_the_environment_to_itself(shell, server, options):
+def test_a_sweep_keeps_the_password_of_the_environment_to_itself(shell, server):
     """Also from the list of processes, and where the traceback of a failed run is written."""
     prepare(shell.folder)
-    experiment = f"of {options[0]}"
     with Started(
         shell,
-        *("-m", *SCRIPTED, "optimizer.lr=0.1,0.2,0.5", f"tracking.experiment='{experiment}'"),
-        *options,
+        *("-m", *SCRIPTED, "optimizer.lr=0.1,0.2,0.5", "tracking.experiment=secret"),
+        "hydra.launcher.n_jobs=2",
         MLFLOW_TRACKING_URI=secret_uri(server),
         MLFLOW_TRACKING_TOKEN=TOKEN,
     ) as sweep:
         sweep.until((shell.folder / "waiting-0.2").exists, "the sweep is under way")
-        group = members(sweep.process.pid)
-        commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in group]
-        assert any("tracking.experiment=" in command for command in commands)
+        commands = listed(sweep.process.pid)
+        assert any("tracking.experiment=secret" in command for command in commands)
         assert not [command for command in commands if PASSWORD in command or TOKEN in command]
         (shell.folder / "go").touch()
         assert sweep.ends() == 1, sweep.text
     assert not holders(shell.folder, server.folder)
     # The runs are in the store, so the password was used.
-    statuses = [run.info.status for run in server.runs(experiment)]
+    statuses = [run.info.status for run in server.runs("secret")]
     assert sorted(statuses) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]  # and the sweep itself
 
 
