@@ -490,9 +490,11 @@ class Store:
                 "upgrade it with `mlflow db upgrade`, upgrade MLflow, or set another tracking.uri"
             )
         kind = StoreRefused if code in REFUSED else StoreUnreachable
+        # SQLAlchemy keeps what the database said below explanations of its own.
+        said = getattr(error.__cause__ or error, "orig", None) or error
         hint = "check that it runs" if self._database is None else "check that file"
         return kind(
-            f"tracking.uri={self.shown}: the tracking store cannot be used ({first_line(error)}); "
+            f"tracking.uri={self.shown}: the tracking store cannot be used ({first_line(said)}); "
             f"{hint}, or set another tracking.uri or tracking=none"
         )
 

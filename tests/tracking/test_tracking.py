@@ -621,6 +621,25 @@ def test_a_store_that_failed_is_left_alone_for_a_while(broken_server, impatient,
     assert "password" not in caplog.text
 
 
+def test_a_database_that_becomes_read_only_is_told_in_a_line(store, folder, caplog, capfd):
+    from sqlalchemy import Engine, event
+
+    def protect(connection, *_):
+        connection.execute("PRAGMA query_only = ON")
+
+    end(folder)
+    recorder = Recorder(store, [folder.path])
+    event.listen(Engine, "checkout", protect)
+    try:
+        assert not any(recorder.look() for _ in range(3))
+    finally:
+        event.remove(Engine, "checkout", protect)
+    (line,) = [r.getMessage() for r in caplog.records if r.name.startswith("bnsweep")]
+    assert "attempt to write a readonly database" in line
+    assert "stay on disk until it answers" in line
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_database_of_another_version_is_named(store, tmp_path):
     path = tmp_path / "mlflow.db"
     shutil.copy(store.uri.removeprefix("sqlite:///"), path)

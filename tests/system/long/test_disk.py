@@ -46,46 +46,6 @@ def filesystem(tmp_path):
         subprocess.run(["umount", place], check=True)
 
 
-class BrokenDisk:
-    """An ext4 file system in a file, in which the kernel can be made to find an error."""
-
-    def __init__(self, image):
-        self.image = image
-        self.place = image.with_suffix("")
-
-    def make(self):
-        with self.image.open("wb") as file:
-            file.truncate(24 * 2**20)
-        self.place.mkdir()
-        try:
-            subprocess.run(["mkfs.ext4", "-q", self.image], check=True, capture_output=True)
-            self.mount()
-        except (OSError, subprocess.CalledProcessError):
-            needs.right_to_mount()
-
-    def mount(self):
-        options = "loop,errors=remount-ro"
-        subprocess.run(["mount", "-o", options, self.image, self.place], check=True)
-
-    def fail(self):
-        command = ["findmnt", "-n", "-o", "SOURCE", self.place]
-        device = Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        Path(f"/sys/fs/ext4/{device.name.strip()}/trigger_fs_error").write_text("a test")
-
-    def repair(self):
-        subprocess.run(["umount", self.place], check=True)
-        subprocess.run(["e2fsck", "-p", self.image], check=False, capture_output=True)
-        self.mount()
-
-
-@pytest.fixture
-def broken_disk(tmp_path):
-    disk = BrokenDisk(tmp_path / "broken.image")
-    disk.make()
-    yield disk
-    subprocess.run(["umount", "--lazy", disk.place], check=True)
-
-
 def one_message(done, *named):
     """Assert that the program printed one clear line and started nothing."""
     assert done.returncode == 2, done.stderr
@@ -167,23 +127,6 @@ def test_a_full_disk_of_the_database_is_told_and_made_good_by_a_resume(shell, fi
         assert sweep.ends() == 1, sweep.text
     told_briefly(sweep)
     (disk / "filler").unlink()
-    shell.succeed(*HELD, store, "resume=true")
-    check_whole(runs_of_copy(shell, database), 3)
-
-
-def test_a_database_that_becomes_read_only_is_told_and_made_good_by_a_resume(shell, broken_disk):
-    """The kernel finds an error in its file system, and lets nobody write there from then on."""
-    prepare(shell.folder)
-    database = broken_disk.place / "store.db"
-    shutil.copy(empty_database(), database)
-    store = f"tracking.uri=sqlite:///{database}"
-    with Started(shell, *HELD, store) as sweep:
-        held(sweep, shell, database)
-        broken_disk.fail()
-        (shell.folder / "go").touch()
-        assert sweep.ends() == 1, sweep.text
-    told_briefly(sweep)
-    broken_disk.repair()
     shell.succeed(*HELD, store, "resume=true")
     check_whole(runs_of_copy(shell, database), 3)
 
