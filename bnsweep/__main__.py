@@ -25,13 +25,16 @@ def main() -> None:
             from bnsweep.cli.app import run_command_line
 
             status = run_command_line()
-    except (KeyboardInterrupt, Exception) as error:
+    except KeyboardInterrupt:
+        _end("interrupted", 130)
+    except Exception as error:
         # A library that is interrupted, as it is imported for instance, may raise any error.
-        if interrupts.seen or isinstance(error, KeyboardInterrupt):
+        if interrupts.seen:
             _end("interrupted", 130)
         if isinstance(error, ImportError):
             _end(f"cannot start ({first_line(error)}); is everything installed?")
         raise
+    # The same where that error has been explained to the user as one of his.
     sys.exit(130 if interrupts.seen and status == 2 else status)
 
 

@@ -62,7 +62,7 @@ class InterruptedSweepError(IncompleteError):
 
 @contextlib.contextmanager
 def unwrapped() -> Iterator[None]:
-    """Raise what the user can fix in the place of the error that a library wraps around it."""
+    """Raise what the user can fix in place of the error that a library wraps around it."""
     try:
         yield
     except Exception as error:

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import os
 import re
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -81,20 +82,19 @@ def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network
         for name in (HISTORY_FILE, WEIGHTS_FILE):
             if not (folder / name).is_file():
                 raise ReadingError(
-                    f"{run}: has no {name}; give a run that ended with tracking.weights=true"
+                    f"{run}: has no {name}; give a run that ended with tracking.weights=true, or "
+                    "its folder, if the project has been moved"
                 )
         with _damaged(run, HISTORY_FILE):
             config = RunFolder(folder).result().spec.config
+            draws = Draws.of(config["seed"])
+            _ = config["model"]["_target_"], config["weight_std"], config["dtype"]
         with _damaged(run, WEIGHTS_FILE), np.load(folder / WEIGHTS_FILE) as arrays:
             state = dict(arrays)
-        with _damaged(run, f"{HISTORY_FILE} or {WEIGHTS_FILE}"):
             weights = [array for array in state.values() if array.ndim == 2]
-            network = build_network(
-                config,
-                Draws.of(config["seed"]),
-                inputs=len(weights[0]),
-                classes=weights[-1].shape[1],
-            )
+            shape = {"inputs": len(weights[0]), "classes": weights[-1].shape[1]}
+        network = build_network(config, draws, **shape)
+        with _damaged(run, WEIGHTS_FILE):
             network.load_state(state)
     return network
 
@@ -111,7 +111,7 @@ def _damaged(where: str | Path, name: str) -> Iterator[None]:
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
         raise ReadingError(
-            f"{where}: {name} was not written by bnsweep, or is damaged ({why})"
+            f"{where}: {name} cannot be read, was not written by bnsweep, or is damaged ({why})"
         ) from error
 
 
@@ -158,14 +158,19 @@ def _store(uri: str | None) -> Store:
     # No telemetry, and no progress bar for each file.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    store = Store(uri=uri, output_dir=str(Path("outputs").absolute()))
-    database = sqlite.path_of(store.uri)
-    if database is not None and not database.exists():
-        # MLflow creates a missing database.
+    try:
+        store = Store(uri=uri, output_dir=str(Path("outputs").absolute()))
+    except TrackingError as error:
+        raise ReadingError(str(error)) from error
+    try:
+        if store.database is not None:
+            # MLflow creates a missing database, and tries for minutes to open a damaged one.
+            sqlite.check(store.database, writing=False)
+    except sqlite3.Error as error:
         raise ReadingError(
-            f"tracking_uri={store.shown}: there is no such database; give an existing one, or the "
-            "folder of the run or sweep instead of its id"
-        )
+            f"tracking_uri={store.shown}: there is no such database ({error}); give an existing "
+            "one, or the folder of the run or sweep instead of its id"
+        ) from error
     return store
 
 

@@ -1,17 +1,20 @@
 """Strip credentials from URIs and messages.
 
-What may be one stands between `://` and an `@`, or is a query. A password may contain an unescaped
-`@` or `/`, so the last `@` of the word counts; but a URI that has a third `/` there names a file.
+What may be one stands between `://` and an `@`, or is a query; the URI of a file has none. A
+password may contain any character that is not blank: the last `@` of a word counts, and a `/`
+before it ends the name of the host only where no `:` has begun a password.
 """
 
 import re
 
-_USER = re.compile(r"://(?!/)[^\s'\"]*@")
-_QUERY = re.compile(r"(://[^/\s'\"?][^\s'\"?]*)\?[^\s'\")\]]*")
+_SCHEME = r"\b(?!sqlite|file)[a-z][a-z0-9+.-]*://"
+_USER = re.compile(rf"({_SCHEME})(?:[^\s/:@]*:\S*|[^\s/]*)@", re.IGNORECASE)
+# What closes a bracket or a quotation around the URI stays.
+_QUERY = re.compile(rf"({_SCHEME}[^\s?]*)\?\S*?(?=['\")\]]*(?:\s|$))", re.IGNORECASE)
 
 REFUSAL = (
     "contains a user name, a password or a query, which would be saved with each run; a tracking "
-    "URI with one belongs into the environment variable MLFLOW_TRACKING_URI"
+    "URI with one belongs in the environment variable MLFLOW_TRACKING_URI"
 )
 
 
@@ -27,7 +30,7 @@ def has_secret(text: str) -> bool:
 
 def without_secrets(text: str) -> str:
     """Return `text` without the credentials and the query of any URI in it."""
-    return _QUERY.sub(r"\1", _USER.sub("://", text))
+    return _QUERY.sub(r"\1", _USER.sub(r"\1", text))
 
 
 def first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""The terminal, or what stands in its place: it may go away, and nothing depends on it."""
+"""Output that cannot fail: the terminal, or what stands in its place, may go away."""
 
 import contextlib
 import io
@@ -14,10 +14,10 @@ class _Screen(io.FileIO):
     """A file that loses what cannot be written, because nobody is there to read it."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        try:
-            return super().write(data)
-        except OSError:
-            return memoryview(data).nbytes
+        written = None
+        with contextlib.suppress(OSError):
+            written = super().write(data)  # None: a pipe that is full, and does not block
+        return memoryview(data).nbytes if written is None else written
 
 
 def outlive_screen() -> None:

@@ -22,9 +22,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep.cli import arguments
-from bnsweep.errors import IncompleteError, UserError
+from bnsweep.errors import ConfigError, IncompleteError, UserError
 from bnsweep.records.keys import GROUPS, flatten
-from bnsweep.redact import without_secrets
+from bnsweep.redact import REFUSAL, has_secret, without_secrets
 from bnsweep.sweep.cluster import worker_environment
 from hydra_plugins.bnsweep import BnsweepSweeper, LocalLauncher
 
@@ -79,7 +79,7 @@ def config_folder() -> Path:
 class CheckBeforeRun(Callback):
     """Checks a single run before Hydra creates its folder; a sweep checks its own runs.
 
-    What Hydra must not save is checked for all.
+    For sweeps, too, it refuses credentials, which Hydra would save.
     """
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
@@ -91,6 +91,7 @@ class CheckBeforeRun(Callback):
         try:
             from bnsweep.tracking.store import make_store
 
+            _check_environment(config)
             make_store(config)
         except Exception as error:
             raise _Refused(2) from error
@@ -105,6 +106,7 @@ class CheckBeforeRun(Callback):
             # Here, because --help and sweeps need nothing of it.
             from bnsweep.sweep.single import prepare_run
 
+            _check_environment(config)
             if not prepare_run(config):
                 raise _Refused(0)
         except Exception as error:
@@ -129,6 +131,12 @@ def run(cfg: DictConfig) -> str | None:
     except IncompleteError as error:
         raise _Refused(error.exit_status) from error
     return None
+
+
+def _check_environment(config: DictConfig) -> None:
+    for name, value in config.hydra.job.env_set.items():
+        if has_secret(str(value)):
+            raise ConfigError(f"hydra.job.env_set.{name}: {REFUSAL}")
 
 
 def _folder_name() -> str:

@@ -139,6 +139,8 @@ def _finish(
         with contextlib.suppress(OSError):
             sweep.plan.write(folder)
     complete = recorder is None or recorder.finish(settle=True)
+    if recorder is not None and not complete:
+        recorder.abandon()
     runs = list(_outcomes(sweep, reasons))
     findings = Findings(runs, list(config.report.choose))
     counts = findings.counts
@@ -151,6 +153,8 @@ def _finish(
         problems.append(f"{counts['runs_killed']} of {len(runs)} runs did not end")
     if recorder is not None and store is not None and (missing := recorder.missing):
         problems.append(f"{missing} of {len(runs)} runs are not in the store {store.shown}")
+    elif not complete:
+        problems.append("the store could not be asked what it has")
     summary = ", ".join(problems)
     try:
         summary = output.write_report(findings, folder, list(config.report.figures)).summary
@@ -162,13 +166,17 @@ def _finish(
         bad = counts["runs_failed"] + counts["runs_killed"]
         status = "killed" if interrupted else "failed" if bad or not complete else "finished"
         try:
-            recorder.check_answers()
-            store.close_sweep(
-                sweep.plan.parent, status=status, counts=counts, note=summary, folder=folder
-            )
-            ui_command = store.ui_command
+            if recorder.answers:
+                store.close_sweep(
+                    sweep.plan.parent, status=status, counts=counts, note=summary, folder=folder
+                )
+                ui_command = store.ui_command
+            else:
+                problems.append("the sweep's own record is not there either")
         except TrackingError as error:
             problems.append(f"the sweep's own record is not in the store: {error}")
+            with contextlib.suppress(TrackingError):
+                store.kill(sweep.plan.parent)
     terminal.print_findings(findings)
     terminal.print_where(folder, ui_command, sweep.plan.reused.values())
     if problems:

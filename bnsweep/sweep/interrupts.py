@@ -14,10 +14,10 @@ Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Interrupts:
-    """A context in which all of them act like Ctrl-C, and a second one ends the process at once.
+    """A context in which each of `SIGNALS` raises `KeyboardInterrupt`.
 
-    The first one raises `KeyboardInterrupt`; after `hold` it is only noted in `seen`, so that
-    closing is not interrupted.
+    After `hold` it is only noted in `seen`, so that closing is not interrupted. A second Ctrl-C or
+    SIGTERM ends the process at once.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,10 @@ class Interrupts:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self.seen:
-            os._exit(130)
+            # A terminal that is closed sends more than one.
+            if number != signal.SIGHUP:
+                os._exit(130)
+            return
         self.seen = True
         if not self._held:
             raise KeyboardInterrupt

@@ -41,7 +41,7 @@ from bnsweep.sweep.workers import OpenSweep, Reasons, do
 
 PRELOADED = "bnsweep.sweep.preloaded"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-OF_TERMINAL = (signal.SIGINT, signal.SIGHUP)  # signals that it sends to each process in it
+TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGHUP)  # signals that it sends to each process in it
 # What is raised where the pool, or the server that forks for it, has died.
 LOST = (BrokenProcessPool, OSError, EOFError)
 GONE_SECONDS = 5.0
@@ -118,7 +118,7 @@ def _start_server() -> None:
     main = threading.current_thread() is threading.main_thread()
     # What the server is started with, its processes take over: a terminal interrupts the driver
     # alone, which is deaf to that for the milliseconds that the start takes.
-    handlers = {n: signal.signal(n, signal.SIG_IGN) for n in OF_TERMINAL} if main else {}
+    handlers = {n: signal.signal(n, signal.SIG_IGN) for n in TERMINAL_SIGNALS} if main else {}
     try:
         for name in THREADS:
             os.environ.setdefault(name, "1")
@@ -195,8 +195,8 @@ def _context() -> BaseContext:
 
 
 def _start() -> None:
-    """In each process: leave Ctrl-C to the driver, end with it, and warn on its terminal."""
-    for number in OF_TERMINAL:
+    """In each process: leave Ctrl-C and hang-up to the driver, end with it, and show warnings."""
+    for number in TERMINAL_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     outlive_screen()
     threading.Thread(target=_end_with_driver, daemon=True).start()

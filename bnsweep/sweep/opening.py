@@ -78,7 +78,8 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
             )
         if store is not None:
             plan = _in_store(plan, folder, store, new=earlier is None)
-        plan.write(folder)
+        else:
+            plan.write(folder)
         places = [folder / str(spec.number) for spec in plan.specs]
         stored = earlier.stored if earlier is not None else ()
         recorder = Recorder(store, places, plan.parent, stored) if store is not None else None
@@ -87,14 +88,15 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
 
 
 def _in_store(plan: SweepPlan, folder: Path, store: Store, *, new: bool) -> SweepPlan:
-    """Return the plan with the sweep's own run in the store; leave nothing behind if that fails."""
+    """Write the plan with the sweep's own run in the store; leave nothing behind if that fails."""
     try:
         plan = replace(plan, parent=store.open_sweep(plan, folder))
         store.log_plan(plan)
+        plan.write(folder)
     except BaseException:
-        if plan.parent is not None:
-            with contextlib.suppress(TrackingError):
-                store.kill(plan.parent)
+        with contextlib.suppress(TrackingError):
+            for run in store.runs(attempt=plan.id):  # its id may not have come back
+                store.kill(run.run_id)
         if new:
             shutil.rmtree(folder)
         raise

@@ -44,7 +44,10 @@ def _check_folder(config: DictConfig, spec: RunSpec) -> None:
         raise ConfigError(
             f"hydra.run.dir={folder}: no folder can be made in {above}; give another output_dir"
         )
-    if (begun := RunFolder(folder).attempt()) is not None:
+    begun = RunFolder(folder).attempt()
+    if begun is None and RunFolder(folder).has_history():
+        raise ConfigError(f"hydra.run.dir={folder}: holds another run; give another folder")
+    if begun is not None:
         if not config.resume:
             raise ConfigError(
                 f"hydra.run.dir={folder}: holds a run; give another folder, or resume=true to go "
@@ -91,7 +94,10 @@ def do_run(cfg: DictConfig, hydra_config: HydraConf) -> None:
     with Interrupts() as interrupts, lock(folder / LOCK_FILE):
         with recorded(store, folder) as recorder:
             # Once training is over, Ctrl-C waits until the result is written and recorded.
-            result = attempt(spec, folder, on_trained=interrupts.hold)
+            try:
+                result = attempt(spec, folder, on_trained=interrupts.hold)
+            except OSError as error:
+                raise IncompleteError(f"the run cannot be written to {folder} ({error})") from error
             if result.status == "killed":
                 raise KeyboardInterrupt
             _print_outcome(result, folder)

@@ -5,6 +5,7 @@ missing there is brought the next time: a record carries its own time, and bring
 nothing.
 """
 
+import contextlib
 import logging
 import math
 import threading
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bnsweep.errors import IncompleteError, StoreRefused, StoreUnreachable
+from bnsweep.errors import IncompleteError, StoreRefused, StoreUnreachable, TrackingError
 from bnsweep.records import Attempt, RunFolder
 from bnsweep.records.keys import is_number
 from bnsweep.tracking.store import Point, Store, StoredRun
@@ -66,7 +67,7 @@ class Recorder:
         self._wake, self._looked = threading.Event(), threading.Event()
         self._over = False
         self._away = 0  # looks in a row that found the store away
-        self._failure: StoreUnreachable | None = None  # of the last one
+        self.answers = True  # the store did so at the last look
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -93,7 +94,9 @@ class Recorder:
             left = [(p, run) for p, run in self._runs.items() if not (run.over or run.refused)]
             try:
                 self._store.check()
+                self.answers = True
             except StoreUnreachable as error:
+                self.answers = False
                 failures.append(error)
                 left = []
             for path, run in left:
@@ -118,7 +121,6 @@ class Recorder:
             elif self._away and not failures:
                 _log.warning("the tracking store %s answers again", self._store.shown)
             self._away = self._away + 1 if failures else 0
-            self._failure = failures[0] if failures else None
             return not failures
 
     def finish(self, *, settle: bool = False) -> bool:
@@ -142,11 +144,11 @@ class Recorder:
                 end = time.monotonic() + FINISH_SECONDS
             elif time.monotonic() + LOOK_SECONDS > end:
                 if self._store.is_gone:
-                    self._keep(())
+                    self._forget_all_but(())
                 return False
             time.sleep(LOOK_SECONDS)
 
-    def _keep(self, run_ids: Container[str]) -> None:
+    def _forget_all_but(self, run_ids: Container[str]) -> None:
         """Forget the runs that are not among these, which the store has."""
         for path, run in self._runs.items():
             if run.attempt is not None and run.run_id is not None and run.run_id not in run_ids:
@@ -175,7 +177,7 @@ class Recorder:
         there = {run.run_id for run in stored}
         if not own <= there:
             there |= {run.run_id for run in self._store.runs()}  # a reused run is of another sweep
-        self._keep(there)
+        self._forget_all_but(there)
         over = {run.run_id for run in self._runs.values() if run.over}
         taken = {path.name for path, run in self._runs.items() if run.attempt is not None}
         for known in stored:
@@ -184,14 +186,12 @@ class Recorder:
             elif known.status == "running" and known.run_id not in over:
                 self._store.kill(known.run_id)
 
-    def check_answers(self) -> None:
-        """Check that the store answered at the last look.
-
-        Raises:
-            StoreUnreachable: it did not, for the reason that it gives.
-        """
-        if self._failure is not None:
-            raise self._failure
+    def abandon(self) -> None:
+        """End in the store what it has not taken as a whole; a resume mends it."""
+        for run in self._runs.values():
+            if run.run_id is not None and not run.over and self.answers:
+                with contextlib.suppress(TrackingError):
+                    self._store.kill(run.run_id)
 
     @property
     def run_ids(self) -> dict[Path, str]:
@@ -301,6 +301,7 @@ def recorded(
             yield recorder
     finally:
         recorder.finish()
+        recorder.abandon()
 
 
 def _points(values: Mapping[str, float], moment: float, step: int) -> list[Point]:

@@ -59,7 +59,7 @@ def path_of(uri: str) -> Path | None:
 
 
 def quiet_client(uri: str) -> "MlflowClient":
-    """Return a client of the store `uri` that logs no more than warnings."""
+    """Return a client of the store `uri` that logs nothing below warnings."""
     # MLflow takes the texts of some warnings from docstrings, which `python -OO` leaves out.
     warnings.filterwarnings("ignore", "Failed to register a dataset source", UserWarning)
     from mlflow import MlflowClient
@@ -79,7 +79,7 @@ def _wait_less() -> None:
     # With `retval`, what is returned is executed in the place of the statement.
     @event.listens_for(Engine, "before_cursor_execute", retval=True)
     def shorten(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> tuple[str, Any]:
-        if statement.startswith("PRAGMA busy_timeout"):
+        if statement == "PRAGMA busy_timeout = 20000;":  # MLflow's, and nobody else's
             statement = f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}"
         return statement, parameters
 
@@ -112,20 +112,22 @@ def create(path: Path) -> None:
         raise
 
 
-def check(path: Path) -> None:
-    """Check that a database can be opened and written, which MLflow tries for minutes.
+def check(path: Path, *, writing: bool = True) -> None:
+    """Check that a database can be read, and written, which MLflow tries for minutes.
 
     Raises:
         sqlite3.Error: it cannot be opened, is not a database, or is locked for some seconds.
     """
     with _opened(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
+        connection.execute("PRAGMA schema_version")
+        if writing:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
 
 
 def identity(path: Path) -> tuple[int, int] | None:
     """Return what tells a file from another one of the same name; None if there is no file."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         found = path.stat()
         return found.st_dev, found.st_ino
     return None

@@ -57,7 +57,7 @@ STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "k
 # What MLflow says of a request that it will never take; anything else may pass.
 REFUSED = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS")
 
-DATABASES = ("postgresql", "mysql", "mssql")
+DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
 
 _log = logging.getLogger(__name__)
 
@@ -93,9 +93,11 @@ def translated(method: M) -> M:
     def call(self: "Store", *args: Any, **kwargs: Any) -> Any:
         try:
             if self.is_gone:
-                raise StoreUnreachable(f"tracking.uri={self.shown}: that file has been removed")
+                raise StoreUnreachable(
+                    f"tracking.uri={self.shown}: that file has been removed or replaced"
+                )
             return method(self, *args, **kwargs)
-        except (TrackingError, MemoryError):
+        except TrackingError:
             raise
         except Exception as error:
             raise self._ours(error) from error
@@ -120,9 +122,10 @@ class Store:
         self, *, uri: str | None, experiment: str | int = "", output_dir: str = "", **_: object
     ) -> None:
         uri = uri or os.environ.get(URI_VARIABLE) or ""
-        self._database = sqlite.path_of(uri) if uri else Path(output_dir) / "mlflow.db"
+        # The file of a SQLite database; None: a server's.
+        self.database = sqlite.path_of(uri) if uri else Path(output_dir) / "mlflow.db"
         # The same file in any working directory, and written so that it can be read back.
-        self.uri = uri if self._database is None else sqlite.uri_of(self._database)
+        self.uri = uri if self.database is None else sqlite.uri_of(self.database)
         self._opened: tuple[int, int] | None = None  # the database file that MLflow uses
         self.experiment = str(experiment)  # a name such as 500 arrives as a number
         self._source: dict[str | None, dict[str, str]] = {}
@@ -130,8 +133,8 @@ class Store:
     @functools.cached_property
     def client(self) -> "MlflowClient":
         """The client of the store."""
-        if self._database is not None:
-            self._opened = sqlite.identity(self._database)
+        if self.database is not None:
+            self._opened = sqlite.identity(self.database)
         return sqlite.quiet_client(self.uri)
 
     @functools.cached_property
@@ -152,10 +155,13 @@ class Store:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the database no longer lies where MLflow has opened it, and goes on writing."""
-        if self._opened is None or self._database is None:
+        """Whether the file that MLflow has open, and would write to, is no longer at its path."""
+        if self._opened is None or self.database is None:
             return False
-        return sqlite.identity(self._database) != self._opened
+        try:
+            return sqlite.identity(self.database) != self._opened
+        except OSError:
+            return False  # that cannot be said now
 
     @property
     def ui_command(self) -> str:
@@ -175,9 +181,9 @@ class Store:
 
     @translated
     def _prepare(self) -> None:
-        if self._database is not None:
-            sqlite.create(self._database)
-        elif self.uri.startswith(DATABASES):
+        if self.database is not None:
+            sqlite.create(self.database)
+        elif self.uri.startswith(DATABASE_SERVERS):
             import sqlalchemy
 
             # MLflow tries for minutes to connect to one that is away.
@@ -399,8 +405,8 @@ class Store:
                 done.add(name)
 
     def _check(self) -> None:
-        if self._database is not None:
-            sqlite.check(self._database)
+        if self.database is not None:
+            sqlite.check(self.database)
         elif self.uri.startswith(("http://", "https://")):
             import requests
 
@@ -408,32 +414,29 @@ class Store:
             if answer.status_code >= 500:  # any other comes from a server that is there
                 answer.raise_for_status()
 
-    @property
-    def _location(self) -> Path | None:
-        """The folder for the artifacts of the experiment; None: as the server has it."""
-        if self._database is None:
-            return None
-        return self._database.parent / "artifacts" / self.experiment.replace("/", "_")
-
-    def _follow_move(self, told: str) -> None:
+    def _follow_move(self, location: str) -> None:
         """Find the artifacts again when a folder has been moved or copied with its database.
 
-        MLflow keeps their absolute place, `told`, and would write new ones there.
+        MLflow keeps their absolute place, `location`, and would write new ones there.
         """
-        here = self._location
-        if self._database is None or here is None or not told.startswith("file:"):
+        if self.database is None or not location.startswith("file:"):
             return
-        there = Path(unquote(urlsplit(told).path))
-        is_ours = there.parts[-2:] == here.parts[-2:]
-        if there.resolve() == here.resolve() or not is_ours:
+        here, there = self._artifacts(self.database), Path(unquote(urlsplit(location).path))
+        if there.resolve() == here.resolve() or there.parts[-2:] != here.parts[-2:]:
             return
-        if here.is_dir() or not there.parent.parent.is_dir():
-            sqlite.move_artifacts(self._database, told, here.as_uri())
+        # Whether they lie here is asked of what lies here: a disk may just not be mounted there.
+        runs = {run.run_id for run in self.runs()}
+        if not runs or any((here / run).is_dir() for run in runs):
+            sqlite.move_artifacts(self.database, location, here.as_uri())
             _log.warning("%s has been moved: its artifacts are no longer in %s", self.shown, there)
+
+    def _artifacts(self, database: Path) -> Path:
+        """Return the folder for the artifacts of the experiment, beside its database."""
+        return database.parent / "artifacts" / self.experiment.replace("/", "_")
 
     def _create_experiment(self) -> str:
         # MLflow's default depends on the working directory.
-        location = self._location.as_uri() if self._location is not None else None
+        location = self._artifacts(self.database).as_uri() if self.database is not None else None
         try:
             return str(
                 self.client.create_experiment(
@@ -489,10 +492,12 @@ class Store:
                 f"tracking.uri={self.shown}: the database belongs to another version of MLflow; "
                 "upgrade it with `mlflow db upgrade`, upgrade MLflow, or set another tracking.uri"
             )
-        kind = StoreRefused if code in REFUSED else StoreUnreachable
+        absent = isinstance(error, ImportError)  # the driver of a database
+        kind = StoreRefused if absent or code in REFUSED else StoreUnreachable
         # SQLAlchemy keeps what the database said below explanations of its own.
         said = getattr(error.__cause__ or error, "orig", None) or error
-        hint = "check that it runs" if self._database is None else "check that file"
+        hint = "check that it runs" if self.database is None else "check that file"
+        hint = "install that package" if absent else hint
         return kind(
             f"tracking.uri={self.shown}: the tracking store cannot be used ({first_line(said)}); "
             f"{hint}, or set another tracking.uri or tracking=none"

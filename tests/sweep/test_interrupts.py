@@ -173,3 +173,11 @@ def test_the_second_signal_ends_the_process_at_once(first, second, hold):
     assert done.returncode == 130
     assert done.stdout == "closing\n"
     assert done.stderr == ""
+
+
+def test_a_terminal_that_hangs_up_twice_does_not_end_the_process_at_once():
+    with Interrupts() as interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+        assert interrupts.seen

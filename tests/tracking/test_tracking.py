@@ -661,6 +661,9 @@ def test_a_database_of_another_version_is_named(store, tmp_path):
         ("http://host:5000", "http://host:5000"),
         ("sqlite:////a b/mlflow.db", "sqlite:////a b/mlflow.db"),
         ("sqlite+pysqlite:////me%40host/mlflow.db", "sqlite+pysqlite:////me%40host/mlflow.db"),
+        ("postgresql:///db?host=/tmp&user=u&password=pw", "postgresql:///db"),
+        ("http://u:p'w\"@host", "http://host"),
+        ("https://host/team@2", "https://host/team@2"),
     ],
 )
 def test_what_is_shown_of_a_uri_holds_no_secret(uri, shown):
