@@ -98,6 +98,7 @@ REFUSED = {
     "interpolated argument": [f"tracking.uri='{INTERPOLATED}'"],
     "config": ["--config-dir=own", "tracking=written"],
     "interpolated config": ["--config-dir=own", "tracking=interpolated"],
+    "own environment": ["--config-dir=own", "experiment=env"],
 }
 
 
@@ -109,6 +110,10 @@ def test_a_password_that_would_be_saved_is_refused(shell, where):
     secret = f"http://user:{PASSWORD}@127.0.0.1:9"
     for name, uri in {"written": secret, "interpolated": INTERPOLATED}.items():
         (own / f"{name}.yaml").write_text(f"defaults: [mlflow, _self_]\nuri: {uri}\n")
+    (own.parent / "experiment").mkdir()
+    (own.parent / "experiment" / "env.yaml").write_text(
+        f"# @package _global_\nhydra: {{job: {{env_set: {{MLFLOW_TRACKING_URI: '{secret}'}}}}}}\n"
+    )
     before = {*shell.folder.rglob("*")}
     for mode in ([], ["-m"], ["-m", "hydra/sweeper=basic"]):
         done = shell(*mode, *REFUSED[where], *SMALL, STORE_PASSWORD=PASSWORD)

@@ -653,3 +653,14 @@ def test_a_store_whose_file_is_gone_has_nothing(store, folder, monkeypatch):
     store.away = store.is_gone = True
     assert not recorder.finish()
     assert (recorder.missing, recorder.run_ids) == (1, {})
+
+
+def test_what_is_abandoned_stays_open_no_longer_and_is_mended_later(store, folder):
+    ended_run(folder)
+    store.fails["close"] = [StoreUnreachable("away")]
+    recorder = recorder_of(store, folder)
+    assert not recorder.look()
+    recorder.abandon()
+    assert [held.status for held in store.living()] == ["killed"]
+    assert recorder.look()
+    assert [held.status for held in store.living()] == ["finished"]

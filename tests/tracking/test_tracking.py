@@ -17,7 +17,7 @@ import pytest
 from made_up import measured, result
 
 from bnsweep.errors import StoreRefused, StoreUnreachable, TrackingError
-from bnsweep.records import LOCK_FILE, RunFolder, RunSpec, SweepPlan
+from bnsweep.records import LOCK_FILE, Attempt, RunFolder, RunSpec, SweepPlan
 from bnsweep.redact import has_secret, without_secrets
 from bnsweep.sweep.resume import EarlierRuns
 from bnsweep.tracking.recorder import Recorder
@@ -399,6 +399,20 @@ def test_sweeps_of_dead_drivers_are_closed_and_no_others(store, tmp_path):
 
 def closed(store, folder):
     EarlierRuns(folder, folder / "no runs", store).close_dead()
+
+
+@pytest.mark.parametrize("left_over", [False, True])
+def test_artifacts_on_a_disk_that_is_not_mounted_have_not_moved(store, tmp_path, left_over):
+    """Their place is kept, though it does not exist now, or a folder of its name lies here."""
+    elsewhere = (tmp_path / "disk" / "artifacts" / f"disk {left_over}").as_uri()
+    mine = Store(uri=store.uri, experiment=f"disk {left_over}")
+    made = store.client.create_experiment(mine.experiment, artifact_location=elsewhere)
+    mine.experiment_id = made
+    mine.create(Attempt(SPEC, "some attempt", 0.0), tmp_path, None)
+    if left_over:
+        (mine.database.parent / "artifacts" / mine.experiment).mkdir(parents=True)
+    mine.prepare()
+    assert store.client.get_experiment(made).artifact_location == elsewhere
 
 
 @pytest.mark.parametrize("call", ["log", "close"])
