@@ -9,7 +9,7 @@ from bnsweep.screen import outlive_screen
 from bnsweep.sweep.interrupts import Interrupts
 
 # With less, libraries break in the middle of something, each in its own way.
-LIMITS = {"n": (resource.RLIMIT_NOFILE, 32, 1), "v": (resource.RLIMIT_AS, 700_000, 1024)}
+LIMITS = {"n": (resource.RLIMIT_NOFILE, 32, 1), "v": (resource.RLIMIT_AS, 1_000_000, 1024)}
 
 
 def main() -> None:
@@ -22,9 +22,12 @@ def main() -> None:
     interrupts = Interrupts()
     try:
         with interrupts:
-            from bnsweep.cli.app import run_command_line
+            try:
+                from bnsweep.cli.app import run_command_line
 
-            status = run_command_line()
+                status = run_command_line()
+            finally:
+                interrupts.end()
     except KeyboardInterrupt:
         _end("interrupted", 130)
     except Exception as error:

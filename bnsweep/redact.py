@@ -14,7 +14,7 @@ _QUERY = re.compile(rf"({_SCHEME}[^\s?]*)\?\S*?(?=['\")\]]*(?:\s|$))", re.IGNORE
 
 REFUSAL = (
     "contains a user name, a password or a query, which would be saved with each run; a tracking "
-    "URI with one belongs in the environment variable MLFLOW_TRACKING_URI"
+    "URI with one belongs in the environment variable MLFLOW_TRACKING_URI, set before the start"
 )
 
 

@@ -5,7 +5,6 @@ jobs in this process. Relies on the namespace package `hydra_plugins`, from whic
 accepts sweepers and launchers; remove when Hydra discovers plugins by entry points.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 
 from hydra.core.utils import JobReturn
@@ -79,8 +78,6 @@ class BnsweepSweeper(Sweeper):
         from bnsweep.sweep.workers import InProcess, Workers
 
         assert self.config is not None
-        # Workers start with this environment, and as early as they can.
-        os.environ.update({k: str(v) for k, v in self.config.hydra.job.env_set.items()})
         workers: Workers | None = None
         if isinstance(self.launcher, LocalLauncher):
             workers = Processes(self.launcher.n_jobs)

@@ -11,8 +11,11 @@ import pytest
 
 
 def pytest_configure(config):
-    # A shell starts a job in the background deaf to Ctrl-C, which some tests send.
+    # A shell starts a job in the background deaf to Ctrl-C, and `nohup` to a hang-up, which some
+    # tests send; what these start is deaf to neither.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
     # pytest-xdist starts with the files that hold most tests; ours that take longest hold few.
     config.option.loadscopereorder = False
 

@@ -28,6 +28,8 @@ from bnsweep.redact import REFUSAL, has_secret, without_secrets
 from bnsweep.sweep.cluster import worker_environment
 from hydra_plugins.bnsweep import BnsweepSweeper, LocalLauncher
 
+PASSWORDS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")  # variables that hold one
+
 
 class _Refused(SystemExit):
     """Leaves Hydra at once, from a callback too, and without a message by Hydra."""
@@ -91,7 +93,7 @@ class CheckBeforeRun(Callback):
         try:
             from bnsweep.tracking.store import make_store
 
-            _check_environment(config)
+            _set_environment(config)
             make_store(config)
         except Exception as error:
             raise _Refused(2) from error
@@ -106,7 +108,7 @@ class CheckBeforeRun(Callback):
             # Here, because --help and sweeps need nothing of it.
             from bnsweep.sweep.single import prepare_run
 
-            _check_environment(config)
+            _set_environment(config)
             if not prepare_run(config):
                 raise _Refused(0)
         except Exception as error:
@@ -133,10 +135,17 @@ def run(cfg: DictConfig) -> str | None:
     return None
 
 
-def _check_environment(config: DictConfig) -> None:
-    for name, value in config.hydra.job.env_set.items():
-        if has_secret(str(value)):
+def _set_environment(config: DictConfig) -> None:
+    """Set the variables of `hydra.job.env_set` for the driver, too: it and its jobs use one store.
+
+    Raises:
+        ConfigError: one has credentials in it, which Hydra would save.
+    """
+    variables = {name: str(value) for name, value in config.hydra.job.env_set.items()}
+    for name, value in variables.items():
+        if has_secret(value) or name in PASSWORDS:
             raise ConfigError(f"hydra.job.env_set.{name}: {REFUSAL}")
+    os.environ.update(variables)
 
 
 def _folder_name() -> str:

@@ -3,12 +3,14 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AT_ONCE_SECONDS = 0.2
 
 Handler = Callable[[int, FrameType | None], object] | int | None
 
@@ -22,6 +24,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.seen = False
+        self._first = 0.0
         self._held = False
         self._before: dict[int, Handler] = {}
 
@@ -45,13 +48,19 @@ class Interrupts:
         """From now on only note a signal."""
         self._held = True
 
+    def end(self) -> None:
+        """From now on, and behind the context, ignore signals: there is nothing left to end."""
+        self._before = dict.fromkeys(self._before, signal.SIG_IGN)
+        self._held = True
+
     def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        now = time.monotonic()
         if self.seen:
-            # A terminal that is closed sends more than one.
-            if number != signal.SIGHUP:
+            # Terminals, `timeout` and systemd send more than one at a time.
+            if number != signal.SIGHUP and now > self._first + AT_ONCE_SECONDS:
                 os._exit(130)
             return
-        self.seen = True
+        self.seen, self._first = True, now
         if not self._held:
             raise KeyboardInterrupt
 

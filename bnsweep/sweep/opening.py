@@ -1,6 +1,7 @@
 """The folder of a sweep and its run in the store: new ones, or those of the sweep to go on with."""
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,8 +9,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bnsweep.errors import ConfigError, TrackingError
+from bnsweep.errors import ConfigError, StoreUnreachable, TrackingError
 from bnsweep.records import LOCK_FILE, SweepPlan, lock
+from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.sweep import cluster
 from bnsweep.sweep.resume import EarlierRuns, differences, take_over
 from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Terms
@@ -17,12 +19,32 @@ from bnsweep.tracking.recorder import Recorder
 from bnsweep.tracking.store import Store
 
 
-def check_folders(config: DictConfig) -> None:
-    """Check that each run has the folder of its number.
+def check_place(folder: Path, key: str) -> None:
+    """Check that a folder can be made, before anything else is.
 
     Raises:
-        ConfigError: it has not.
+        ConfigError: it cannot.
     """
+    above = next(place for place in folder.parents if place.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+        raise ConfigError(
+            f"{key}={folder}: no folder can be made in {above}; give another output_dir"
+        )
+
+
+def check_folders(config: DictConfig) -> None:
+    """Check that the sweep can have its folder, and each run one named by its number.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    folder = Path(config.hydra.sweep.dir).absolute()
+    check_place(folder, "hydra.sweep.dir")
+    if folder.exists():
+        if not config.resume:
+            raise _taken(folder)
+        if not (folder / SWEEP_FILE).exists():
+            raise ConfigError(f"hydra.sweep.dir={folder}: holds no sweep; give another folder")
     subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index,call-overload]
     if subdir != "${hydra.job.num}":
         raise ConfigError(
@@ -45,10 +67,8 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
                     earlier = EarlierRuns(folder.parent, runs, store)
                     folder, plan = _continued(folder, plan, earlier)
                 elif folder.exists():
-                    raise ConfigError(
-                        f"hydra.sweep.dir={folder}: exists; give another folder, or resume=true to "
-                        "go on with the sweep in it"
-                    )
+                    raise _taken(folder)
+                new = not folder.exists()
                 folder.mkdir(exist_ok=True)
                 held.enter_context(lock(folder / LOCK_FILE))
                 plan.write(folder)
@@ -77,7 +97,7 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
                 reused=take_over(plan, folder, earlier),
             )
         if store is not None:
-            plan = _in_store(plan, folder, store, new=earlier is None)
+            plan = _in_store(plan, folder, store, new=new)
         else:
             plan.write(folder)
         places = [folder / str(spec.number) for spec in plan.specs]
@@ -87,18 +107,34 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
         yield OpenSweep(plan, terms, recorder)
 
 
+def _taken(folder: Path) -> ConfigError:
+    return ConfigError(
+        f"hydra.sweep.dir={folder}: exists; give another folder, or resume=true to go on with the "
+        "sweep in it"
+    )
+
+
 def _in_store(plan: SweepPlan, folder: Path, store: Store, *, new: bool) -> SweepPlan:
     """Write the plan with the sweep's own run in the store; leave nothing behind if that fails."""
     try:
         plan = replace(plan, parent=store.open_sweep(plan, folder))
         store.log_plan(plan)
         plan.write(folder)
-    except BaseException:
-        with contextlib.suppress(TrackingError):
+    except BaseException as error:
+        if isinstance(error, StoreUnreachable) and store.database is None:
+            # A server that hangs may have made the run, and be asked no more: the plan knows it.
+            raise StoreUnreachable(
+                f"{error}; with resume=true, the sweep goes on in {folder}"
+            ) from error
+        try:
             for run in store.runs(attempt=plan.id):  # its id may not have come back
                 store.kill(run.run_id)
+        except TrackingError:
+            new = False
         if new:
             shutil.rmtree(folder)
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()
         raise
     return plan
 

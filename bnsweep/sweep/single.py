@@ -1,6 +1,5 @@
 """A run by itself: checked before it starts, trained, recorded, and its outcome printed."""
 
-import os
 from pathlib import Path
 
 from hydra.conf import HydraConf
@@ -12,6 +11,7 @@ from bnsweep.report.output import check_figures
 from bnsweep.run.attempt import attempt
 from bnsweep.run.config import option_files, specify, where_started
 from bnsweep.sweep.interrupts import Interrupts
+from bnsweep.sweep.opening import check_place
 from bnsweep.sweep.resume import EarlierRuns
 from bnsweep.tracking.recorder import Recorder, recorded
 from bnsweep.tracking.store import Store, make_store
@@ -39,11 +39,7 @@ def prepare_run(config: DictConfig) -> bool:
 def _check_folder(config: DictConfig, spec: RunSpec) -> None:
     """Check that a run can be done in its folder, and puts nothing in the place of another's."""
     folder = Path(config.hydra.run.dir).absolute()
-    above = next(place for place in folder.parents if place.exists())
-    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
-        raise ConfigError(
-            f"hydra.run.dir={folder}: no folder can be made in {above}; give another output_dir"
-        )
+    check_place(folder, "hydra.run.dir")
     begun = RunFolder(folder).attempt()
     if begun is None and RunFolder(folder).has_history():
         raise ConfigError(f"hydra.run.dir={folder}: holds another run; give another folder")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnsweep.errors import StoreRefused
+from bnsweep.records.folder import lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -88,7 +89,7 @@ def create(path: Path) -> None:
     """Create the database if there is none.
 
     Two drivers may do so at once: each creates a complete database in a folder of its own beside
-    `path`, and the first to link it to `path` wins.
+    `path`, and the first to link it to `path`, under the lock of that folder, wins.
     """
     if path.exists():
         return
@@ -103,8 +104,12 @@ def create(path: Path) -> None:
             with contextlib.closing(sqlite3.connect(fresh)) as connection:
                 # Readers and a writer then do not block each other. The file keeps this mode.
                 connection.execute("PRAGMA journal_mode=WAL")
-            with contextlib.suppress(FileExistsError):
-                os.link(fresh, path)
+            with lock(path.parent, wait=True):
+                if not path.exists():
+                    # What a removed database has left would be read as a part of the new one.
+                    for rest in ("-wal", "-shm", "-journal"):
+                        path.with_name(path.name + rest).unlink(missing_ok=True)
+                    os.link(fresh, path)
     except BaseException:
         for empty in made:
             with contextlib.suppress(OSError):
@@ -122,6 +127,7 @@ def check(path: Path, *, writing: bool = True) -> None:
         connection.execute("PRAGMA schema_version")
         if writing:
             connection.execute("BEGIN IMMEDIATE")
+            connection.execute("PRAGMA user_version = 1")  # fails if the file is read-only
             connection.execute("ROLLBACK")
 
 

@@ -121,11 +121,15 @@ class Store:
     def __init__(
         self, *, uri: str | None, experiment: str | int = "", output_dir: str = "", **_: object
     ) -> None:
-        uri = uri or os.environ.get(URI_VARIABLE) or ""
+        uri = (uri or os.environ.get(URI_VARIABLE) or "").strip()
+        scheme, separator, rest = uri.partition("://")
+        uri = scheme.lower() + separator + rest if separator else uri
         # The file of a SQLite database; None: a server's.
         self.database = sqlite.path_of(uri) if uri else Path(output_dir) / "mlflow.db"
         # The same file in any working directory, and written so that it can be read back.
         self.uri = uri if self.database is None else sqlite.uri_of(self.database)
+        if self.database is None and len(uri.split()) > 1:
+            raise StoreRefused("tracking.uri: contains a blank; write it as %20")
         self._opened: tuple[int, int] | None = None  # the database file that MLflow uses
         self.experiment = str(experiment)  # a name such as 500 arrives as a number
         self._source: dict[str | None, dict[str, str]] = {}

@@ -22,7 +22,8 @@ def before():
     def note(number, _frame):
         received.append(number)
 
-    old = {number: signal.signal(number, note) for number in SIGNALS}
+    # Tests that run in the background may be deaf to a hang-up.
+    old = {number: signal.signal(number, note) for number in (*SIGNALS, signal.SIGHUP)}
     yield note, received
     for number, handler in old.items():
         signal.signal(number, handler)
@@ -147,7 +148,7 @@ def test_outside_the_main_thread_nothing_waits(before):
 
 
 TWO_SIGNALS = """
-import signal, sys
+import signal, sys, time
 from bnsweep.sweep.interrupts import Interrupts, uninterrupted
 first, second, hold = sys.argv[1:]
 with Interrupts() as interrupts:
@@ -159,6 +160,7 @@ with Interrupts() as interrupts:
         pass
     try:
         print("closing", flush=True)
+        time.sleep(0.3)  # at once, they would count as one
         signal.raise_signal(signal.Signals[second])
     finally:
         print("this is not reached", flush=True)
@@ -173,6 +175,22 @@ def test_the_second_signal_ends_the_process_at_once(first, second, hold):
     assert done.returncode == 130
     assert done.stdout == "closing\n"
     assert done.stderr == ""
+
+
+@each_signal
+def test_at_the_end_signals_are_ignored_and_stay_so(before, number):
+    with Interrupts() as interrupts:
+        interrupts.end()
+        signal.raise_signal(number)
+    signal.raise_signal(number)
+    assert before[1] == []
+
+
+def test_two_signals_at_once_are_one():
+    with Interrupts():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
 
 
 def test_a_terminal_that_hangs_up_twice_does_not_end_the_process_at_once():
