@@ -70,6 +70,26 @@ def test_a_single_run_that_is_refused_leaves_no_folder(shell, taken, arguments, 
     assert sorted(shell.folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("made", "place"),
+    [
+        ("file", "file/x"),
+        ("folder/x", "folder"),
+        ("folder/x", "folder resume=true"),
+        ("outputs/sweeps", "outputs/sweeps/x"),
+        ("file", "x" * 300),
+    ],
+    ids=["a file on the way", "exists", "no sweep", "a file for sweeps", "long name"],
+)
+def test_a_sweep_that_is_refused_leaves_no_database(shell, made, place):
+    (shell.folder / made).parent.mkdir(exist_ok=True)
+    (shell.folder / made).touch()
+    before = sorted(shell.folder.rglob("*"))
+    where, *more = place.split()
+    one_line(shell("-m", *SMALL, f"hydra.sweep.dir={where}", *more))
+    assert sorted(shell.folder.rglob("*")) == before
+
+
 def test_a_run_takes_no_other_runs_folder(shell):
     place = ["hydra.run.dir=here", "tracking=none"]
     shell.succeed(*SMALL, *place)

@@ -12,6 +12,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from made_up import measured, result
@@ -399,6 +400,21 @@ def test_sweeps_of_dead_drivers_are_closed_and_no_others(store, tmp_path):
 
 def closed(store, folder):
     EarlierRuns(folder, folder / "no runs", store).close_dead()
+
+
+def test_what_a_removed_database_left_is_no_part_of_the_new_one(tmp_path):
+    database = tmp_path / "mlflow.db"
+    database_of = Store(uri=f"sqlite:///{database}", experiment="first")
+    database_of.prepare()
+    kept = {end: Path(f"{database}{end}").read_bytes() for end in ("-wal", "-shm")}
+    assert kept["-wal"]
+    database.unlink()
+    again = Store(uri=f"sqlite:///{database}", experiment="second")
+    again.prepare()
+    names = {experiment.name for experiment in again.client.search_experiments()}
+    assert names == {"Default", "second"}
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 @pytest.mark.parametrize("left_over", [False, True])

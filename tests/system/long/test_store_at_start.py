@@ -50,12 +50,13 @@ def test_a_database_that_another_process_has_locked_is_named(shell, mode):
 
 
 @each_mode
-def test_a_database_that_may_not_be_read_is_named(shell, mode):
+@pytest.mark.parametrize("rights", [0, 0o400])
+def test_a_database_that_may_not_be_read_or_written_is_named(shell, mode, rights):
     put_database(shell.folder)
     database = shell.folder / "outputs" / "mlflow.db"
-    database.chmod(0)
+    database.chmod(rights)
     assert str(database) in refused(shell, mode, program=needs.plain_rights())
-    assert database.stat().st_mode & 0o777 == 0
+    assert database.stat().st_mode & 0o777 == rights
 
 
 @each_mode
