@@ -403,17 +403,15 @@ def closed(store, folder):
 
 
 def test_what_a_removed_database_left_is_no_part_of_the_new_one(tmp_path):
-    database = tmp_path / "mlflow.db"
-    database_of = Store(uri=f"sqlite:///{database}", experiment="first")
-    database_of.prepare()
-    kept = {end: Path(f"{database}{end}").read_bytes() for end in ("-wal", "-shm")}
-    assert kept["-wal"]
-    database.unlink()
-    again = Store(uri=f"sqlite:///{database}", experiment="second")
-    again.prepare()
-    names = {experiment.name for experiment in again.client.search_experiments()}
-    assert names == {"Default", "second"}
-    with contextlib.closing(sqlite3.connect(database)) as connection:
+    removed, place = tmp_path / "removed.db", tmp_path / "mlflow.db"
+    Store(uri=f"sqlite:///{removed}", experiment="first").prepare()
+    for end in ("-wal", "-shm"):
+        shutil.copy(f"{removed}{end}", f"{place}{end}")
+    assert Path(f"{place}-wal").stat().st_size
+    store = Store(uri=f"sqlite:///{place}", experiment="second")
+    store.prepare()
+    assert {found.name for found in store.client.search_experiments()} == {"Default", "second"}
+    with contextlib.closing(sqlite3.connect(place)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
