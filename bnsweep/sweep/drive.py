@@ -66,11 +66,11 @@ def run_sweep(
     if workers is None:
         doing.prepare()  # a cluster is not asked before the store has answered
     with Interrupts() as interrupts, opened(config, plan, store) as sweep:
-        # Keep the garbage collector away from what was imported: it finds nothing there.
-        gc.freeze()
         reasons: Reasons = {}
         interrupted = False
         try:
+            # Keep the garbage collector away from what was imported: it finds nothing there.
+            gc.freeze()
             if sweep.recorder is not None and config.resume:
                 sweep.recorder.finish(settle=True)
             todo = [spec for spec in sweep.plan.specs if not sweep.run(spec.number).has_history()]

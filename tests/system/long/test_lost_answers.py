@@ -91,3 +91,25 @@ def test_a_sweep_whose_beginning_is_not_confirmed_goes_on_as_one(shell, server, 
     assert done.returncode == 0, done.stderr
     assert gate.lost == 1
     check(shell, server, gate, experiment, done)
+
+
+def test_a_store_that_hangs_when_the_sweep_has_its_run_leaves_none_open(shell, server, gate):
+    put_database(shell.folder)
+    made = []
+
+    def picks(method, path):
+        if not path.endswith("runs/create"):
+            return bool(made)
+        made.append(path)
+        return len(made) > 1
+
+    gate.picks, gate.mode = picks, "hang"
+    store = (f"tracking.uri={gate.uri}", "tracking.experiment=begun")
+    done = shell(*SWEEP, ONE_PROCESS, *store)
+    assert done.returncode == 2, done.stderr
+    (message,) = done.stderr.splitlines()
+    assert "resume=true" in message
+    (begun,) = server.runs("begun")
+    gate.mode = "open"
+    shell.succeed(*SWEEP, ONE_PROCESS, *store, "resume=true")
+    assert check_whole(server.runs("begun"), 3).info.run_id == begun.info.run_id
