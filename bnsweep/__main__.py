@@ -37,7 +37,7 @@ def main() -> None:
         if isinstance(error, ImportError):
             _end(f"cannot start ({first_line(error)}); is everything installed?")
         raise
-    # The same where that error has been explained to the user as one of his.
+    # The same where that error has been explained as the user's own.
     sys.exit(130 if interrupts.seen and status == 2 else status)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, MutableMapping, Sequence
 import numpy as np
 
 from bnsweep.errors import ConfigError
-from bnsweep.redact import REFUSAL, has_secret, has_user
+from bnsweep.redact import REFUSAL, has_secret, has_user, without_secrets
 
 _LOGSPACE = re.compile(r"logspace\(([^()]*)\)")
 _MAX_POINTS = 100_000
@@ -127,8 +127,8 @@ def check_secrets(arguments: Sequence[str]) -> None:
     """
     for argument in arguments:
         key, _, value = argument.partition("=")
-        if has_user(value) or (key.lstrip("+") == "tracking.uri" and has_secret(value)):
-            raise ConfigError(f"{key}: {REFUSAL}")
+        if has_user(argument) or (key.lstrip("+") == "tracking.uri" and has_secret(value)):
+            raise ConfigError(f"{without_secrets(key)}: {REFUSAL}")
 
 
 def explain(error: BaseException, known_keys: Iterable[str]) -> str:

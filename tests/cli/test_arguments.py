@@ -95,6 +95,7 @@ def test_expansion_of_any_numbers_gives_finite_ones_or_a_clear_error(numbers):
         "tracking.uri=postgresql://me:hunter2@db.example/ml",
         "++tracking.uri='http://host/?token=hunter2'",
         "tracking={uri: 'http://hunter2@host'}",
+        "http://me:hunter2@host",
         "hydra.job.env_set.MLFLOW_TRACKING_URI=http://me:hun/t@er2@host",
     ],
 )
