@@ -121,7 +121,7 @@ class Store:
     def __init__(
         self, *, uri: str | None, experiment: str | int = "", output_dir: str = "", **_: object
     ) -> None:
-        uri = (uri or os.environ.get(URI_VARIABLE) or "").strip()
+        uri = str(uri or os.environ.get(URI_VARIABLE) or "").strip()
         scheme, separator, rest = uri.partition("://")
         uri = scheme.lower() + separator + rest if separator else uri
         # The file of a SQLite database; None: a server's.
