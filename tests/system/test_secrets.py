@@ -126,13 +126,12 @@ def test_a_password_that_would_be_saved_is_refused(shell, where):
         assert {*shell.folder.rglob("*")} == before
 
 
-@pytest.mark.parametrize("full", ["0", "1"])
-def test_a_message_about_an_absent_store_is_without_the_password(shell, server, full):
+@pytest.mark.parametrize(("mode", "full"), [([], "1"), (["-m"], "0"), (["-m"], "1")])
+def test_a_message_about_an_absent_store_is_without_the_password(shell, server, mode, full):
     uri = f"http://user:{PASSWORD}@127.0.0.1:{free_port()}"
-    for arguments in (SMALL, ["-m", *SMALL]):
-        done = shell(*arguments, HYDRA_FULL_ERROR=full, MLFLOW_TRACKING_URI=uri)
-        assert "127.0.0.1" in done.stderr
-        check(shell, server, done, status=2)
+    done = shell(*mode, *SMALL, HYDRA_FULL_ERROR=full, MLFLOW_TRACKING_URI=uri)
+    assert "127.0.0.1" in done.stderr
+    check(shell, server, done, status=2)
 
 
 def test_nothing_is_sent_unasked(shell):
