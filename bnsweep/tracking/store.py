@@ -51,6 +51,7 @@ PAGE = 1000
 MOST_METRICS = 900  # MLflow accepts at most 1000 metrics, parameters and tags in one call
 # At the start and at the end of a sweep a busy store is asked again, a hanging one is not.
 TRIES, PATIENCE = 3, 6.0
+BEGIN_PATIENCE = 10.0  # enough for a second try where the answer to the first came too late
 ARTIFACTS = (CONFIG_FILE, HISTORY_FILE, WEIGHTS_FILE, ERROR_FILE)
 REPORT = ("results.csv", "summary.md")
 STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
@@ -218,7 +219,7 @@ class Store:
         """Return the id of a sweep's own run: a new one, or the one that it has already."""
         return self._patiently(
             lambda turn: self._find_or_create(plan, folder, new=not turn and plan.parent is None),
-            seconds=2 * PATIENCE,
+            seconds=BEGIN_PATIENCE,
         )
 
     @translated
@@ -250,7 +251,7 @@ class Store:
 
     def log_plan(self, plan: SweepPlan) -> None:
         """Add a sweep's plan to its own run."""
-        self._patiently(lambda _: self._log_plan(plan), seconds=2 * PATIENCE)
+        self._patiently(lambda _: self._log_plan(plan), seconds=BEGIN_PATIENCE)
 
     @translated
     def _log_plan(self, plan: SweepPlan) -> None:
