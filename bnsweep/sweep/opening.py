@@ -44,7 +44,7 @@ def check_folders(config: DictConfig) -> None:
         if not config.resume:
             raise _taken(folder)
         if not (folder / SWEEP_FILE).exists():
-            raise ConfigError(f"hydra.sweep.dir={folder}: holds no sweep; give another folder")
+            raise _without_sweep(folder)
     subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index,call-overload]
     if subdir != "${hydra.job.num}":
         raise ConfigError(
@@ -114,6 +114,10 @@ def _taken(folder: Path) -> ConfigError:
     )
 
 
+def _without_sweep(folder: Path) -> ConfigError:
+    return ConfigError(f"hydra.sweep.dir={folder}: holds no sweep; give another folder")
+
+
 def _in_store(plan: SweepPlan, folder: Path, store: Store, *, new: bool) -> SweepPlan:
     """Write the plan with the sweep's own run in the store; leave nothing behind if that fails."""
     try:
@@ -144,7 +148,7 @@ def _continued(folder: Path, plan: SweepPlan, earlier: EarlierRuns) -> tuple[Pat
     if folder.exists():
         other = earlier.plans.get(folder)
         if other is None:
-            raise ConfigError(f"hydra.sweep.dir={folder}: holds no sweep; give another folder")
+            raise _without_sweep(folder)
         if how := differences(plan, other):
             raise ConfigError(
                 f"hydra.sweep.dir={folder}: holds another sweep than this command asks for: {how}; "

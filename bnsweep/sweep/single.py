@@ -40,8 +40,9 @@ def _check_folder(config: DictConfig, spec: RunSpec) -> None:
     """Check that a run can be done in its folder, and puts nothing in the place of another's."""
     folder = Path(config.hydra.run.dir).absolute()
     check_place(folder, "hydra.run.dir")
-    begun = RunFolder(folder).attempt()
-    if begun is None and RunFolder(folder).has_history():
+    run = RunFolder(folder)
+    begun = run.attempt()
+    if begun is None and run.has_history():
         raise ConfigError(f"hydra.run.dir={folder}: holds another run; give another folder")
     if begun is not None:
         if not config.resume:
