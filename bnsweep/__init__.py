@@ -4,15 +4,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bnsweep.reading import load_network, load_sweep
+    from bnsweep.report import figures
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load_network", "load_sweep"]
+__all__ = ["__version__", "figures", "load_network", "load_sweep"]
 
 
 def __getattr__(name: str) -> object:
-    # Imported on first use, because a run needs neither.
+    # Imported on first use, because a run needs none of them.
     if name in ("load_network", "load_sweep"):
         from bnsweep import reading
 
         return getattr(reading, name)
+    if name == "figures":
+        from bnsweep.report import figures
+
+        return figures
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

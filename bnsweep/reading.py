@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from pandas import DataFrame
 
 from bnsweep.errors import ReadingError, TrackingError
 from bnsweep.nn.network import Network
@@ -27,18 +28,42 @@ from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.tracking import sqlite
 from bnsweep.tracking.store import Store
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 Rows = Literal["runs", "epochs"]
 TABLE = "results.csv"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
+class SweepFrame(DataFrame):  # type: ignore[misc]
+    """A sweep as a data frame that figures can be drawn from, even if it has lost rows."""
+
+    _metadata = ["_runs"]  # noqa: RUF012 (pandas keeps it in what it makes from the frame)
+    _runs: Sequence[SweepRun] = ()
+
+    @property
+    def _constructor(self) -> type[DataFrame]:
+        return SweepFrame
+
+    def sweep_runs(self) -> list[SweepRun]:
+        """Return the runs that have rows in the frame.
+
+        Raises:
+            ReadingError: it has no column `number`, by which runs are found.
+        """
+        if "number" not in self.columns:
+            raise ReadingError(
+                "the data frame has lost its column number, which tells its runs apart; give the "
+                "frame of load_sweep, or rows of it"
+            )
+        numbers = set(self["number"])
+        return [run for run in self._runs if run.spec.number in numbers]
+
+
 def load_sweep(
     where: str | Path, *, rows: Rows = "runs", tracking_uri: str | None = None
-) -> "DataFrame":
+) -> SweepFrame:
     """Return a sweep as a data frame, with one row for each run or for each epoch of each run.
+
+    The functions of `bnsweep.figures` take it, or rows of it.
 
     Args:
         where: the sweep's folder, or the id of its parent run in the tracking store.
@@ -55,11 +80,11 @@ def load_sweep(
     """
     if rows not in ("runs", "epochs"):
         raise ValueError(f"rows: got {rows!r}; it must be 'runs' or 'epochs'")
-    from pandas import DataFrame
-
     with _on_disk(where, tracking_uri, sweep=True) as folder:
         runs = _runs_of(folder, where)
-    return DataFrame(list(_run_rows(runs) if rows == "runs" else _epoch_rows(runs)))
+    frame = SweepFrame(list(_run_rows(runs) if rows == "runs" else _epoch_rows(runs)))
+    frame._runs = runs
+    return frame
 
 
 def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network:

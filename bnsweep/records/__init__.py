@@ -23,7 +23,7 @@ from bnsweep.records.history import (
     encode,
 )
 from bnsweep.records.spec import Kept, RunSpec, fingerprint
-from bnsweep.records.sweep_plan import SweepPlan, SweepRun, with_results
+from bnsweep.records.sweep_plan import SweepPlan, SweepRun, SweepTable, runs_of, with_results
 
 __all__ = [
     "CONFIG_FILE",
@@ -43,11 +43,13 @@ __all__ = [
     "Status",
     "SweepPlan",
     "SweepRun",
+    "SweepTable",
     "curves_of",
     "decode",
     "encode",
     "fingerprint",
     "lock",
+    "runs_of",
     "with_results",
     "write_whole",
 ]

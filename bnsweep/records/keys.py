@@ -226,6 +226,7 @@ def _text(words: str, *, or_null: bool = False) -> Key:
 
 
 _WIDTH = _whole(1)
+_FORMAT = _one_of(("png", "svg", "pdf"))
 
 KEYS: dict[str, Key] = {
     "weight_std": _number(above=0, or_else=("he", "xavier"), required=True),
@@ -269,8 +270,13 @@ KEYS: dict[str, Key] = {
     "tracking.figures": _flag(required=True),
     "tracking.weights": _flag(required=True),
     "report.figures": _list(
-        lambda name: isinstance(name, str), "a list of figures, such as [curves,final_accuracy]"
+        lambda name: isinstance(name, str | Mapping),
+        "a list of figures, such as [curves,final_accuracy]",
     ),
+    "report.formats": _list(
+        _FORMAT.accepts, "a list of one or more out of png, svg and pdf, such as [png,pdf]", least=1
+    ),
+    "report.style": _one_of(("screen", "paper", "slides"), required=True),
     "report.choose": _list(
         lambda key: isinstance(key, str), "a list of keys, such as [optimizer.lr]"
     ),

@@ -120,6 +120,13 @@ class RunSpec:
         return flatten(self.config) | dict(self.options)
 
     @property
+    def model(self) -> str:
+        """The name of the model; `batchnorm` and `plain` follow what was made of them."""
+        name = self.options["model"]
+        plain_or_not = "batchnorm" if self.batch_norm else "plain"
+        return plain_or_not if name in ("batchnorm", "plain") else name
+
+    @property
     def batch_norm(self) -> bool:
         """Whether the model has Batch Normalization, and no other layer in its place."""
         replaced = any(key.startswith("model.norm_layer") for key in self.leaves)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from bnsweep.records.folder import write_whole
 from bnsweep.records.history import ENDED, FORMAT, RunResult, Status, parsing
@@ -129,6 +129,18 @@ class SweepRun:
         """The last line of what went wrong; empty if nothing is known."""
         error = (self.result.error if self.result is not None else None) or ""
         return error.strip().rpartition("\n")[2]
+
+
+class SweepTable(Protocol):
+    """A table of a sweep, such as the data frame of `load_sweep`."""
+
+    def sweep_runs(self) -> list[SweepRun]:
+        """Return the runs that have rows in the table."""
+
+
+def runs_of(sweep: "Sequence[SweepRun] | SweepTable") -> list[SweepRun]:
+    """Return the runs of a sweep, whichever form it has."""
+    return list(sweep) if isinstance(sweep, Sequence) else sweep.sweep_runs()
 
 
 def with_results(runs: Sequence[SweepRun]) -> list[RunResult]:

@@ -78,6 +78,7 @@ class Line:
         variant: the number of its model among its kin: even with Batch Normalization, odd
             without it.
         batch_norm: whether it has Batch Normalization.
+        model: the name of its model.
     """
 
     values: tuple[Value, ...]
@@ -85,6 +86,7 @@ class Line:
     kin: int
     variant: int
     batch_norm: bool
+    model: str
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,50 @@ class Comparison:
     def model_axis(self) -> int | None:
         """The index of the axis in `line_axes` that chooses between models."""
         return next((i for i, axis in enumerate(self.line_axes) if axis.key in MODEL_KEYS), None)
+
+    def row_axis(self, most: int) -> Axis | None:
+        """Return the key by which to split more than `most` lines; None if there are not so many.
+
+        It is never the model: it is the key with the fewest values that leaves no more than
+        `most` lines, or else the one with the most values.
+        """
+        axes = [axis for i, axis in enumerate(self.line_axes) if i != self.model_axis]
+        if len(self.lines) <= most or not axes:
+            return None
+        enough = [axis for axis in axes if len(self.lines) <= most * len(axis.values)]
+        fewest = min(enough, key=lambda axis: len(axis.values), default=None)
+        return fewest or max(axes, key=lambda axis: len(axis.values))
+
+    def split(self, axis: Axis) -> tuple["Comparison", ...]:
+        """Return a comparison for each value of a key of the lines.
+
+        All have the same lines, without the key.
+        """
+        at = self.line_axes.index(axis)
+        by_value: dict[Value, dict[Place, tuple[RunResult, ...]]] = {v: {} for v in axis.values}
+        for (value, line), results in self.cells.items():
+            by_value[line[at]][value, (*line[:at], *line[at + 1 :])] = results
+        union = {place: results for cells in by_value.values() for place, results in cells.items()}
+        rest = (*self.line_axes[:at], *self.line_axes[at + 1 :])
+        whole = _with_lines(Comparison(self.across, rest, (), union, self.free))
+        return tuple(replace(whole, cells=cells) for cells in by_value.values())
+
+    def only(self, axis: Axis, values: Collection[Value]) -> "Comparison":
+        """Return the comparison of the runs with some of the values of one key."""
+        fewer = replace(axis, values=tuple(value for value in axis.values if value in values))
+        if axis == self.across:
+            cells = {place: r for place, r in self.cells.items() if place[0] in values}
+            return _with_lines(replace(self, across=fewer, cells=cells))
+        at = self.line_axes.index(axis)
+        cells = {place: r for place, r in self.cells.items() if place[1][at] in values}
+        axes = (*self.line_axes[:at], fewer, *self.line_axes[at + 1 :])
+        return _with_lines(replace(self, line_axes=axes, cells=cells))
+
+    @property
+    def together(self) -> int:
+        """How many lines differ in nothing but the model; 1 if there is nothing but the model."""
+        several = any(line.kin for line in self.lines)
+        return len({line.variant for line in self.lines}) if several else 1
 
     @property
     def normalisation_differs(self) -> bool:
@@ -363,19 +409,20 @@ def _with_lines(comparison: Comparison) -> Comparison:
     """Return `comparison` with the lines that its cells have, sorted by kin and model."""
     axes, model = comparison.line_axes, comparison.model_axis
     present = {line for _, line in comparison.cells}
-    normalised = {
-        line
-        for (_, line), results in comparison.cells.items()
-        if any(result.spec.batch_norm for result in results)
-    }
+    normalised: set[Values] = set()
+    models: dict[Values, str] = {}
+    for (_, line), results in comparison.cells.items():
+        models.setdefault(line, results[0].spec.model)
+        if any(result.spec.batch_norm for result in results):
+            normalised.add(line)
     combinations = [
         line for line in itertools.product(*(a.values for a in axes)) if line in present
     ]
     variants: dict[Value, int] = {}
     if model is not None:
         for parity, group in enumerate((normalised, present - normalised)):
-            models = [v for v in axes[model].values if v in {line[model] for line in group}]
-            variants |= {v: parity + 2 * i for i, v in enumerate(models) if v not in variants}
+            of_group = [v for v in axes[model].values if v in {line[model] for line in group}]
+            variants |= {v: parity + 2 * i for i, v in enumerate(of_group) if v not in variants}
     kin_of = {
         line: line if model is None else (*line[:model], *line[model + 1 :])
         for line in combinations
@@ -388,6 +435,7 @@ def _with_lines(comparison: Comparison) -> Comparison:
             kin=kins[kin_of[line]],
             variant=0 if model is None else variants[line[model]],
             batch_norm=line in normalised,
+            model=models[line],
         )
         for line in combinations
     )

@@ -1,9 +1,9 @@
 """How keys, values and settings are written in figures and tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from bnsweep.records import RunResult
-from bnsweep.records.keys import Value, shown
+from bnsweep.records import RunResult, RunSpec
+from bnsweep.records.keys import GROUPS, Value, shown
 
 LABELS = {
     "weight_std": "W",
@@ -19,6 +19,9 @@ LABELS = {
     "training.epochs": "epochs",
     "data.train_size": "training samples",
 }
+
+# What the name of the model says, and the place of the data.
+UNREMARKABLE_KEYS = ("model.batch_norm", "data.root")
 
 
 def key_label(key: str) -> str:
@@ -44,8 +47,11 @@ def value_label(value: Value, digits: int = 3) -> str:
     return "none" if value is None else shown(value, digits)
 
 
-def setting(results: Sequence[RunResult]) -> str:
-    """Return the settings that all `results` share, such as the data set and learning rate."""
+def setting(results: Sequence[RunResult], *, without: Collection[str] = ()) -> str:
+    """Return the settings that all `results` share, such as the data set and learning rate.
+
+    The keys in `without` are left out.
+    """
 
     def common(values: Iterable[Value]) -> Value:
         distinct = set(values)
@@ -53,7 +59,11 @@ def setting(results: Sequence[RunResult]) -> str:
 
     def leaf(key: str, form: str = "{}", *, unless: Value = None) -> str | None:
         value = common(result.spec.value(key) for result in results)
-        return None if value is None or value == unless else form.format(value_label(value))
+        return (
+            None
+            if key in without or value is None or value == unless
+            else form.format(value_label(value))
+        )
 
     def training_samples() -> str | None:
         held_out = common(result.spec.value("data.validation_size") or 0 for result in results)
@@ -75,3 +85,43 @@ def setting(results: Sequence[RunResult]) -> str:
         leaf("dtype"),
     )
     return ", ".join(part for part in parts if part is not None)
+
+
+def own(spec: RunSpec) -> dict[str, str]:
+    """Return what tells a run from others, by key: its model, its scale, what was swept, its seed.
+
+    The texts are phrases such as `W = 0.01`.
+    """
+    keys = dict.fromkeys(("model", "weight_std", *spec.swept))
+    keys.pop("seed", None)
+    values = {key: spec.value(key) for key in (*keys, "seed")}
+    return {
+        key: value_label(value) if key in GROUPS else phrase(key_label(key), value_label(value))
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def differences(results: Sequence[RunResult]) -> list[str]:
+    """Return what a swept option changes besides its name: `learning rate: sgd 0.01, adam 0.001`.
+
+    An option of a group is a bundle of values. Those that differ from option to option and were
+    not swept themselves are named where all of the options have them.
+    """
+    swept = dict.fromkeys(key for result in results for key in result.spec.swept)
+    found = []
+    for group in (key for key in swept if key in GROUPS):
+        inside = dict.fromkeys(
+            key for result in results for key in result.spec.parameters
+            if key.startswith(f"{group}.") and key not in (*swept, *UNREMARKABLE_KEYS)
+        )  # fmt: skip
+        for key in inside:
+            by_option: dict[Value, set[Value]] = {}
+            for result in results:
+                by_option.setdefault(result.spec.value(group), set()).add(result.spec.value(key))
+            one_each = all(len(values) == 1 for values in by_option.values())
+            values = {option: next(iter(of)) for option, of in by_option.items()}
+            if one_each and len(set(values.values())) > 1 and None not in values.values():
+                each = ", ".join(f"{option} {value_label(v)}" for option, v in values.items())
+                found.append(f"{key_label(key).capitalize()}: {each}")
+    return found

@@ -1,16 +1,16 @@
 """The quantities that figures and summaries compare: spreads over seeds, speed, gaps, health."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 import bnsweep.nn.layers  # noqa: F401 (each activation enters itself in ACTIVATIONS)
 from bnsweep.records import Histogram, RunResult
-from bnsweep.records.keys import ACTIVATIONS
+from bnsweep.records.keys import ACTIVATIONS, rounded
 from bnsweep.report.estimates import Estimate
 
 Floats = NDArray[np.floating[Any]]
@@ -18,9 +18,18 @@ Ends = tuple[float, float]
 Quantity = str  # the name of a curve, or GAP
 Health = Literal["healthy", "collapsed", "dead", "saturated", "exploded", "not finite"]
 
+ARROW = " \N{RIGHTWARDS ARROW} "  # from before training to after
+
 TRAIN = "train_accuracy"
 TEST = "test_accuracy"
 GAP = "gap"  # the generalisation gap: training accuracy minus test accuracy
+
+QUANTITY_NAMES = {
+    TRAIN: "training accuracy",
+    TEST: "test accuracy",
+    "validation_accuracy": "validation accuracy",
+    GAP: "generalisation gap",
+}
 
 TARGET = 0.9  # speed is the number of epochs until this training accuracy
 LEARNS = 0.4  # a final training accuracy a third of the way from chance (0.1) to 1
@@ -105,6 +114,47 @@ def median_epochs_needed(results: Sequence[RunResult]) -> float:
     return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
+class Spread(NamedTuple):
+    """A quantity over the seeds of one place: its middle, ends, and how many of n runs diverged."""
+
+    middle: float
+    low: float
+    high: float
+    diverged: int
+    n: int
+
+
+def mean_and_interval(quantity: Quantity, results: Sequence[RunResult]) -> Spread:
+    """Return the mean of a quantity at the last epoch, and its interval: none for one seed."""
+    estimate = final(quantity, results)
+    mean, half = estimate.mean, estimate.half_width if estimate.n > 1 else 0.0
+    return Spread(mean, mean - half, mean + half, estimate.diverged, estimate.n)
+
+
+def median_and_range(results: Sequence[RunResult], *, most: float) -> Spread:
+    """Return the epochs needed to reach `TARGET`: median and range, none of them above `most`."""
+    needed = [min(epochs_needed(result), most) for result in results]
+    median = min(median_epochs_needed(results), most)
+    return Spread(median, min(needed), max(needed), sum(map(diverged, results)), len(needed))
+
+
+def diverged(result: RunResult) -> bool:
+    """Whether a run diverged."""
+    return result.status == "diverged"
+
+
+def last_epoch(results: Sequence[RunResult]) -> int:
+    """Return the last epoch of the longest run, at least 1."""
+    return max([1, *(result.epochs_run for result in results)])
+
+
+def chance(results: Sequence[RunResult]) -> float | None:
+    """Return the accuracy of guessing: one over the number of classes; None unless it is one."""
+    classes = {result.spec.data.get("classes") for result in results}
+    (number,) = classes if len(classes) == 1 else (None,)
+    return 1 / number if number else None
+
+
 def share_at_zero(histogram: Histogram) -> float:
     """Return the share of the outputs that a ReLU holds at zero.
 
@@ -183,3 +233,25 @@ def health(histogram: Histogram, activation: str) -> Health:
     if is_rectifier(activation) and share_at_zero(histogram) >= DEAD_SHARE:
         return "dead"
     return "collapsed" if std < COLLAPSED_STD else "healthy"
+
+
+def reach(results: Iterable[RunResult]) -> float:
+    """Return where the outputs of unbounded activations end, in layers that are healthy."""
+    ends = [
+        quantiles(histogram, [0.99])[0]
+        for result in results
+        if math.isinf(bounds(str(result.spec.value("model.activation")))[1])
+        for histogram in (*result.initial_activations, *result.final_activations)
+        if health(histogram, "") == "healthy"
+    ]
+    return math.ceil(float(np.median(ends))) if ends else 3.0
+
+
+def layer_facts(pair: Sequence[Histogram], activation: str) -> tuple[str, str]:
+    """Return the spread of a layer before and after training, and the share that is at zero.
+
+    The share is empty unless the activation is a ReLU.
+    """
+    stds = ARROW.join(rounded(histogram_std(histogram), 2) for histogram in pair)
+    zeros = (f"{share_at_zero(h):.0%}" if sum(h.counts) else "-" for h in pair)
+    return stds, ARROW.join(zeros) if is_rectifier(activation) else ""

@@ -2,15 +2,17 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from bnsweep.errors import UserError
 from bnsweep.records import RunSpec, SweepRun, write_whole
 from bnsweep.records.keys import hashable
 from bnsweep.report import sections
 from bnsweep.report.findings import Findings
+from bnsweep.report.sections import SweepFigure
 from bnsweep.report.summary import summarise
 
 FINAL_METRICS = (
@@ -34,39 +36,49 @@ class Report:
     summary: str
 
 
-def write_report(findings: Findings, folder: Path, figures: Sequence[str]) -> Report:
-    """Write `results.csv`, `summary.md` and the named `figures/*.png` into `folder`.
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a report is asked to hold.
+
+    Attributes:
+        figures: what is drawn.
+        formats: of the figures' files.
+        style: of the figures.
+        choose: keys whose value is chosen on the validation samples.
+    """
+
+    figures: Sequence[SweepFigure] = ()
+    formats: Sequence[str] = ("png",)
+    style: str = "screen"
+    choose: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, report: Mapping[str, Any]) -> Self:
+        """Return what the part `report` of a configuration asks for, given as plain values.
+
+        Raises:
+            UserError: a figure is unknown, or two of them would be written to one file.
+        """
+        return cls(**{**report, "figures": sections.sweep_figures(report["figures"])})
+
+
+def write_report(findings: Findings, folder: Path, options: ReportOptions) -> Report:
+    """Write `results.csv`, `summary.md` and the figures into `folder`.
 
     The table holds all runs; the figures and the summary hold those with the chosen values.
     Figures with nothing to show are left out: all of them if no run ended, and those against
     a key if only seeds were swept.
-
-    Raises:
-        UserError: a figure's name is unknown.
     """
-    check_figures(figures)
     table = folder / "results.csv"
     write_whole(table, results_csv(findings.runs).encode())
-    summary = summarise(findings, figures)
-    write_whole(folder / "summary.md", summary.encode())
-    drawn = _draw(findings.chosen, folder / "figures", figures)
-    return Report(table, drawn, _shortened(summary))
-
-
-def check_figures(names: Sequence[str]) -> None:
-    """Check the value of `report.figures`.
-
-    Raises:
-        UserError: a figure is unknown, or two of them would be written to one file.
-    """
-    for name in names:
-        sections.sweep_figure(name)
-    files = [sections.file_name(name) for name in names]
-    if twice := [name for name in files if files.count(name) > 1]:
-        raise UserError(
-            f"report.figures={list(names)}: more than one would be written to {twice[0]}.png; "
-            "leave one out, or rename your own"
-        )
+    drawn: dict[str, list[Path]] = {}
+    try:
+        _draw(findings.chosen, folder / "figures", options, drawn)
+    finally:  # a figure of the user's own that fails does not take the summary with it
+        summary = summarise(findings, options.figures, drawn)
+        write_whole(folder / "summary.md", summary.encode())
+    files = tuple(path for paths in drawn.values() for path in paths)
+    return Report(table, files, _shortened(summary))
 
 
 def check_choice(keys: Sequence[str], specs: Sequence[RunSpec]) -> None:
@@ -125,15 +137,17 @@ def _shortened(summary: str) -> str:
     return summary[: MAX_NOTE - len(more)].rpartition("\n")[0] + more
 
 
-def _draw(runs: Sequence[SweepRun], folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
+def _draw(
+    runs: Sequence[SweepRun], folder: Path, options: ReportOptions, drawn: dict[str, list[Path]]
+) -> None:
+    """Draw the figures that apply, and enter the files of each into `drawn`, by its name."""
     if not any(run.comparable for run in runs):
-        return ()
+        return
     # Importing matplotlib takes a third of a second, so wait until there is something to draw.
-    from bnsweep.report.figures.rendering import save
+    from bnsweep.report.figures.saving import save
+    from bnsweep.report.figures.style import applied
 
-    paths = []
-    for name in names:
-        if figure := sections.sweep_figure(name).draw(runs):
-            paths.append(folder / f"{sections.file_name(name)}.png")
-            save(figure, paths[-1])
-    return tuple(paths)
+    with applied(options.style, math=True):
+        for kind in options.figures:
+            if figure := kind.draw(runs):
+                drawn[kind.name] = save(figure, folder, kind.name, options.formats)

@@ -1,10 +1,12 @@
 """The figures of a sweep, each registered once together with its section of the summary."""
 
-import importlib
+import inspect
+import pkgutil
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from bnsweep.errors import UserError
 from bnsweep.records import SweepRun
@@ -34,56 +36,89 @@ class SweepFigure:
         title: of the section.
         draw: from the runs to the figure; None if the runs have nothing for it to show.
         section: from the runs to the paragraphs of the section.
+        name: of its files, without the suffix; one of the user's own is called like its object.
     """
 
     title: str
     draw: Draw
     section: Callable[[Runs], list[str]] = lambda _: []
+    name: str = ""
 
 
-def sweep_figure(name: str) -> SweepFigure:
-    """Return the figure with a name in `FIGURES`, or one of the user's own by its dotted path.
+def sweep_figure(entry: str | Mapping[str, Any]) -> SweepFigure:
+    """Return the figure that an entry of `report.figures` stands for.
 
-    The path leads to a `SweepFigure` or to a function that draws.
+    It is a name in `FIGURES`, or leads to a figure of the user's own: a dotted path, or a mapping
+    with this path as `_target_` and further arguments. The path leads to a `SweepFigure` or to a
+    function that draws.
 
     Raises:
         UserError: there is no such figure.
     """
-    if name in FIGURES:
-        return FIGURES[name]
-    if "." not in name:
+    arguments = {} if isinstance(entry, str) else dict(entry)
+    path = entry if isinstance(entry, str) else str(arguments.pop("_target_", ""))
+    if path in FIGURES and isinstance(entry, str):
+        return FIGURES[path]
+    if "." not in path:
         raise UserError(
-            f"report.figures: there is no figure {name}; give names out of "
+            f"report.figures: there is no figure {path or entry}; give names out of "
             f"{', '.join(FIGURES)}, or the dotted path of your own"
         )
     try:
-        figure = _imported(name)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"report.figures: {name} cannot be imported ({error})") from error
+        figure = pkgutil.resolve_name(path)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"report.figures: {path} cannot be imported ({error})") from error
+    name = path.rpartition(".")[2]
     if isinstance(figure, SweepFigure):
-        return figure
+        return replace(figure, draw=_partial(figure.draw, path, arguments), name=name)
     if not callable(figure):
-        raise UserError(f"report.figures: {name} is neither a SweepFigure nor a function")
-    return SweepFigure(title=name.rpartition(".")[2], draw=figure)
+        raise UserError(f"report.figures: {path} is neither a SweepFigure nor a function")
+    return SweepFigure(title=name, draw=_partial(figure, path, arguments), name=name)
 
 
-def file_name(name: str) -> str:
-    """Return the name of a figure's file, without the suffix."""
-    return name.rpartition(".")[2]
+def sweep_figures(entries: Sequence[str | Mapping[str, Any]]) -> list[SweepFigure]:
+    """Return the figures of `report.figures`.
+
+    Raises:
+        UserError: a figure is unknown, or two of them would be written to one file.
+    """
+    figures = [sweep_figure(entry) for entry in entries]
+    names = [figure.name for figure in figures]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(
+            f"report.figures={list(entries)}: more than one would be written to {twice[0]}; "
+            "leave one out, or rename your own"
+        )
+    return figures
 
 
-def _imported(path: str) -> object:
-    module, _, name = path.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+def _partial(draw: Draw, path: str, arguments: Mapping[str, Any]) -> Draw:
+    """Return a drawing function with arguments.
+
+    Raises:
+        UserError: it does not take them.
+    """
+    try:
+        inspect.signature(draw).bind((), **arguments)
+    except TypeError as error:
+        raise UserError(f"report.figures: {path}: {error}") from error
+    return partial(draw, **arguments) if arguments else draw
 
 
-def _ours(path: str) -> Draw:
-    """Return the drawing function at `path` in `figures`.
+def _ours(name: str, **arguments: Any) -> Draw:
+    """Return the drawing function of this name in `figures`, with arguments.
 
     Its first call imports it: the names of the figures are needed before anything is drawn, and
     importing matplotlib takes a third of a second.
     """
-    return lambda runs: cast("Draw", _imported(f"bnsweep.report.figures.{path}"))(runs)
+
+    def draw(runs: Runs) -> "Figure | None":
+        from bnsweep.report import figures
+
+        drawn: Figure | None = getattr(figures, name)(runs, **arguments)
+        return drawn
+
+    return draw
 
 
 def _which_learn(runs: Runs) -> list[str]:
@@ -163,23 +198,17 @@ def _health(runs: Runs) -> list[str]:
 
 
 FIGURES: dict[str, SweepFigure] = {
-    "curves": SweepFigure(
-        title="Training accuracy over the epochs",
-        draw=_ours("over_epochs.curves"),
-        section=_which_learn,
-    ),
-    "final_accuracy": SweepFigure(
-        title="Final accuracy", draw=_ours("over_values.final_accuracy"), section=_final_table
-    ),
-    "epochs_to_target": SweepFigure(
-        title="Speed", draw=_ours("over_values.epochs_to_target"), section=_speed
-    ),
-    "generalization_gap": SweepFigure(
-        title="Generalisation gap", draw=_ours("over_epochs.generalization_gap"), section=_gaps
-    ),
-    "activations": SweepFigure(
-        title="Outputs of the hidden layers",
-        draw=_ours("activation_grid.activations"),
-        section=_health,
-    ),
+    figure.name: figure
+    for figure in (
+        SweepFigure("Training accuracy over the epochs", _ours("curves"), _which_learn, "curves"),
+        SweepFigure("Final accuracy", _ours("final_accuracy"), _final_table, "final_accuracy"),
+        SweepFigure(
+            "Final training accuracy",
+            _ours("final_accuracy", quantities=(measures.TRAIN,)),
+            name="final_train_accuracy",
+        ),
+        SweepFigure("Speed", _ours("epochs_to_target"), _speed, "epochs_to_target"),
+        SweepFigure("Generalisation gap", _ours("generalization_gap"), _gaps, "generalization_gap"),
+        SweepFigure("Outputs of the hidden layers", _ours("activations"), _health, "activations"),
+    )
 }

@@ -1,7 +1,8 @@
 """The summary of a sweep: Markdown text beside its figures."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from bnsweep.records import SweepRun, with_results
 from bnsweep.report.claims import MAX_PAIRS, choice_text
@@ -11,7 +12,7 @@ from bnsweep.report.findings import Findings
 from bnsweep.report.labels import key_label, setting
 from bnsweep.report.markdown import counted, table
 from bnsweep.report.measures import LEARNS
-from bnsweep.report.sections import MAX_ROWS, file_name, sweep_figure
+from bnsweep.report.sections import MAX_ROWS, SweepFigure
 
 MAX_NAMES = 10
 
@@ -23,8 +24,13 @@ THRESHOLDS = (
 )
 
 
-def summarise(findings: Findings, figures: Sequence[str]) -> str:
-    """Return the summary of a sweep: its answer first, then a section for each named figure."""
+def summarise(
+    findings: Findings, figures: Sequence[SweepFigure], drawn: Mapping[str, Sequence[Path]]
+) -> str:
+    """Return the summary of a sweep: its answer first, then a section for each figure.
+
+    `drawn` holds the files of each figure, by its name.
+    """
     runs = findings.compared
     parts = [f"# {_heading(findings.runs)}", *findings.answer, findings.how_runs_ended]
     if findings.missing:
@@ -34,11 +40,11 @@ def summarise(findings: Findings, figures: Sequence[str]) -> str:
         parts.append(THRESHOLDS)
         if any(run.chosen for run in runs):
             parts.append(_choices(runs))
-        parts += _claims(findings, with_gaps="generalization_gap" in figures)
-        for name in figures:
-            figure = sweep_figure(name)
+        parts += _claims(findings, with_gaps=any(f.name == "generalization_gap" for f in figures))
+        for figure in figures:
             if texts := [text for text in figure.section(runs) if text]:
-                parts += [f"## {figure.title} (figures/{file_name(name)}.png)", *texts]
+                files = ", ".join(f"figures/{path.name}" for path in drawn.get(figure.name, ()))
+                parts += [f"## {figure.title}" + (f" ({files})" if files else ""), *texts]
     return "\n\n".join(parts) + "\n"
 
 

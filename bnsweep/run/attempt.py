@@ -68,7 +68,10 @@ def _keep(result: RunResult, folder: RunFolder, network: Network | None) -> RunR
             np.savez(buffer, allow_pickle=False, **network.state())
             write_whole(path / WEIGHTS_FILE, buffer.getvalue())
         if result.curves and spec.keep.figures:
-            _draw(result, path / "figures")
+            # matplotlib takes a third of a second to import: not before there is something to draw.
+            from bnsweep.report.figures.single_run import draw_run
+
+            draw_run(result, path / "figures")
         if not result.error:
             folder.finish(result)
     except Exception:
@@ -79,14 +82,6 @@ def _keep(result: RunResult, folder: RunFolder, network: Network | None) -> RunR
             write_whole(path / ERROR_FILE, result.error.encode())
         folder.finish(result)
     return result
-
-
-def _draw(result: RunResult, folder: Path) -> None:
-    # matplotlib takes a third of a second to import: not before there is something to draw.
-    from bnsweep.report.figures import rendering, single_run
-
-    rendering.save(single_run.learning_curves(result), folder / "learning_curves.png")
-    rendering.save(single_run.activation_distributions(result), folder / "activations.png")
 
 
 @contextlib.contextmanager

@@ -53,10 +53,10 @@ def run_sweep(
         IncompleteError: runs failed, or were interrupted, or are not in the store.
     """
     check_all(to_plain(config))
-    output.check_figures(config.report.figures)
+    options = output.ReportOptions.of(to_plain(config.report))
     check_folders(config)
     plan = replace(make_plan(config, overrides, loader), command=tuple(sys.argv))
-    output.check_choice(config.report.choose, plan.specs)
+    output.check_choice(options.choose, plan.specs)
     store = make_store(config)
     if workers is not None:
         workers.prepare()
@@ -81,7 +81,7 @@ def run_sweep(
             interrupted = True
         finally:
             doing.stop()
-        return _finish(config, sweep, store, reasons, interrupted=interrupted)
+        return _finish(options, sweep, store, reasons, interrupted=interrupted)
 
 
 def _followed(sweep: OpenSweep) -> contextlib.AbstractContextManager[None]:
@@ -122,7 +122,7 @@ def _outcomes(sweep: OpenSweep, reasons: Reasons) -> Iterator[SweepRun]:
 
 
 def _finish(
-    config: DictConfig,
+    options: output.ReportOptions,
     sweep: OpenSweep,
     store: Store | None,
     reasons: Reasons,
@@ -142,7 +142,7 @@ def _finish(
     if recorder is not None and not complete:
         recorder.abandon()
     runs = list(_outcomes(sweep, reasons))
-    findings = Findings(runs, list(config.report.choose))
+    findings = Findings(runs, options.choose)
     counts = findings.counts
     problems = []
     if interrupted:
@@ -157,7 +157,7 @@ def _finish(
         problems.append("the store could not be asked what it has")
     summary = ", ".join(problems)
     try:
-        summary = output.write_report(findings, folder, list(config.report.figures)).summary
+        summary = output.write_report(findings, folder, options).summary
     except Exception as error:
         # The runs are done whatever the report fails at, and their parent must be closed.
         problems.append(f"the report cannot be written ({first_line(error)})")

@@ -7,9 +7,9 @@ from omegaconf import DictConfig
 
 from bnsweep.errors import ConfigError, IncompleteError
 from bnsweep.records import ERROR_FILE, LOCK_FILE, RunFolder, RunResult, RunSpec, lock
-from bnsweep.report.output import check_figures
+from bnsweep.report.output import ReportOptions
 from bnsweep.run.attempt import attempt
-from bnsweep.run.config import option_files, specify, where_started
+from bnsweep.run.config import option_files, specify, to_plain, where_started
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.opening import check_place
 from bnsweep.sweep.resume import EarlierRuns
@@ -27,7 +27,7 @@ def prepare_run(config: DictConfig) -> bool:
         UserError: the run cannot be done.
     """
     spec = specify(config, option_files(config.hydra.runtime))
-    check_figures(config.report.figures)
+    ReportOptions.of(to_plain(config.report))
     _check_folder(config, spec)
     config.sweep.options = spec.options
     store = make_store(config)

@@ -1,91 +1,172 @@
-"""Figures over the epochs: training accuracy, and the generalisation gap."""
+"""Figures over the epochs: an accuracy, and the generalisation gap."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
-from bnsweep.records import SweepRun
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bnsweep.records import RunResult, SweepRun, SweepTable, runs_of, with_results
+from bnsweep.records.keys import Value
 from bnsweep.report import measures
-from bnsweep.report.comparison import compare
-from bnsweep.report.figures import scales
-from bnsweep.report.figures.drawing import (
-    draw_course,
-    grid,
-    last_epoch,
-    legend_of,
-    note_diverged,
-    remarks_on,
-    stroke_of,
-    strokes_of_all,
-)
-from bnsweep.report.figures.panel import Panel
-from bnsweep.report.figures.rendering import Figure, render
-from bnsweep.report.figures.sheet import DASHES, Stroke
-from bnsweep.report.figures.thinning import spread_lines, thinned
+from bnsweep.report.arrangement import MAX_LINES, arranged, joined, spread_out
+from bnsweep.report.comparison import Comparison, Line, compare
+from bnsweep.report.figures import layout
+from bnsweep.report.figures.layout import Block, page
+from bnsweep.report.figures.style import TEST_COLOR, TOP, TRAIN_COLOR, applied, look
+from bnsweep.report.measures import GAP, QUANTITY_NAMES, TEST, TRAIN, Quantity
 
-MAX_PANELS = 64
-MAX_COMBINATIONS = 8
+MOST_COMBINATIONS = 16
+SPREAD = "Line: mean of {} seeds, band: their range"
+CROSSES = "x: a run diverged, and counts with its last value from there on"
 
 
-def curves(runs: Sequence[SweepRun]) -> Figure:
-    """Draw training accuracy over the epochs, with a panel for each value of one key."""
-    comparison, notes = thinned(compare(runs, overlay="names"), panels=MAX_PANELS)
-    sheet, boxes = grid(len(comparison.values), aspect=0.68)
-    top = sheet.header("Training accuracy over the epochs", remarks_on(runs, comparison) + notes)
-    top = sheet.legend(legend_of(comparison), top)
-    ticks = 5 if boxes[0][2] > 1.7 else 2
-    x = scales.linear(0, last_epoch(runs), ticks=ticks, whole=True)
-    y = scales.linear(0, 1, ticks=ticks)
-    columns = len({left for left, *_ in boxes})
-    for i, value in enumerate(comparison.values):
-        left, below, width, height = boxes[i]
-        panel = Panel(sheet, left, top - below, width, height, x, y)
-        lowest = i + columns >= len(boxes)
-        title = comparison.across.equation(value) if comparison.across else ""
-        panel.frame(title, x_ticks=lowest, y_ticks=i % columns == 0, inward=True)
-        if lowest:
-            panel.x_name("epoch")
-        for line in comparison.lines:
-            draw_course(panel, comparison.results(value, line), stroke_of(comparison, line))
-        note_diverged(panel, comparison, value, comparison.lines)
-        if not any(comparison.results(value, line) for line in comparison.lines):
-            panel.note("no result")
-    return render(sheet)
+def curves(
+    sweep: Sequence[SweepRun] | SweepTable, *, quantity: Quantity = TRAIN, style: str | None = None
+) -> Figure | None:
+    """Draw an accuracy over the epochs, with a panel for each value of one key.
+
+    `quantity` is `train_accuracy`, `test_accuracy`, `validation_accuracy` or `gap`.
+    """
+    runs = runs_of(sweep)
+    ended = with_results(runs)
+    if not ended:
+        return None
+    with applied(style) as medium:
+        comparison = compare(runs, overlay="names")
+        in_rows = comparison.row_axis(MAX_LINES) is not None
+        most = medium.columns * (1 if in_rows else medium.rows)
+        fitted = arranged(comparison, across=most, rows=medium.rows)
+        whole, values = fitted.whole, fitted.whole.values
+        columns = len(values) if in_rows else layout.columns_for(len(values))
+        many = in_rows and columns > layout.MANY_COLUMNS  # rows are named at the left alone
+        across = [whole.across.equation(v) if whole.across else "" for v in values]
+        places = [
+            (joined("" if many else row, title if i == 0 or not many else ""), part, value)
+            for i, (row, part) in enumerate(fitted.rows())
+            for title, value in zip(across, values, strict=True)
+        ]
+        name = QUANTITY_NAMES[quantity]
+        chance = measures.chance(ended) if quantity != GAP else None
+        figure, (panels,) = page(
+            medium,
+            f"{name.capitalize()} over the epochs",
+            [*layout.remarks_on(runs, comparison, SPREAD, CROSSES), *fitted.notes],
+            layout.legend_of(whole, chance, **_unmarked(whole)),
+            [Block([title for title, *_ in places], columns, left=4.6 + 1.4 * many)],
+            columns=columns,
+            group=whole.together,
+        )
+        layout.name_axes(panels, columns, "epoch", name, fitted.row_titles if many else ())
+        limits = _gap_limits(fitted.parts) if quantity == GAP else (0.0, TOP)
+        for axes, (_, part, value) in zip(panels, places, strict=True):
+            _prepare(axes, ended, limits, chance)
+            for line in whole.lines:
+                _draw_course(axes, part, value, line, quantity)
+            _note_diverged(axes, part, value, whole.lines)
+    return figure
 
 
-def generalization_gap(runs: Sequence[SweepRun]) -> Figure:
-    """Draw training and test accuracy over the epochs, and the gap between them."""
-    comparison = compare(runs, overlay="all")
-    lines = spread_lines(comparison.lines, MAX_COMBINATIONS)
-    notes = ["Above, solid: training set, dashed: test set"]
-    if len(lines) < len(comparison.lines):
-        notes.append(f"{len(lines)} of {len(comparison.lines)} combinations are shown")
-    sheet, boxes = grid(len(lines), aspect=0.68)
-    top = sheet.header(
-        "Training and test accuracy, and the gap between them",
-        remarks_on(runs, comparison, dashes=False) + notes,
-    )
-    x = scales.linear(0, last_epoch(runs), whole=True)
-    strokes = strokes_of_all(lines)
-    columns = len({left for left, *_ in boxes})
-    for i, (line, stroke) in enumerate(zip(lines, strokes, strict=True)):
-        left, below, width, height = boxes[i]
-        results = comparison.results(None, line)
-        panel = Panel(sheet, left, top - below, width, height, x, scales.linear(0, 1))
-        lowest = i + columns >= len(lines)
-        panel.frame(line.label, x_ticks=lowest, y_ticks=i % columns == 0, inward=True)
-        draw_course(panel, results, Stroke(stroke.color))
-        draw_course(panel, results, Stroke(stroke.color, DASHES[1]), measures.TEST)
-        note_diverged(panel, comparison, None, [line])
-    top -= max(below for _, below, *_ in boxes) + 0.45
-    top = sheet.legend(
-        [(line.label, stroke) for line, stroke in zip(lines, strokes, strict=True)], top
-    )
-    gaps = [measures.course(measures.GAP, comparison.results(None, line)) for line in lines]
-    y = scales.linear(
-        min(0, *(g.low.min() for g in gaps)), max(0.05, *(g.high.max() for g in gaps))
-    )
-    panel = Panel(sheet, 0.5, top - 2.9, sheet.width - 0.65, 2.6, x, y)
-    panel.frame("gap: training accuracy minus test accuracy")
-    panel.x_name("epoch")
-    for line, stroke in zip(lines, strokes, strict=True):
-        draw_course(panel, comparison.results(None, line), stroke, measures.GAP)
-    return render(sheet)
+def generalization_gap(
+    sweep: Sequence[SweepRun] | SweepTable, *, style: str | None = None
+) -> Figure | None:
+    """Draw training and test accuracy over the epochs, and below them the gap between the two."""
+    runs = runs_of(sweep)
+    ended = with_results(runs)
+    if not ended:
+        return None
+    with applied(style) as medium:
+        comparison = compare(runs, overlay="all")
+        split = comparison.row_axis(MAX_LINES)
+        in_row = math.ceil(len(comparison.lines) / len(split.values)) if split else 1
+        fitted = arranged(comparison, across=1, rows=max(1, MOST_COMBINATIONS // in_row))
+        whole, parts, chance = fitted.whole, fitted.parts, measures.chance(ended)
+        places = [
+            (joined(row, line.label), part, line)
+            for row, part in fitted.rows()
+            for line in whole.lines
+            if part.results(None, line)
+        ]
+        columns, gap_columns = layout.columns_for(len(places)), layout.columns_for(len(parts))
+        sets = {TRAIN: TRAIN_COLOR, TEST: TEST_COLOR}
+        figure, (panels, gaps) = page(
+            medium,
+            "Training and test accuracy, and the gap between them",
+            [*layout.remarks_on(runs, comparison, SPREAD, CROSSES), *fitted.notes],
+            [
+                *(Line2D([], [], color=c, label=QUANTITY_NAMES[q]) for q, c in sets.items()),
+                *layout.legend_of(whole, chance, **_unmarked(whole)),
+            ],
+            [
+                Block([title for title, *_ in places], columns),
+                Block(fitted.row_titles, gap_columns, height=18.0 if gap_columns == 1 else 0.0),
+            ],
+            columns=max(2, columns),
+        )
+        layout.name_axes(panels, columns, "epoch", "accuracy")
+        for axes, (_, part, line) in zip(panels, places, strict=True):
+            _prepare(axes, ended, (0.0, TOP), chance)
+            for quantity, color in sets.items():
+                set_look = {"color": color, "linestyle": "-", "marker": ""}
+                _draw_course(axes, part, None, line, quantity, **set_look)
+            _note_diverged(axes, part, None, [line])
+        layout.name_axes(gaps, gap_columns, "epoch", QUANTITY_NAMES[GAP])
+        for axes, part in zip(gaps, parts, strict=True):
+            _prepare(axes, ended, _gap_limits(parts), None)
+            for line in whole.lines:
+                _draw_course(axes, part, None, line, GAP)
+    return figure
+
+
+def _unmarked(comparison: Comparison) -> dict[str, Any]:
+    """Return the keywords that leave out markers where colour and dashes tell lines apart."""
+    return {} if any(line.kin for line in comparison.lines) else {"marker": ""}
+
+
+def _prepare(
+    axes: Axes, ended: Sequence[RunResult], limits: tuple[float, float], chance: float | None
+) -> None:
+    axes.set(xlim=(0, measures.last_epoch(ended)), ylim=limits)
+    layout.round_ticks(axes)
+    layout.draw_chance(axes, chance)
+
+
+def _gap_limits(parts: Sequence[Comparison]) -> tuple[float, float]:
+    courses = [measures.course(GAP, results) for part in parts for results in part.cells.values()]
+    low = min(0.0, *(course.low.min() for course in courses))
+    high = max(0.05, *(course.high.max() for course in courses))
+    return 1.04 * low, 1.04 * high
+
+
+def _draw_course(
+    axes: Axes, part: Comparison, value: Value, line: Line, quantity: Quantity, **kwargs: Any
+) -> None:
+    """Draw the mean and range over the epochs, and where runs diverged."""
+    results = part.results(value, line)
+    if not results:
+        return
+    course = measures.course(quantity, results)
+    kwargs = look(part, line) | _unmarked(part) | kwargs
+    if len(results) > 1:
+        band = {"color": kwargs["color"], "alpha": 0.2, "linewidth": 0}
+        axes.fill_between(course.epochs, course.low, course.high, **band)
+    if len(course.epochs) == 1:
+        kwargs["marker"] = "o"
+    # Markers of lines that lie on each other stay apart.
+    every = list(spread_out(range(line.kin % 3, len(course.epochs)), 5)) or None
+    axes.plot(course.epochs, course.mean, markevery=every, **kwargs)
+    ends = {(r.epochs_run, measures.last(quantity, r)) for r in results if measures.diverged(r)}
+    for epoch, end in sorted(ends):
+        axes.plot(epoch, end, "x", color=kwargs["color"], clip_on=False)
+
+
+def _note_diverged(axes: Axes, part: Comparison, value: Value, lines: Sequence[Line]) -> None:
+    """Write into a panel how many of how many runs of each line diverged, or that none ended."""
+    notes, found = [], {line: part.results(value, line) for line in lines}
+    for line, results in found.items():
+        if number := sum(map(measures.diverged, results)):
+            notes.append(f"{line.label}: {number} of {len(results)} diverged".removeprefix(": "))
+    if notes or not any(found.values()):
+        layout.note(axes, "\n".join(notes) or "no result")

@@ -1,142 +1,248 @@
 """Figures against the values of a swept key: final accuracy, speed."""
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple
 
-from bnsweep.records import RunResult, SweepRun
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from bnsweep.records import RunResult, SweepRun, SweepTable, runs_of, with_results
+from bnsweep.records.keys import rounded
 from bnsweep.report import measures
-from bnsweep.report.comparison import Comparison, compare
-from bnsweep.report.figures import scales
-from bnsweep.report.figures.drawing import WIDTH, last_epoch, legend_of, remarks_on, stroke_of
-from bnsweep.report.figures.panel import Panel
-from bnsweep.report.figures.rendering import Figure, render
-from bnsweep.report.figures.scales import Scale
-from bnsweep.report.figures.sheet import Sheet, Stroke
-from bnsweep.report.figures.thinning import thinned
+from bnsweep.report.arrangement import arranged
+from bnsweep.report.comparison import Axis, Comparison, compare
+from bnsweep.report.figures import layout
+from bnsweep.report.figures.layout import CHARACTER, STEPS, Block, page
+from bnsweep.report.figures.style import CHANCE, TOP, applied, look
+from bnsweep.report.measures import GAP, QUANTITY_NAMES, TARGET, TEST, TRAIN, Quantity, Spread
+
+MOST_NUMBERS, MOST_NAMES, MOST_MARKED = 10_000, 24, 40
+LEAST_FOR_A_LINE = 4  # numbers: a line across two or three claims a trend
+NEVER = 1.08  # the place of what was never reached, as a multiple of the last epoch
+ROW = 1.7  # height of a row of dots, in ems
 
 
-class Point(NamedTuple):
-    """One place as drawn: a middle, the ends of its bar, and how many of n runs diverged."""
+class Measure(NamedTuple):
+    """What is drawn: its name, how it is worked out and written, its range, where "never" is."""
 
-    middle: float
-    low: float
-    high: float
-    diverged: int
-    n: int
-
-
-def final_accuracy(runs: Sequence[SweepRun]) -> Figure | None:
-    """Draw the accuracy after the last epoch against one key, on the training and test sets."""
-    comparison, notes = thinned(compare(runs), panels=10_000)
-    if not comparison.across:
-        return None
-    sheet = Sheet(WIDTH)
-    top = sheet.header(
-        f"Final accuracy by {comparison.across.name}",
-        _remarks(runs, comparison, "mean", "95 % interval of the mean") + notes,
-    )
-    top = sheet.legend(legend_of(comparison, marked=True), top) - 0.3
-    sets = {"training set": measures.TRAIN, "test set": measures.TEST}
-    for i, (name, accuracy) in enumerate(sets.items()):
-        y = scales.linear(0, 1)
-        panel = Panel(sheet, 0.5 + i * 6.15, top - 3.4, 5.75, 3.4, _x_scale(comparison), y)
-        panel.frame(name)
-        panel.x_name(comparison.across.label)
-        _against_values(panel, comparison, partial(_final, accuracy))
-    return render(sheet)
+    name: str
+    of: Callable[[Sequence[RunResult]], Spread]
+    text: Callable[[Spread], str]
+    limits: tuple[float, float]
+    never: float = math.inf
 
 
-def epochs_to_target(runs: Sequence[SweepRun]) -> Figure | None:
-    """Draw the epochs that each network needs to reach the target accuracy, against one key."""
-    comparison, notes = thinned(compare(runs), panels=10_000)
-    if not comparison.across:
-        return None
-    epochs = last_epoch(runs)
-    never, apart = epochs * 1.06, epochs * min(0.04, 0.16 / max(1, len(comparison.lines)))
-    highest = never + apart * max(1, len(comparison.lines) - 1)
-    sheet = Sheet(8.6)
-    notes.append(f"Never: not within {epochs} epochs")
-    top = sheet.header(
-        f"Epochs to {measures.TARGET:.0%} training accuracy by {comparison.across.name}",
-        _remarks(runs, comparison, "median", "their range") + notes,
-    )
-    top = sheet.legend(legend_of(comparison, marked=True), top) - 0.15
-    y = Scale(0, highest, (*scales.linear(0, epochs, whole=True).ticks, (never, "never")))
-    panel = Panel(sheet, 0.6, top - 3.6, 7.8, 3.6, _x_scale(comparison), y)
-    panel.frame()
-    panel.x_name(comparison.across.label)
+def final_accuracy(
+    sweep: Sequence[SweepRun] | SweepTable,
+    *,
+    quantities: Sequence[Quantity] = (TRAIN, TEST),
+    style: str | None = None,
+) -> Figure | None:
+    """Draw accuracies after the last epoch against the values of one key.
 
-    def speed(results: Sequence[RunResult]) -> Point:
-        needed = [min(measures.epochs_needed(result), never) for result in results]
-        median = min(measures.median_epochs_needed(results), never)
-        diverged = sum(result.status == "diverged" for result in results)
-        return Point(median, min(needed), max(needed), diverged, len(results))
+    `quantities` has a panel each: `train_accuracy`, `test_accuracy`, `validation_accuracy`, `gap`.
+    """
 
-    _against_values(panel, comparison, speed, shelf=never, apart=apart)
-    return render(sheet)
+    def text(spread: Spread) -> str:
+        half = f" \N{PLUS-MINUS SIGN} {spread.high - spread.middle:.3f}" if spread.n > 1 else ""
+        return f"{spread.middle:.3f}{half}"
 
-
-def _final(accuracy: measures.Quantity, results: Sequence[RunResult]) -> Point:
-    final = measures.final(accuracy, results)
-    low, high = (final.mean, final.mean) if final.n == 1 else (final.low, final.high)
-    return Point(final.mean, low, high, final.diverged, final.n)
+    shown = [
+        Measure(
+            QUANTITY_NAMES[quantity],
+            partial(measures.mean_and_interval, quantity),
+            text,
+            (-1.0, 1.0) if quantity == GAP else (0.0, 1.0),
+        )
+        for quantity in quantities
+    ]
+    title = f"Final {shown[0].name if len(shown) == 1 else 'accuracy'}"
+    points = "Point: mean of {} seeds, BAR: 95 % interval of the mean"
+    return _against_values(runs_of(sweep), title, shown, points, style)
 
 
-def _remarks(runs: Sequence[SweepRun], comparison: Comparison, middle: str, ends: str) -> list[str]:
-    numeric = comparison.across is not None and comparison.across.numeric
-    spread = f"Point: {middle} of {{}} seeds, {'band' if numeric else 'bar'}: {ends}"
-    return remarks_on(
-        runs, comparison, spread=spread, dashes=numeric, diverged="x: all diverged, k/n: k of n did"
-    )
+def epochs_to_target(
+    sweep: Sequence[SweepRun] | SweepTable, *, style: str | None = None
+) -> Figure | None:
+    """Draw the epochs that a network needs to reach the target accuracy, against one key."""
+    runs = runs_of(sweep)
+    epochs = measures.last_epoch(with_results(runs))
+    never, name = NEVER * epochs, f"epochs to {TARGET:.0%} training accuracy"
 
+    def text(spread: Spread) -> str:
+        middle, low, high = ("never" if v >= never else f"{v:g}" for v in spread[:3])
+        return middle if low == high else f"{middle} ({low} to {high})"
 
-def _x_scale(comparison: Comparison) -> Scale:
-    axis = comparison.across
-    return scales.fitting(axis.values, [axis.text(v) for v in axis.values]) if axis else Scale(0, 1)
+    measure = Measure(name, partial(measures.median_and_range, most=never), text, (0, never), never)
+    points = f"Point: median of {{}} seeds, BAR: their range. Never: not within {epochs} epochs"
+    return _against_values(runs, name.capitalize(), [measure], points, style)
 
 
 def _against_values(
-    panel: Panel,
-    comparison: Comparison,
-    measure: Callable[[Sequence[RunResult]], Point],
-    *,
-    shelf: float = math.inf,
-    apart: float = 0.0,
-) -> None:
-    """Draw a measure against the values across: lines for numbers, bars for names.
+    runs: Sequence[SweepRun], title: str, shown: Sequence[Measure], points: str, style: str | None
+) -> Figure | None:
+    """Draw measures against one key: lines over numbers; dots beside names, or few numbers."""
+    comparison, ended = compare(runs), with_results(runs)
+    if comparison.across is None or not ended:
+        return None
+    few = len(comparison.across.values) < LEAST_FOR_A_LINE
+    dots = few or not comparison.across.numeric
+    with applied(style) as medium:
+        most = MOST_NAMES if dots else MOST_NUMBERS
+        fitted = arranged(comparison, across=most, rows=max(1, medium.rows // 3))
+        whole, axis = fitted.whole, fitted.whole.across or comparison.across
+        bar = "bar" if dots or shown[0].never < math.inf else "band"
+        points = points.replace("BAR", bar)
+        chance = measures.chance(ended) if shown[0].limits == (0.0, 1.0) else None
+        remarks = layout.remarks_on(runs, comparison, points, "x: all runs diverged, k/n: k of n")
+        figure, (panels,) = page(
+            medium,
+            f"{title} by {axis.name}",
+            [*remarks, *fitted.notes],
+            layout.legend_of(whole, chance, **({"linestyle": ""} if dots else {})),
+            [
+                Block(
+                    [row for row in fitted.row_titles for _ in shown],
+                    len(shown),
+                    **_sizes_of_dots(whole, axis) if dots else {"between": 5.0},
+                )
+            ],
+            columns=len(shown),
+            group=whole.together,
+        )
+        for k, measure in enumerate(shown):
+            below = panels[k :: len(shown)]
+            for axes, part in zip(below, fitted.parts, strict=True):
+                if dots:
+                    _beside_names(axes, axis, part, measure, named=k == 0)
+                else:
+                    _over_numbers(axes, axis, part, measure, chance)
+            if dots:
+                _fit(below, measure, fitted.parts, chance)
+            for axes in below[:-1]:
+                axes.tick_params(labelbottom=False)
+                axes.set_xlabel("")
+    return figure
 
-    Points at or above `shelf` are not connected, and those of successive lines are drawn
-    `apart` from each other.
-    """
-    axis = comparison.across
-    if not axis:
-        return
-    for k, line in enumerate(comparison.lines):
-        stroke = stroke_of(comparison, line, marked=True)
-        aside = 0.0 if axis.numeric else 0.5 * ((k + 0.5) / len(comparison.lines) - 0.5)
-        points: list[tuple[float, Point]] = []
-        for i, value in enumerate(axis.values):
-            if results := comparison.results(value, line):
-                x, point = value if axis.numeric else i + aside, measure(results)
-                points.append((x, point))
-                marked = replace(stroke, marker="x" if point.diverged == point.n else stroke.marker)
-                size = 0.05 if len(axis.values) <= 40 else 0.02
-                y = point.middle + (point.middle >= shelf) * k * apart
-                panel.mark(x, y, marked, size=size)
-                if 0 < point.diverged < point.n:
-                    panel.label(x, y, f"{point.diverged}/{point.n}", color=stroke.color)
-        if not axis.numeric:
-            for x, point in points:
-                panel.line([x, x], [point.low, point.high], Stroke(stroke.color, width=2.4))
+
+def _over_numbers(
+    axes: Axes, axis: Axis, part: Comparison, measure: Measure, chance: float | None
+) -> None:
+    """Draw lines with bands; with bars, and open ends, where the measure may be never reached."""
+    layout.round_ticks(axes, whole=False)
+    _scale_numbers(axes, axis)
+    ends, timed = measure.limits, measure.never < math.inf
+    apart = ends[1] * min(0.04, 0.16 / len(part.lines))  # between the lines at "never"
+    above = 0.03 * ends[1] + len(part.lines) * apart if timed else 0.0
+    axes.set(xlabel=axis.name, ylabel=measure.name, ylim=(ends[0], TOP * ends[1] + above))
+    if timed:
+        _tick_never(axes.yaxis, measure)
+    layout.draw_chance(axes, chance)
+    for k, line in enumerate(part.lines):
+        found = {v: measure.of(results) for v in axis.values if (results := part.results(v, line))}
+        if not found:
             continue
-        if comparison.repeats > 1 and points:
-            lows, highs = [p.low for _, p in points], [p.high for _, p in points]
-            panel.band([x for x, _ in points], lows, highs, stroke.color)
-        for connected, group in itertools.groupby(points, lambda p: p[1].middle < shelf):
-            if connected:
-                stretch = list(group)
-                panel.line([x for x, _ in stretch], [p.middle for _, p in stretch], stroke)
+        kwargs = look(part, line) | ({"marker": ""} if len(axis.values) > MOST_MARKED else {})
+        color, x, spreads = kwargs["color"], [*map(float, found)], [*found.values()]
+        y = [s.middle + k * apart * (s.middle >= measure.never) for s in spreads]
+        lows, highs = [s.low for s in spreads], [s.high for s in spreads]
+        if timed:
+            axes.vlines(x, lows, highs, color=color, alpha=0.5)
+        elif part.repeats > 1:
+            axes.fill_between(x, lows, highs, color=color, alpha=0.2, linewidth=0)
+        out_of_reach = [spread.middle >= measure.never for spread in spreads]
+        for never, group in groupby(range(len(x)), out_of_reach.__getitem__):
+            stretch = [*group]
+            kept = [j for j, i in enumerate(stretch) if spreads[i].diverged < spreads[i].n]
+            joint = {"linestyle": ""} if never else {}
+            axes.plot(
+                [x[i] for i in stretch], [y[i] for i in stretch], **kwargs | joint, markevery=kept
+            )
+        for xi, yi, spread in zip(x, y, spreads, strict=True):
+            if spread.diverged == spread.n:
+                axes.plot(xi, yi, "x", color=color)
+            elif spread.diverged:
+                axes.annotate(
+                    f"{spread.diverged}/{spread.n}", (xi, yi), (0, 5), color=color, ha="center",
+                    textcoords="offset points", fontsize="small", rotation=90 * (len(x) > 8),
+                    bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
+                )  # fmt: skip
+
+
+def _scale_numbers(axes: Axes, axis: Axis) -> None:
+    """Scale the x-axis: logarithmic if the values are positive and span more than a decade."""
+    low, high = float(min(axis.values)), float(max(axis.values))
+    if low > 0 and high / low > 10:
+        room = (high / low) ** 0.03
+        axes.set(xscale="log", xlim=(low / room, high * room))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
+    else:
+        room = 0.05 * (high - low)
+        axes.set_xlim(low - room, high + room)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: rounded(x, 3)))
+    if len(axis.values) <= 6:
+        axes.set_xticks(axis.values, [axis.text(value) for value in axis.values])
+
+
+def _tick_never(axis: XAxis | YAxis, measure: Measure) -> None:
+    """Put ticks at whole epochs, and one for what was never reached."""
+    last = measure.never / NEVER
+    ticks = MaxNLocator(5, steps=STEPS, integer=True).tick_values(0, last)
+    shown = [tick for tick in ticks if tick <= 0.95 * last]
+    axis.set_ticks([*shown, measure.never], [*(f"{tick:.0f}" for tick in shown), "never"])
+
+
+def _sizes_of_dots(whole: Comparison, axis: Axis) -> dict[str, float]:
+    """Return the sizes of a panel: a row for each name and line, and room for texts beside."""
+    longest = max(len(axis.text(value)) for value in axis.values)
+    height = ROW * len(axis.values) * (len(whole.lines) + 0.8)
+    return {"left": 1.5 + CHARACTER * longest, "right": 8.5, "height": height}
+
+
+def _beside_names(
+    axes: Axes, axis: Axis, part: Comparison, measure: Measure, *, named: bool
+) -> None:
+    """Draw dots with bars, a row for each name and line, and what they say at the right."""
+    block = len(part.lines) + 0.8
+    names = [axis.text(value) if named else "" for value in axis.values]
+    axes.set_yticks([block * (i + 0.5) for i in range(len(names))], names)
+    axes.set(ylim=(block * len(names), 0), xlabel=measure.name)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    for i in range(1, len(names)):
+        axes.axhline(block * i, color=rcParams["grid.color"], lw=rcParams["grid.linewidth"])
+    for k, line in enumerate(part.lines):
+        kwargs: dict[str, Any] = look(part, line) | {"linestyle": ""}
+        for i, value in enumerate(axis.values):
+            if results := part.results(value, line):
+                spread, y = measure.of(results), block * i + k + 0.9
+                axes.hlines(y, spread.low, spread.high, color=kwargs["color"])
+                cross = {"marker": "x"} if spread.diverged == spread.n else {}
+                axes.plot(spread.middle, y, **kwargs | cross)
+                ended = f", {spread.diverged}/{spread.n}" if spread.diverged else ""
+                layout.beside(axes, y, measure.text(spread) + ended, color=kwargs["color"])
+
+
+def _fit(
+    panels: Sequence[Axes], measure: Measure, parts: Sequence[Comparison], chance: float | None
+) -> None:
+    """Give panels of dots below each other one x-axis, which uses the room."""
+    spreads = [measure.of(results) for part in parts for results in part.cells.values()]
+    low = max(measure.limits[0], min(spread.low for spread in spreads))
+    high = min(measure.limits[1], max(spread.high for spread in spreads))
+    room = 0.06 * (high - low) or 0.05
+    for axes in panels:
+        axes.set_xlim(low - room, high + room)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
+        if measure.never < math.inf:
+            axes.set_xlim(0, 1.06 * measure.never)
+            _tick_never(axes.xaxis, measure)
+        elif chance and low - room < chance < high + room:
+            axes.axvline(chance, zorder=1.5, **CHANCE)

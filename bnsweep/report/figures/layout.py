@@ -1,0 +1,239 @@
+"""The page around the data: header, legend, panels. Lengths are in ems, the size of the font."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
+from matplotlib.ticker import MaxNLocator
+
+from bnsweep.records import SweepRun, with_results
+from bnsweep.report import measures
+from bnsweep.report.comparison import Comparison
+from bnsweep.report.figures.style import CHANCE, SOFT, Style, look
+from bnsweep.report.labels import differences, setting
+
+CHARACTER, SMALL = 0.56, 0.52  # width of a letter in labels and, on average, in long texts
+LINE = 1.5  # from one line of text to the next
+MARGIN = 1.2
+TALLEST = 24.0  # panel
+MANY_COLUMNS = 5  # more have no room for the y-axis's name between them
+STEPS = [1, 2, 5, 10]  # of ticks
+
+
+@dataclass(frozen=True)
+class Block:
+    """Panels of one size side by side and below each other.
+
+    Attributes:
+        titles: of the panels, which are as many.
+        columns: in how many columns.
+        height: of a panel; by default two thirds of its width.
+        left: room for what stands left of the first column.
+        right: room right of each panel.
+        between: room between two columns.
+    """
+
+    titles: Sequence[str]
+    columns: int
+    height: float = 0.0
+    left: float = 4.6
+    right: float = 0.0
+    between: float = 2.6
+
+    def size(self, wide: float) -> tuple[int, float, float]:
+        """Return the number of rows, and a panel's width and height, on a page of this width."""
+        room = wide - 2 * MARGIN - self.left - self.between * (self.columns - 1)
+        width = room / self.columns - self.right
+        rows = math.ceil(len(self.titles) / self.columns)
+        return rows, width, self.height or min(0.66 * width, TALLEST)
+
+
+def page(
+    style: Style,
+    title: str,
+    remarks: Sequence[str],
+    handles: Sequence[Line2D],
+    blocks: Sequence[Block],
+    *,
+    columns: int = 1,
+    group: int = 1,
+) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure, and the panels of each of its blocks, which stand below each other.
+
+    Title and remarks are the figure's label, and stand above the panels if the style says so.
+    The page is wide enough for `columns`. The legend's columns hold a multiple of `group` lines.
+    """
+    wide = style.width_for(columns) / style.em
+    told = ". ".join(remark for remark in remarks if remark)
+    lines = textwrap.wrap(told, int((wide - 2 * MARGIN) / SMALL))
+    below_title = MARGIN + (2.7 + LINE * len(lines) if style.titled else 0.0)
+    rows, handles = _in_rows(handles, wide, group)
+    header = below_title + LINE * rows
+    sizes = [block.size(wide) for block in blocks]
+    titles = [
+        [_wrapped(title, width) for title in block.titles]
+        for block, (_, width, _) in zip(blocks, sizes, strict=True)
+    ]
+    above = [0.7 + LINE * max(len(t.splitlines()) for t in of_block) for of_block in titles]
+    below = 3.6
+
+    fixed = header + sum(n * room + below for (n, *_), room in zip(sizes, above, strict=True))
+    drawn = sum(n * height for n, _, height in sizes)
+    squeezed = min(1.0, max(0.2, (style.height / style.em - fixed) / drawn))
+    tall = fixed + squeezed * drawn
+    figure = Figure(figsize=(wide * style.em, tall * style.em))
+    figure.set_label(f"{title}. {told}".strip())
+    left = MARGIN / wide
+    if style.titled:
+        top = 1 - MARGIN / tall
+        figure.text(left, top, title, va="top", weight="bold", size=rcParams["figure.titlesize"])
+        text = "\n".join(lines)
+        figure.text(left, top - 2.3 / tall, text, color=SOFT, va="top", linespacing=1.25)
+    if handles:
+        at = (left, 1 - below_title / tall)
+        figure.legend(
+            handles=handles, ncols=len(handles) // rows, loc="upper left", bbox_to_anchor=at
+        )
+    panels, top = [], header
+    for block, (n, width, height), of_block, room in zip(blocks, sizes, titles, above, strict=True):
+        bottom = top + n * (room + squeezed * height)
+        grid = figure.add_gridspec(
+            n,
+            block.columns,
+            left=(MARGIN + block.left) / wide,
+            right=1 - (MARGIN + block.right) / wide,
+            top=1 - (top + room) / tall,
+            bottom=1 - bottom / tall,
+            wspace=(block.between + block.right) / width,
+            hspace=room / (squeezed * height),
+        )
+        # Shared axes would look after each other: for 256 panels that takes minutes.
+        places = [grid[divmod(i, block.columns)] for i in range(len(of_block))]
+        panels.append(
+            [
+                figure.add_subplot(place, autoscale_on=False, title=title)
+                for place, title in zip(places, of_block, strict=True)
+            ]
+        )
+        top = bottom + below
+    return figure, panels
+
+
+def _wrapped(title: str, width: float) -> str:
+    most = max(8, int(width / CHARACTER))
+    return "\n".join(textwrap.fill(line, most) for line in title.splitlines())
+
+
+def _in_rows(handles: Sequence[Line2D], wide: float, group: int) -> tuple[int, Sequence[Line2D]]:
+    """Return the number of a legend's rows, and its entries with empty ones to fill them.
+
+    Matplotlib goes down the columns and balances them, which would part the lines of a group.
+    """
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    rows = math.ceil(len(handles) / max(1, (wide - 2 * MARGIN) // (5.0 + CHARACTER * longest)))
+    rows = group * math.ceil(rows / group) if len(handles) > 3 else rows
+    missing = -len(handles) % rows if rows else 0
+    return rows, [*handles, *(Line2D([], [], linestyle="", label=" ") for _ in range(missing))]
+
+
+def columns_for(count: int) -> int:
+    """Return in how many columns so many panels leave the fewest gaps: 9 as 3 x 3, 5 as 3 + 2."""
+    square = math.ceil(math.sqrt(count))
+    return min((square, square + 1), key=lambda columns: -count % columns) if count > 3 else count
+
+
+def legend_of(comparison: Comparison, chance: float | None, **kwargs: Any) -> list[Line2D]:
+    """Return the entries of the legend: the lines if there are several, and chance.
+
+    `kwargs` take the place of those of `look`.
+    """
+    several = comparison.lines if len(comparison.lines) > 1 else ()
+    handles = [
+        Line2D([], [], label=line.label, **look(comparison, line) | kwargs) for line in several
+    ]
+    return [*handles, *chance_handle(chance)]
+
+
+def chance_handle(level: float | None) -> list[Line2D]:
+    """Return the entry of the legend for chance, if it is known."""
+    return [Line2D([], [], label=f"chance: {level:.3g}", **CHANCE)] if level else []
+
+
+def remarks_on(
+    runs: Sequence[SweepRun], comparison: Comparison, spread: str = "", crosses: str = ""
+) -> list[str]:
+    """Return what explains the figure: what is the same, what differs, what the marks mean.
+
+    `spread` says what is shown of several seeds, whose number it has a place for.
+    """
+    ended = with_results(runs)
+    remarks = [setting(ended), *differences(ended)]
+    if spread and comparison.normalisation_differs:
+        remarks.append("Solid: with Batch Normalization, dashed: without")
+    if spread and comparison.repeats > 1:
+        remarks.append(spread.format(comparison.repeats))
+    if crosses and any(map(measures.diverged, ended)):
+        remarks.append(crosses)
+    if len(ended) < len(runs):
+        remarks.append(f"{len(runs) - len(ended)} of {len(runs)} runs did not end and are left out")
+    return remarks
+
+
+def name_axes(
+    panels: Sequence[Axes], columns: int, x: str, y: str, rows: Sequence[str] = ()
+) -> None:
+    """Name the axes of panels that share them, and at the left what is special of each row."""
+    if CHARACTER * len(y) > size_of(panels[0])[1]:
+        y = y.replace(" ", "\n")
+    for i, axes in enumerate(panels):
+        first, lowest = i % columns == 0, i + columns >= len(panels)
+        axes.tick_params(labelbottom=lowest, labelleft=first)
+        axes.set_xlabel(x if lowest else "")
+        if first:
+            axes.set_ylabel("\n".join([*rows[i // columns : i // columns + 1], y]))
+        elif columns <= MANY_COLUMNS:
+            axes.set_ylabel(y)  # stays if the panel is cut out of the figure
+
+
+def size_of(axes: Axes) -> tuple[float, float]:
+    """Return the width and height of a panel."""
+    em = rcParams["figure.dpi"] * rcParams["font.size"] / 72
+    return axes.bbox.width / em, axes.bbox.height / em
+
+
+def round_ticks(axes: Axes, *, whole: bool = True) -> None:
+    """Put ticks at round numbers, as many as there is room for."""
+    width, height = size_of(axes)
+    most = min(5, max(2, int(width / 4))), min(6, max(1, int(height / 2)))
+    axes.xaxis.set_major_locator(MaxNLocator(most[0], steps=STEPS, integer=whole))
+    axes.yaxis.set_major_locator(MaxNLocator(most[1], steps=STEPS))
+
+
+def draw_chance(axes: Axes, level: float | None) -> None:
+    """Draw the thin grey line at chance."""
+    if level:
+        axes.axhline(level, zorder=1.5, **CHANCE)
+
+
+def note(axes: Axes, text: str) -> Annotation:
+    """Write into the upper left corner of a panel, where curves seldom are."""
+    return axes.annotate(
+        text, (0, 1), (3, -3), xycoords="axes fraction", textcoords="offset points", va="top",
+        fontsize="small",
+    )  # fmt: skip
+
+
+def beside(axes: Axes, y: float, text: str, *, ems: float = 0.5, **kwargs: Any) -> Annotation:
+    """Write so many ems right of a panel, at a place of its y-axis."""
+    return axes.annotate(
+        text, (1, y), (ems * rcParams["font.size"], 0), xycoords=("axes fraction", "data"),
+        textcoords="offset points", annotation_clip=False,
+        **{"va": "center", "fontsize": "small"} | kwargs,
+    )  # fmt: skip

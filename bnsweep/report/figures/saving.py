@@ -1,0 +1,40 @@
+"""Figures become files."""
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from bnsweep.records import write_whole
+
+# What else each format says of a figure; no date, so that equal figures are equal files.
+METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Description": ""},
+    "svg": {"Title": "", "Date": None},
+    "pdf": {"Title": "", "CreationDate": None},
+}
+
+
+def save(figure: Figure, folder: Path, name: str, formats: Sequence[str]) -> list[Path]:
+    """Write a figure into a folder in each of the formats, whole or not at all.
+
+    A figure whose title is not drawn gets its caption in a text beside it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    caption, written = str(figure.get_label()), []
+    for suffix in formats:
+        buffer = io.BytesIO()
+        metadata = {key: caption if text == "" else text for key, text in METADATA[suffix].items()}
+        fast: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if suffix == "png" else {}
+        with warnings.catch_warnings():
+            # Names may have letters that the font lacks: a box stands for each.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            figure.savefig(buffer, format=suffix, metadata=metadata, **fast)
+        written.append(folder / f"{name}.{suffix}")
+        write_whole(written[-1], buffer.getvalue())
+    if caption and not figure.texts:
+        write_whole(folder / f"{name}.txt", f"{caption}\n".encode())
+    return written
