@@ -141,6 +141,8 @@ def is_number(value: Value) -> bool:
 
 def hashable(value: Value) -> Value:
     """Return a value of a configuration in a form that can be compared and hashed."""
+    if isinstance(value, str | float | int):  # most are
+        return value
     if isinstance(value, list | tuple):
         return tuple(hashable(item) for item in value)
     return str(value) if isinstance(value, Mapping) else value

@@ -263,9 +263,20 @@ def _rank(value: Value) -> tuple[int, Value]:
 def swept_axes(specs: Sequence[RunSpec]) -> dict[str, Axis]:
     """Return the keys that take more than one value, in order of appearance."""
     keys = list(dict.fromkeys(key for spec in specs for key in spec.swept))
-    keys += distinguishing_keys(specs, keys)
-    axes = {key: Axis(key, _ordered(key, (spec.value(key) for spec in specs))) for key in keys}
+    differing = list({_but_for_the_seed(spec): spec for spec in specs}.values())
+    keys += distinguishing_keys(differing, keys)
+    seeds = Axis("seed", _ordered("seed", (spec.value("seed") for spec in specs)))
+    axes = {
+        key: seeds if key == "seed" else Axis(key, _ordered(key, (s.value(key) for s in differing)))
+        for key in keys
+    }
     return {key: axis for key, axis in axes.items() if len(axis.values) > 1}
+
+
+def _but_for_the_seed(spec: RunSpec) -> str:
+    """Return a text that is the same for runs that differ in nothing but the seed."""
+    parts = spec.config, spec.swept, spec.options
+    return repr([[item for item in part.items() if item[0] != "seed"] for part in parts])
 
 
 def distinguishing_keys(specs: Sequence[RunSpec], keys: Sequence[str]) -> list[str]:
@@ -413,7 +424,7 @@ def _with_lines(comparison: Comparison) -> Comparison:
     models: dict[Values, str] = {}
     for (_, line), results in comparison.cells.items():
         models.setdefault(line, results[0].spec.model)
-        if any(result.spec.batch_norm for result in results):
+        if line not in normalised and results[0].spec.batch_norm:  # as in its other seeds
             normalised.add(line)
     combinations = [
         line for line in itertools.product(*(a.values for a in axes)) if line in present

@@ -92,11 +92,10 @@ def course(quantity: Quantity, results: Sequence[RunResult]) -> Course:
     metrics: dropping it would raise the mean.
     """
     longest = max(result.epochs_run for result in results)
+    rows = [curve(quantity, result) for result in results]
+    missing = (longest + 1 - len(row) for row in rows)
     table = np.array(
-        [
-            np.pad(curve(quantity, result), (0, longest - result.epochs_run), mode="edge")
-            for result in results
-        ]
+        [np.append(row, [row[-1]] * n) if n else row for row, n in zip(rows, missing, strict=True)]
     )
     epochs = np.arange(longest + 1)
     return Course(epochs, table.mean(axis=0), table.min(axis=0), table.max(axis=0))

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib import rcParams
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from bnsweep.records import SweepRun, with_results
 from bnsweep.report import measures
@@ -22,7 +25,7 @@ from bnsweep.report.labels import differences, setting
 CHARACTER, SMALL = 0.56, 0.52  # width of a letter in labels and, on average, in long texts
 LINE = 1.5  # from one line of text to the next
 MARGIN = 1.2
-TALLEST = 24.0  # panel
+LOWEST, TALLEST = 5.5, 24.0  # panel
 MANY_COLUMNS = 5  # more have no room for the y-axis's name between them
 STEPS = [1, 2, 5, 10]  # of ticks
 
@@ -52,7 +55,7 @@ class Block:
         room = wide - 2 * MARGIN - self.left - self.between * (self.columns - 1)
         width = room / self.columns - self.right
         rows = math.ceil(len(self.titles) / self.columns)
-        return rows, width, self.height or min(0.66 * width, TALLEST)
+        return rows, width, self.height or max(LOWEST, min(0.66 * width, TALLEST))
 
 
 def page(
@@ -81,10 +84,13 @@ def page(
         [_wrapped(title, width) for title in block.titles]
         for block, (_, width, _) in zip(blocks, sizes, strict=True)
     ]
-    above = [0.7 + LINE * max(len(t.splitlines()) for t in of_block) for of_block in titles]
+    # Room for titles above the first row, and above each of the others.
+    above = [_room(of_block[: b.columns]) for b, of_block in zip(blocks, titles, strict=True)]
+    between = [_room(of_block[b.columns :]) for b, of_block in zip(blocks, titles, strict=True)]
     below = 3.6
 
-    fixed = header + sum(n * room + below for (n, *_), room in zip(sizes, above, strict=True))
+    fixed = header + sum(above) + below * len(blocks)
+    fixed += sum((n - 1) * room for (n, *_), room in zip(sizes, between, strict=True))
     drawn = sum(n * height for n, _, height in sizes)
     squeezed = min(1.0, max(0.2, (style.height / style.em - fixed) / drawn))
     tall = fixed + squeezed * drawn
@@ -102,28 +108,32 @@ def page(
             handles=handles, ncols=len(handles) // rows, loc="upper left", bbox_to_anchor=at
         )
     panels, top = [], header
-    for block, (n, width, height), of_block, room in zip(blocks, sizes, titles, above, strict=True):
-        bottom = top + n * (room + squeezed * height)
+    for i, (block, (n, width, height)) in enumerate(zip(blocks, sizes, strict=True)):
+        top += above[i]
+        bottom = top + n * squeezed * height + (n - 1) * between[i]
         grid = figure.add_gridspec(
             n,
             block.columns,
             left=(MARGIN + block.left) / wide,
             right=1 - (MARGIN + block.right) / wide,
-            top=1 - (top + room) / tall,
+            top=1 - top / tall,
             bottom=1 - bottom / tall,
             wspace=(block.between + block.right) / width,
-            hspace=room / (squeezed * height),
+            hspace=between[i] / (squeezed * height),
         )
         # Shared axes would look after each other: for 256 panels that takes minutes.
-        places = [grid[divmod(i, block.columns)] for i in range(len(of_block))]
         panels.append(
             [
-                figure.add_subplot(place, autoscale_on=False, title=title)
-                for place, title in zip(places, of_block, strict=True)
+                figure.add_subplot(grid[divmod(k, block.columns)], autoscale_on=False, title=title)
+                for k, title in enumerate(titles[i])
             ]
         )
         top = bottom + below
     return figure, panels
+
+
+def _room(titles: Sequence[str]) -> float:
+    return 0.8 + LINE * max([0, *(len(title.splitlines()) for title in titles)])
 
 
 def _wrapped(title: str, width: float) -> str:
@@ -174,7 +184,8 @@ def remarks_on(
     `spread` says what is shown of several seeds, whose number it has a place for.
     """
     ended = with_results(runs)
-    remarks = [setting(ended), *differences(ended)]
+    of_each = [results[0] for results in comparison.cells.values()]  # the others differ in seeds
+    remarks = [setting(of_each), *differences(of_each)]
     if spread and comparison.normalisation_differs:
         remarks.append("Solid: with Batch Normalization, dashed: without")
     if spread and comparison.repeats > 1:
@@ -220,6 +231,13 @@ def draw_chance(axes: Axes, level: float | None) -> None:
     """Draw the thin grey line at chance."""
     if level:
         axes.axhline(level, zorder=1.5, **CHANCE)
+
+
+def band(axes: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, color: str) -> None:
+    """Fill between two lines: `fill_between` works out limits, which are set, for most of its time."""
+    edge = np.vstack([np.column_stack([x, low]), np.column_stack([x, high])[::-1]])
+    patch = PolyCollection([edge], facecolor=color, alpha=0.2, linewidth=0, zorder=1)
+    axes.add_collection(patch, autolim=False)
 
 
 def note(axes: Axes, text: str) -> Annotation:

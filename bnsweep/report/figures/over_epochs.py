@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bnsweep.records import RunResult, SweepRun, SweepTable, runs_of, with_results
+from bnsweep.records import SweepRun, SweepTable, runs_of, with_results
 from bnsweep.records.keys import Value
 from bnsweep.report import measures
 from bnsweep.report.arrangement import MAX_LINES, arranged, joined, spread_out
@@ -48,21 +49,26 @@ def curves(
             for i, (row, part) in enumerate(fitted.rows())
             for title, value in zip(across, values, strict=True)
         ]
+        rows, notes = fitted.row_axis, [*fitted.notes]
+        row_names = [rows.text(value) for value in rows.values] if rows and many else []
+        if rows and many:
+            notes.append(f"Rows, at the left: {rows.label}")
         name = QUANTITY_NAMES[quantity]
         chance = measures.chance(ended) if quantity != GAP else None
         figure, (panels,) = page(
             medium,
             f"{name.capitalize()} over the epochs",
-            [*layout.remarks_on(runs, comparison, SPREAD, CROSSES), *fitted.notes],
+            [*layout.remarks_on(runs, comparison, SPREAD, CROSSES), *notes],
             layout.legend_of(whole, chance, **_unmarked(whole)),
             [Block([title for title, *_ in places], columns, left=4.6 + 1.4 * many)],
             columns=columns,
             group=whole.together,
         )
-        layout.name_axes(panels, columns, "epoch", name, fitted.row_titles if many else ())
+        layout.name_axes(panels, columns, "epoch", name, row_names)
         limits = _gap_limits(fitted.parts) if quantity == GAP else (0.0, TOP)
+        epochs = measures.last_epoch(ended)
         for axes, (_, part, value) in zip(panels, places, strict=True):
-            _prepare(axes, ended, limits, chance)
+            _prepare(axes, epochs, limits, chance)
             for line in whole.lines:
                 _draw_course(axes, part, value, line, quantity)
             _note_diverged(axes, part, value, whole.lines)
@@ -106,15 +112,16 @@ def generalization_gap(
             columns=max(2, columns),
         )
         layout.name_axes(panels, columns, "epoch", "accuracy")
+        epochs, gap_limits = measures.last_epoch(ended), _gap_limits(parts)
         for axes, (_, part, line) in zip(panels, places, strict=True):
-            _prepare(axes, ended, (0.0, TOP), chance)
+            _prepare(axes, epochs, (0.0, TOP), chance)
             for quantity, color in sets.items():
                 set_look = {"color": color, "linestyle": "-", "marker": ""}
                 _draw_course(axes, part, None, line, quantity, **set_look)
             _note_diverged(axes, part, None, [line])
         layout.name_axes(gaps, gap_columns, "epoch", QUANTITY_NAMES[GAP])
         for axes, part in zip(gaps, parts, strict=True):
-            _prepare(axes, ended, _gap_limits(parts), None)
+            _prepare(axes, epochs, gap_limits, None)
             for line in whole.lines:
                 _draw_course(axes, part, None, line, GAP)
     return figure
@@ -125,10 +132,8 @@ def _unmarked(comparison: Comparison) -> dict[str, Any]:
     return {} if any(line.kin for line in comparison.lines) else {"marker": ""}
 
 
-def _prepare(
-    axes: Axes, ended: Sequence[RunResult], limits: tuple[float, float], chance: float | None
-) -> None:
-    axes.set(xlim=(0, measures.last_epoch(ended)), ylim=limits)
+def _prepare(axes: Axes, epochs: int, limits: tuple[float, float], chance: float | None) -> None:
+    axes.set(xlim=(0, epochs), ylim=limits)
     layout.round_ticks(axes)
     layout.draw_chance(axes, chance)
 
@@ -149,9 +154,10 @@ def _draw_course(
         return
     course = measures.course(quantity, results)
     kwargs = look(part, line) | _unmarked(part) | kwargs
+    if layout.size_of(axes)[0] < 10:
+        kwargs |= {"linewidth": 0.09 * rcParams["font.size"], "markersize": 3.0}
     if len(results) > 1:
-        band = {"color": kwargs["color"], "alpha": 0.2, "linewidth": 0}
-        axes.fill_between(course.epochs, course.low, course.high, **band)
+        layout.band(axes, course.epochs, course.low, course.high, kwargs["color"])
     if len(course.epochs) == 1:
         kwargs["marker"] = "o"
     # Markers of lines that lie on each other stay apart.

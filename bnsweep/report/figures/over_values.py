@@ -155,7 +155,7 @@ def _over_numbers(
         if timed:
             axes.vlines(x, lows, highs, color=color, alpha=0.5)
         elif part.repeats > 1:
-            axes.fill_between(x, lows, highs, color=color, alpha=0.2, linewidth=0)
+            layout.band(axes, x, lows, highs, color)
         out_of_reach = [spread.middle >= measure.never for spread in spreads]
         for never, group in groupby(range(len(x)), out_of_reach.__getitem__):
             stretch = [*group]
