@@ -234,7 +234,7 @@ def draw_chance(axes: Axes, level: float | None) -> None:
 
 
 def band(axes: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, color: str) -> None:
-    """Fill between two lines: `fill_between` works out limits, which are set, for most of its time."""
+    """Fill between two lines; `fill_between` spends its time on limits, which are set here."""
     edge = np.vstack([np.column_stack([x, low]), np.column_stack([x, high])[::-1]])
     patch = PolyCollection([edge], facecolor=color, alpha=0.2, linewidth=0, zorder=1)
     axes.add_collection(patch, autolim=False)
