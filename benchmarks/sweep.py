@@ -185,16 +185,14 @@ def timed_sweep(overrides: list[str]) -> None:
 
     from bnsweep.cli import app
     from bnsweep.report import output
-    from bnsweep.report.figures import rendering, single_run
+    from bnsweep.report.figures import single_run
     from bnsweep.run import execute
     from bnsweep.tracking.store import Store
 
     timed(ConfigLoaderImpl, "load_configuration", "composing")
     timed(ConfigLoaderImpl, "load_sweep_config", "composing")
     timed(execute.Experiment, "run", "training")
-    for name in ("learning_curves", "activation_distributions"):
-        timed(single_run, name, "figures")
-    timed(rendering, "save", "figures")
+    timed(single_run, "draw_run", "figures")
     timed(output, "write_report", "report")
     for name, member in list(vars(Store).items()):
         if inspect.isfunction(member) and not name.startswith("_"):

@@ -1,9 +1,9 @@
 """An MLflow tracking store.
 
-Relies on the tags `mlflow.user`, `mlflow.source.*`, `mlflow.parentRunId`, `mlflow.note.content` and
-`mlflow.data.context`, on `mlflow.tracking.context.registry`, on a server's page `/health`, and on
-the wording of MLflow's errors; remove when the client has parameters for the tags and error codes
-for a database of another version.
+Relies on the tags `mlflow.user`, `mlflow.source.*`, `mlflow.parentRunId`, `mlflow.note.content`,
+`mlflow.runColor` and `mlflow.data.context`, on `mlflow.tracking.context.registry`, on a server's
+page `/health`, and on the wording of MLflow's errors; remove when the client has parameters for
+the tags and error codes for a database of another version.
 """
 
 import contextlib
@@ -33,6 +33,7 @@ from bnsweep.records import (
     SweepPlan,
     write_whole,
 )
+from bnsweep.records.colors import MODEL_COLORS
 from bnsweep.records.keys import shown
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import REFUSAL, first_line, has_secret, without_secrets
@@ -317,6 +318,8 @@ class Store:
         }
         if parent is not None:
             tags["mlflow.parentRunId"] = parent
+        if color := MODEL_COLORS.get(spec.model):
+            tags["mlflow.runColor"] = color
         if spec.swept:
             tags["mlflow.note.content"] = ", ".join(
                 f"{key} = {shown(value, 3)}" for key, value in spec.swept.items()

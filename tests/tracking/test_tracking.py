@@ -19,6 +19,7 @@ from made_up import measured, result
 
 from bnsweep.errors import StoreRefused, StoreUnreachable, TrackingError
 from bnsweep.records import LOCK_FILE, Attempt, RunFolder, RunSpec, SweepPlan
+from bnsweep.records.colors import MODEL_COLORS
 from bnsweep.redact import has_secret, without_secrets
 from bnsweep.sweep.resume import EarlierRuns
 from bnsweep.tracking.recorder import Recorder
@@ -134,6 +135,7 @@ def test_a_run_is_recorded_under_its_published_names(store, folder, tmp_path):
     assert run.data.tags["bnsweep.attempt"] == begun.id
     assert run.data.tags["bnsweep.folder"] == str(folder.path)
     assert run.data.tags["mlflow.note.content"] == "weight_std = 0.01, model = plain"
+    assert run.data.tags["mlflow.runColor"] == MODEL_COLORS["plain"]  # as in the figures
     assert run.data.metrics["weight_std"] == 0.01  # swept, and a number
     assert run.data.metrics["diverged"] == 1
     assert [step for step, *_ in history(store, run, "train_loss")] == [0]  # 1 is not finite

@@ -70,7 +70,7 @@ def activations(
             "Outputs of the hidden layers",
             remarks,
             legend(),
-            [Block(titles, columns, heights, left=3.0, between=0.8)],
+            [Block(titles, columns, heights, left=3.0, between=0.8, under=1.3)],
             columns=columns,
         )
         layout.name_axes(panels, columns, "output", "layer")

@@ -26,8 +26,10 @@ CHARACTER, SMALL = 0.56, 0.52  # width of a letter in labels and, on average, in
 LINE = 1.5  # from one line of text to the next
 MARGIN = 1.2
 LOWEST, TALLEST = 5.5, 24.0  # panel
+BELOW = 3.6  # room for labels below the last row of a block
 MANY_COLUMNS = 5  # more have no room for the y-axis's name between them
 STEPS = [1, 2, 5, 10]  # of ticks
+LEGIBLE = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5}  # over curves
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Block:
         left: room for what stands left of the first column.
         right: room right of each panel.
         between: room between two columns.
+        under: room under each row but the last.
     """
 
     titles: Sequence[str]
@@ -48,14 +51,23 @@ class Block:
     height: float = 0.0
     left: float = 4.6
     right: float = 0.0
-    between: float = 2.6
+    between: float = 3.4
+    under: float = 0.0
 
-    def size(self, wide: float) -> tuple[int, float, float]:
-        """Return the number of rows, and a panel's width and height, on a page of this width."""
+    def size(self, wide: float) -> tuple[float, float]:
+        """Return a panel's width and height on a page of this width."""
         room = wide - 2 * MARGIN - self.left - self.between * (self.columns - 1)
         width = room / self.columns - self.right
-        rows = math.ceil(len(self.titles) / self.columns)
-        return rows, width, self.height or max(LOWEST, min(0.66 * width, TALLEST))
+        return width, self.height or max(LOWEST, min(0.66 * width, TALLEST))
+
+    def rows(self, width: float) -> list[list[str]]:
+        """Return the titles of each row of panels of this width, broken into lines."""
+        most = max(8, int(width / CHARACTER))
+        broken = [
+            "\n".join(textwrap.fill(line, most) for line in title.splitlines())
+            for title in self.titles
+        ]
+        return [broken[i : i + self.columns] for i in range(0, len(broken), self.columns)]
 
 
 def page(
@@ -77,68 +89,48 @@ def page(
     told = ". ".join(remark for remark in remarks if remark)
     lines = textwrap.wrap(told, int((wide - 2 * MARGIN) / SMALL))
     below_title = MARGIN + (2.7 + LINE * len(lines) if style.titled else 0.0)
-    rows, handles = _in_rows(handles, wide, group)
-    header = below_title + LINE * rows
+    legend_rows, handles = _in_rows(handles, wide, group)
+    header = below_title + LINE * legend_rows
     sizes = [block.size(wide) for block in blocks]
-    titles = [
-        [_wrapped(title, width) for title in block.titles]
-        for block, (_, width, _) in zip(blocks, sizes, strict=True)
-    ]
-    # Room for titles above the first row, and above each of the others.
-    above = [_room(of_block[: b.columns]) for b, of_block in zip(blocks, titles, strict=True)]
-    between = [_room(of_block[b.columns :]) for b, of_block in zip(blocks, titles, strict=True)]
-    below = 3.6
-
-    fixed = header + sum(above) + below * len(blocks)
-    fixed += sum((n - 1) * room for (n, *_), room in zip(sizes, between, strict=True))
-    drawn = sum(n * height for n, _, height in sizes)
+    rows = [block.rows(width) for block, (width, _) in zip(blocks, sizes, strict=True)]
+    fixed = header + sum(
+        BELOW + sum(map(_above, of_block)) + block.under * (len(of_block) - 1)
+        for block, of_block in zip(blocks, rows, strict=True)
+    )
+    drawn = sum(len(of_block) * height for of_block, (_, height) in zip(rows, sizes, strict=True))
     squeezed = min(1.0, max(0.2, (style.height / style.em - fixed) / drawn))
     tall = fixed + squeezed * drawn
+
     figure = Figure(figsize=(wide * style.em, tall * style.em))
     figure.set_label(f"{title}. {told}".strip())
-    left = MARGIN / wide
+    left, top = MARGIN / wide, 1 - MARGIN / tall
     if style.titled:
-        top = 1 - MARGIN / tall
         figure.text(left, top, title, va="top", weight="bold", size=rcParams["figure.titlesize"])
         text = "\n".join(lines)
         figure.text(left, top - 2.3 / tall, text, color=SOFT, va="top", linespacing=1.25)
     if handles:
-        at = (left, 1 - below_title / tall)
-        figure.legend(
-            handles=handles, ncols=len(handles) // rows, loc="upper left", bbox_to_anchor=at
-        )
-    panels, top = [], header
-    for i, (block, (n, width, height)) in enumerate(zip(blocks, sizes, strict=True)):
-        top += above[i]
-        bottom = top + n * squeezed * height + (n - 1) * between[i]
-        grid = figure.add_gridspec(
-            n,
-            block.columns,
-            left=(MARGIN + block.left) / wide,
-            right=1 - (MARGIN + block.right) / wide,
-            top=1 - top / tall,
-            bottom=1 - bottom / tall,
-            wspace=(block.between + block.right) / width,
-            hspace=between[i] / (squeezed * height),
-        )
-        # Shared axes would look after each other: for 256 panels that takes minutes.
-        panels.append(
-            [
-                figure.add_subplot(grid[divmod(k, block.columns)], autoscale_on=False, title=title)
-                for k, title in enumerate(titles[i])
-            ]
-        )
-        top = bottom + below
+        at = left, 1 - below_title / tall
+        ncols = len(handles) // legend_rows
+        figure.legend(handles=handles, ncols=ncols, loc="upper left", bbox_to_anchor=at)
+    panels: list[list[Axes]] = []
+    y = header
+    for block, (width, height), of_block in zip(blocks, sizes, rows, strict=True):
+        panels.append([])
+        for titles in of_block:
+            y += _above(titles) + squeezed * height
+            for k, name in enumerate(titles):
+                x = MARGIN + block.left + k * (width + block.right + block.between)
+                place = x / wide, 1 - y / tall, width / wide, squeezed * height / tall
+                # Not shared: axes that look after each other take minutes for 256 panels.
+                panels[-1].append(figure.add_axes(place, autoscale_on=False, title=name))
+            y += block.under
+        y += BELOW - block.under
     return figure, panels
 
 
-def _room(titles: Sequence[str]) -> float:
-    return 0.8 + LINE * max([0, *(len(title.splitlines()) for title in titles)])
-
-
-def _wrapped(title: str, width: float) -> str:
-    most = max(8, int(width / CHARACTER))
-    return "\n".join(textwrap.fill(line, most) for line in title.splitlines())
+def _above(titles: Sequence[str]) -> float:
+    """Return the room for the titles of a row."""
+    return 0.8 + LINE * max(len(title.splitlines()) for title in titles)
 
 
 def _in_rows(handles: Sequence[Line2D], wide: float, group: int) -> tuple[int, Sequence[Line2D]]:
@@ -244,7 +236,7 @@ def note(axes: Axes, text: str) -> Annotation:
     """Write into the upper left corner of a panel, where curves seldom are."""
     return axes.annotate(
         text, (0, 1), (3, -3), xycoords="axes fraction", textcoords="offset points", va="top",
-        fontsize="small",
+        fontsize="small", bbox=LEGIBLE,
     )  # fmt: skip
 
 

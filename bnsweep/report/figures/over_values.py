@@ -99,8 +99,12 @@ def _against_values(
         whole, axis = fitted.whole, fitted.whole.across or comparison.across
         bar = "bar" if dots or shown[0].never < math.inf else "band"
         points = points.replace("BAR", bar)
+        lowest = _lowest(shown, fitted.parts)
         chance = measures.chance(ended) if shown[0].limits == (0.0, 1.0) else None
-        remarks = layout.remarks_on(runs, comparison, points, "x: all runs diverged, k/n: k of n")
+        chance = None if chance and chance < lowest else chance
+        remarks = layout.remarks_on(
+            runs, comparison, points, "x: all runs diverged, k/n: k of n did"
+        )
         figure, (panels,) = page(
             medium,
             f"{title} by {axis.name}",
@@ -122,7 +126,7 @@ def _against_values(
                 if dots:
                     _beside_names(axes, axis, part, measure, named=k == 0)
                 else:
-                    _over_numbers(axes, axis, part, measure, chance)
+                    _over_numbers(axes, axis, part, measure, chance, lowest)
             if dots:
                 _fit(below, measure, fitted.parts, chance)
             for axes in below[:-1]:
@@ -131,16 +135,28 @@ def _against_values(
     return figure
 
 
+def _lowest(shown: Sequence[Measure], parts: Sequence[Comparison]) -> float:
+    """Return where all axes start: at the lower limit, or higher if half of them were empty."""
+    spreads = [m.of(results) for m in shown for part in parts for results in part.cells.values()]
+    low, limits = min(spread.low for spread in spreads), shown[0].limits
+    return math.floor(10 * low) / 10 if limits == (0.0, 1.0) and low > 0.5 else limits[0]
+
+
 def _over_numbers(
-    axes: Axes, axis: Axis, part: Comparison, measure: Measure, chance: float | None
+    axes: Axes,
+    axis: Axis,
+    part: Comparison,
+    measure: Measure,
+    chance: float | None,
+    lowest: float,
 ) -> None:
     """Draw lines with bands; with bars, and open ends, where the measure may be never reached."""
     layout.round_ticks(axes, whole=False)
     _scale_numbers(axes, axis)
-    ends, timed = measure.limits, measure.never < math.inf
-    apart = ends[1] * min(0.04, 0.16 / len(part.lines))  # between the lines at "never"
-    above = 0.03 * ends[1] + len(part.lines) * apart if timed else 0.0
-    axes.set(xlabel=axis.name, ylabel=measure.name, ylim=(ends[0], TOP * ends[1] + above))
+    high, timed = measure.limits[1], measure.never < math.inf
+    apart = high * min(0.04, 0.16 / len(part.lines))  # between the lines at "never"
+    above = 0.12 * high + len(part.lines) * apart if timed else 0.0
+    axes.set(xlabel=axis.name, ylabel=measure.name, ylim=(lowest, TOP * high + above))
     if timed:
         _tick_never(axes.yaxis, measure)
     layout.draw_chance(axes, chance)
@@ -171,7 +187,7 @@ def _over_numbers(
                 axes.annotate(
                     f"{spread.diverged}/{spread.n}", (xi, yi), (0, 5), color=color, ha="center",
                     textcoords="offset points", fontsize="small", rotation=90 * (len(x) > 8),
-                    bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
+                    bbox=layout.LEGIBLE,
                 )  # fmt: skip
 
 
@@ -203,7 +219,7 @@ def _sizes_of_dots(whole: Comparison, axis: Axis) -> dict[str, float]:
     """Return the sizes of a panel: a row for each name and line, and room for texts beside."""
     longest = max(len(axis.text(value)) for value in axis.values)
     height = ROW * len(axis.values) * (len(whole.lines) + 0.8)
-    return {"left": 1.5 + CHARACTER * longest, "right": 8.5, "height": height}
+    return {"left": 3.2 + CHARACTER * longest, "right": 8.5, "height": height}
 
 
 def _beside_names(
@@ -214,6 +230,7 @@ def _beside_names(
     names = [axis.text(value) if named else "" for value in axis.values]
     axes.set_yticks([block * (i + 0.5) for i in range(len(names))], names)
     axes.set(ylim=(block * len(names), 0), xlabel=measure.name)
+    axes.set_ylabel(axis.name if named else "")
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     for i in range(1, len(names)):

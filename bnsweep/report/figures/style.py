@@ -75,20 +75,11 @@ class Style:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The medium's sizes as matplotlib's parameters."""
-        small = 0.9 * self.font
+        """The medium's sizes as matplotlib's parameters; the style sheet's follow the font's."""
         return {
             "figure.dpi": self.dpi,
             "figure.figsize": (self.narrow, 0.6 * self.narrow),
             "font.size": self.font,
-            "axes.titlesize": self.font,
-            "axes.labelsize": self.font,
-            "xtick.labelsize": small,
-            "ytick.labelsize": small,
-            "legend.fontsize": self.font,
-            "figure.titlesize": 1.35 * self.font,
-            "axes.linewidth": 0.08 * self.font,
-            "grid.linewidth": 0.06 * self.font,
             "lines.linewidth": 0.17 * self.font,
             "lines.markersize": 0.6 * self.font,
             "lines.markeredgewidth": 0.15 * self.font,
