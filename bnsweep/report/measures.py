@@ -51,9 +51,16 @@ class Course:
 
 
 def curve(quantity: Quantity, result: RunResult) -> Floats:
-    """Return a quantity at each epoch of a result."""
+    """Return a quantity at each epoch of a result.
+
+    Raises:
+        ValueError: it was not measured.
+    """
     if quantity == GAP:
         return result.curves[TRAIN] - result.curves[TEST]
+    if quantity not in result.curves:
+        known = ", ".join(name for name in QUANTITY_NAMES if name in (*result.curves, GAP))
+        raise ValueError(f"quantity {quantity}: was not measured in all runs; give one of {known}")
     return result.curves[quantity]
 
 

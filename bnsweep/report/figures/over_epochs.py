@@ -53,7 +53,7 @@ def curves(
         row_names = [rows.text(value) for value in rows.values] if rows and many else []
         if rows and many:
             notes.append(f"Rows, at the left: {rows.label}")
-        name = QUANTITY_NAMES[quantity]
+        name = QUANTITY_NAMES.get(quantity, quantity)
         chance = measures.chance(ended) if quantity != GAP else None
         figure, (panels,) = page(
             medium,

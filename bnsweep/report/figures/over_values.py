@@ -55,7 +55,7 @@ def final_accuracy(
 
     shown = [
         Measure(
-            QUANTITY_NAMES[quantity],
+            QUANTITY_NAMES.get(quantity, quantity),
             partial(measures.mean_and_interval, quantity),
             text,
             (-1.0, 1.0) if quantity == GAP else (0.0, 1.0),
