@@ -6,9 +6,14 @@ from made_up import result, sweep, with_result
 
 from bnsweep.errors import UserError
 from bnsweep.report.findings import Findings
-from bnsweep.report.output import MAX_NOTE, check_choice, write_report
+from bnsweep.report.output import MAX_NOTE, ReportOptions, check_choice, write_report
+from bnsweep.report.sections import sweep_figures
 
 MODELS = ["batchnorm", "plain"]
+
+
+def report_of(findings, folder, figures):
+    return write_report(findings, folder, ReportOptions(sweep_figures(figures)))
 
 
 def rows(path):
@@ -21,7 +26,7 @@ def test_results_csv_has_a_row_for_each_run_and_a_column_for_each_swept_key(tmp_
     runs[1] = replace(runs[1], reused_from="/another/0")
     failed = with_result(runs[2], result(status="failed", accuracies=()))
     runs[2] = replace(failed, run_id=None)
-    table = rows(write_report(Findings(runs), tmp_path, []).csv)
+    table = rows(report_of(Findings(runs), tmp_path, []).csv)
     assert list(table[0]) == [
         *("number", "fingerprint", "run_id", "name", "status", "weight_std", "model"),
         *("final_train_accuracy", "final_test_accuracy"),
@@ -51,7 +56,7 @@ def test_a_reused_run_counts_only_as_reused():
 
 def test_the_report_is_written_to_the_folder(tmp_path):
     runs = sweep(weight_std=[1, 0.1], model=MODELS)
-    report = write_report(Findings(runs), tmp_path, ["final_accuracy", "curves"])
+    report = report_of(Findings(runs), tmp_path, ["final_accuracy", "curves"])
     assert [path.name for path in report.figures] == ["final_accuracy.png", "curves.png"]
     assert all(path.stat().st_size for path in report.figures)
     assert (tmp_path / "summary.md").read_text() == report.summary
@@ -60,7 +65,7 @@ def test_the_report_is_written_to_the_folder(tmp_path):
 def test_a_sweep_of_failed_runs_has_a_report(tmp_path):
     broken = result((), status="failed", error="Traceback...\nMemoryError: too large")
     runs = [with_result(run, broken) for run in sweep(weight_std=[1, 0.1])]
-    report = write_report(Findings(runs), tmp_path, ["curves", "final_accuracy"])
+    report = report_of(Findings(runs), tmp_path, ["curves", "final_accuracy"])
     assert report.figures == ()
     assert "2 runs: 2 failed." in report.summary
     assert f"- `{runs[1].spec.name}`: failed, MemoryError: too large" in report.summary
@@ -69,20 +74,20 @@ def test_a_sweep_of_failed_runs_has_a_report(tmp_path):
 
 def test_an_unknown_figure_is_refused_with_a_list_of_the_known(tmp_path):
     with pytest.raises(UserError, match=r"report\.figures: .*pie.*curves, final_accuracy"):
-        write_report(Findings(sweep(weight_std=[1, 0.1])), tmp_path, ["pie"])
+        report_of(Findings(sweep(weight_std=[1, 0.1])), tmp_path, ["pie"])
 
 
 def test_the_note_fits_the_store(tmp_path):
     runs = sweep(weight_std=[0.9**k for k in range(32)], model=MODELS, optimizer__lr=[*range(1, 5)])
     runs = [with_result(run, result((0.1, 0.1 * run.spec.number % 1))) for run in runs]
     names = ["curves", "final_accuracy", "epochs_to_target", "generalization_gap"]
-    report = write_report(Findings(runs), tmp_path, names)
+    report = report_of(Findings(runs), tmp_path, names)
     assert len((tmp_path / "summary.md").read_text()) > MAX_NOTE >= len(report.summary)
     assert "The rest is in `summary.md`" in report.summary
 
 
 def summary(tmp_path, figure, *args, **kwargs):
-    return write_report(Findings(sweep(*args, **kwargs)), tmp_path, [figure]).summary
+    return report_of(Findings(sweep(*args, **kwargs)), tmp_path, [figure]).summary
 
 
 def test_the_heading_says_what_was_compared(tmp_path):
@@ -139,7 +144,7 @@ def test_a_diverged_run_counts_in_the_mean_and_is_counted(tmp_path):
             status = "diverged" if seed == 0 else "finished"
             outcome = result((0.1, ends[seed]), status=status, model="plain", seed=seed)
             runs[number] = with_result(run, outcome)
-    text = write_report(Findings(runs), tmp_path, ["final_accuracy"]).summary
+    text = report_of(Findings(runs), tmp_path, ["final_accuracy"]).summary
     assert "0.650 ± 1.185 (1 of 3 diverged)" in text
 
 
@@ -150,7 +155,7 @@ def test_chosen_values_are_listed_and_then_compared(tmp_path):
         optimizer__lr=[0.1, 0.2, 0.3],
         seed=range(5),
     )
-    report = write_report(Findings(runs, ["optimizer.lr"]), tmp_path, ["generalization_gap"])
+    report = report_of(Findings(runs, ["optimizer.lr"]), tmp_path, ["generalization_gap"])
     assert len(rows(report.csv)) == 30
     assert "| batchnorm | learning rate 0.2 |" in report.summary
     assert "difference +0.000" in report.summary
