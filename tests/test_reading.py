@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -133,6 +134,43 @@ def test_a_sweep_without_its_table_gives_the_runs_it_has(first, here, tmp_path):
     (copy / "results.csv").unlink()
     shutil.rmtree(copy / "3")
     assert list(bnsweep.load_sweep(copy)["model"]) == ["batchnorm", "plain", "batchnorm"]
+
+
+def drawn(sweep):
+    """Return the titles of the panels of the curves, with the last value of each run's line."""
+    last = {}
+    for axes in bnsweep.figures.curves(sweep).axes:
+        of_runs = (line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 3)
+        last[axes.get_title(loc="left")] = [round(float(values[-1]), 6) for values in of_runs]
+    return last
+
+
+@pytest.mark.parametrize("rows", ["runs", "epochs"])
+def test_figures_draw_a_frame_and_of_filtered_rows_those_runs_alone(here, second, rows):
+    runs = bnsweep.load_sweep(second)
+    final = runs.pivot_table("final_train_accuracy", index="weight_std", columns="model").round(6)
+    frame = bnsweep.load_sweep(second, rows=rows)
+    for source in (frame, bnsweep.load_sweep(parent_of(second), rows=rows)):
+        found = drawn(source)
+        for scale in (0.1, 0.3):
+            assert found[f"W = {scale}"] == [*final.loc[scale, ["batchnorm", "plain"]]]
+    plain = drawn(frame[frame["model"] == "plain"].sort_values("run_id"))
+    assert plain == {f"W = {scale}": [final.loc[scale, "plain"]] for scale in (0.3, 0.1)}
+    one = frame[(frame["model"] == "plain") & (frame["weight_std"] == 0.3)]
+    assert bnsweep.figures.final_accuracy(one) is None  # nothing is left to compare
+
+
+def test_a_frame_draws_its_figures_after_it_was_pickled(first):
+    frame = bnsweep.load_sweep(first)
+    assert drawn(pickle.loads(pickle.dumps(frame))) == drawn(frame)
+
+
+def test_a_frame_without_the_numbers_of_its_runs_is_refused(first):
+    frame = bnsweep.load_sweep(first)
+    with pytest.raises(ReadingError, match="lost its column number"):
+        bnsweep.figures.curves(frame.drop(columns="number"))
+    with pytest.raises(ReadingError, match="lost its column number"):
+        bnsweep.figures.final_accuracy(frame[["weight_std", "final_train_accuracy"]])
 
 
 @pytest.mark.parametrize("number", [0, 2, 3])

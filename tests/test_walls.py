@@ -18,7 +18,7 @@ WALLS = {
     "records": ("errors", ""),
     "data": ("errors records", "sklearn pooch requests platformdirs"),
     "nn": ("errors records", ""),
-    "report": ("errors records nn", "matplotlib rich scipy"),
+    "report": ("errors records nn", "matplotlib PIL rich scipy"),
     "run": ("errors redact records data nn report", "hydra omegaconf"),
     "tracking": ("errors redact records", "hydra omegaconf mlflow requests sqlalchemy"),
     "sweep": (
@@ -28,12 +28,13 @@ WALLS = {
     "hydra_plugins": ("sweep", "hydra omegaconf"),
     "cli": ("errors redact records run tracking sweep hydra_plugins", "hydra omegaconf"),
     "reading": ("errors records nn run tracking", "pandas"),
-    "__init__": ("reading", ""),
+    "__init__": ("report reading", ""),
     "__main__": ("redact screen sweep cli", ""),
 }
 # Packages that only one part of a room imports, because they are slow or rest on inside knowledge.
 PARTS = {
     "matplotlib": ("report/figures/", "report/sections.py"),
+    "PIL": "report/figures/",
     "rich": "report/terminal.py",
     "scipy": "report/estimates.py",
     "pandas": "reading.py",

@@ -4,7 +4,6 @@ import pytest
 from made_up import result, sweep, with_result
 
 from bnsweep.report.comparison import Axis, choose, compare
-from bnsweep.report.figures.thinning import spread_lines, thinned
 
 
 def texts(comparison):
@@ -336,25 +335,3 @@ def test_runs_that_did_not_end_are_not_compared(status):
     runs[0] = with_result(runs[0], result(status=status))
     comparison = compare(runs)
     assert len(comparison.results(1, comparison.lines[0])) == 1
-
-
-def test_too_many_panels_are_thinned_with_a_note():
-    comparison = compare(sweep(weight_std=[10.0**-k for k in range(9)]))
-    few, notes = thinned(comparison, panels=3)
-    assert few.values == (1, 1e-4, 1e-8)
-    assert notes == ["3 of 9 values of W are shown"]
-
-
-def test_too_many_lines_are_thinned_pair_by_pair():
-    runs = sweep(weight_std=[3, 2, 1], optimizer__lr=list(range(20)), model=["batchnorm", "plain"])
-    comparison = compare(runs)
-    few, notes = thinned(comparison, panels=64)
-    assert notes == ["16 of 40 lines are shown"]
-    assert {line.kin for line in few.lines} == {*range(8)}
-    four = spread_lines(comparison.lines, 4)
-    assert [line.label for line in four] == [
-        "learning rate 0, batchnorm",
-        "learning rate 0, plain",
-        "learning rate 19, batchnorm",
-        "learning rate 19, plain",
-    ]

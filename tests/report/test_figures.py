@@ -1,187 +1,422 @@
-import itertools
+"""The figures of a sweep, read from what they draw: axes, lines, texts; never from pixels."""
+
+import colorsys
+import re
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
+from collections import Counter
 
 import numpy as np
 import pytest
 from made_up import result, sweep, with_result
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import same_color, to_rgb
+from matplotlib.patches import StepPatch
 
-from bnsweep.errors import UserError
-from bnsweep.report import output
-from bnsweep.report.figures import activation_grid, over_epochs, over_values, single_run
-from bnsweep.report.figures.rendering import save
-from bnsweep.report.figures.sheet import DASHES
-from bnsweep.report.findings import Findings
+from bnsweep import figures
+from bnsweep.report.figures.saving import save
 from bnsweep.report.sections import FIGURES
 
 NORMAL = np.random.default_rng(0).standard_normal(2000)
-SCALES = [10.0 ** (-4 * k / 15) for k in range(16)]
-MODELS = ["batchnorm", "plain"]
+COLORS = {"batchnorm": "#0072B2", "plain": "#D55E00", "dropout": "#009E73"}
+TRAIN_AND_TEST = ["#222222", "#AA4499"]
+CHANCE, GRID = "#8C8C8C", "#E3E3E3"
+MODELS = [*COLORS]
+PAIR = MODELS[:2]
+SCALES = [1, 0.1, 0.01, 0.001]
+RATES = [0.01, 0.1, 1, 10, 100]
 
 
-@pytest.fixture
-def sheet(monkeypatch):
-    """Return a function that draws a figure's sheet, with texts and lines to read."""
-    for module in (single_run, over_epochs, over_values, activation_grid):
-        monkeypatch.setattr(module, "render", lambda sheet: sheet)
-    return lambda name, runs: FIGURES[name].draw(runs)
+def titles(figure):
+    return [axes.get_title(loc="left").replace("\n", " ") for axes in figure.axes]
 
 
-def texts(sheet):
-    return [text.text for text in sheet.texts]
+def panels(figure):
+    return dict(zip(titles(figure), figure.axes, strict=True))
 
 
-def titles(sheet, start):
-    return [text for text in texts(sheet) if text.startswith(start)]
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
 
 
-def marks(sheet):
-    """Return how many points are crossed out, with two strokes each in the top layer."""
-    return sum(line.layer == 4 for line in sheet.lines) // 2
+def legend(figure):
+    """Return the handle of each entry of the legend, by its text."""
+    named = {
+        text.get_text(): handle
+        for box in figure.legends
+        for text, handle in zip(box.texts, box.get_lines(), strict=True)
+    }
+    return {text: handle for text, handle in named.items() if text.strip()}
 
 
-def test_curves_have_a_panel_for_each_scale_from_the_largest(sheet):
-    page = sheet("curves", sweep(weight_std=SCALES, model=MODELS))
-    panels = titles(page, "W = ")
-    assert len(panels) == 16
-    assert panels[:2] + panels[-1:] == ["W = 1", "W = 0.541", "W = 0.0001"]
-    assert "batchnorm" in texts(page)
-    assert "plain" in texts(page)
+def lines(axes):
+    """Return what is drawn of the data: no crosses, no line at chance, none between names."""
+    helping = (CHANCE, GRID)
+    return [x for x in axes.lines if x.get_marker() != "x" and x.get_color() not in helping]
 
 
-def test_batch_normalization_is_solid_and_its_absence_dashed(sheet):
-    runs = sweep(
-        lambda run: (0.1, 0.2) if run.model == "plain" else (0.1, 0.3, 0.4),
-        weight_std=SCALES,
-        model=["plain", "batchnorm"],
+def crosses(axes):
+    return [line.get_xydata()[-1].tolist() for line in axes.lines if line.get_marker() == "x"]
+
+
+def at_chance(axes):
+    return [line for line in axes.lines if line.get_color() == CHANCE]
+
+
+def ends(axes):
+    """Return the colour and dashes of each line, by the value at which it ends."""
+    return {
+        round(float(line.get_ydata()[-1]), 3): (line.get_color(), line.get_linestyle())
+        for line in lines(axes)
+    }
+
+
+def of_kind(axes, kind):
+    return [drawn for drawn in axes.collections if isinstance(drawn, kind)]
+
+
+def ticks(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+def rows_of_panels(figure):
+    """Return how many panels stand side by side in each row, from the top."""
+    tops = Counter(round(axes.get_position().y1, 3) for axes in figure.axes)
+    return [tops[top] for top in sorted(tops, reverse=True)]
+
+
+COURSES = {
+    "batchnorm": (0.1, 0.95, 0.96, 0.96),
+    "plain": (0.1, 0.2, 0.92, 0.92),
+    "dropout": (0.1, 0.2, 0.3, 0.91),
+}
+
+
+@pytest.mark.parametrize("seeds", [{}, {"seed": range(8)}], ids=["one seed", "eight seeds"])
+@pytest.mark.parametrize(
+    ("name", "grid", "values"),
+    [
+        ("curves", {}, (0.96, 0.92, 0.91)),
+        ("curves", {"weight_std": SCALES}, (0.96, 0.92, 0.91)),
+        ("final_accuracy", {"weight_std": SCALES}, (0.96, 0.92, 0.91)),
+        ("epochs_to_target", {"weight_std": SCALES}, (1, 2, 3)),
+        ("generalization_gap", {}, (0.01, 0.02, 0.03)),
+    ],
+)
+def test_a_model_has_its_colour_and_dashes_in_every_figure(name, grid, values, seeds):
+    def fields(run):
+        return {"gap": 0.01 + 0.01 * MODELS.index(run.model)}
+
+    runs = sweep(lambda run: COURSES[run.model], fields=fields, model=MODELS, **grid, **seeds)
+    figure = FIGURES[name].draw(runs)
+    looks = dict(zip(MODELS, zip(COLORS.values(), ["-", "--", "--"], strict=True), strict=True))
+    assert ends(figure.axes[-1 if name == "generalization_gap" else 0]) == dict(
+        zip(values, looks.values(), strict=True)
     )
-    curves = [line for line in sheet("curves", runs).lines if line.layer == 2]
-    dashes = {len(line.points): set() for line in curves}
-    for line in curves[2:]:  # after those of the legend
-        dashes[len(line.points)].add(line.stroke.dash)
-    assert dashes[3] == {DASHES[0]}
-    assert dashes[2] == {DASHES[1]}
+    entries = legend(figure)
+    assert {n: (entries[n].get_color(), entries[n].get_linestyle()) for n in MODELS} == looks
 
 
-def test_a_diverged_run_is_drawn_to_where_it_ended_with_a_mark(sheet):
-    runs = sweep(weight_std=[1, 0.1, 0.01])
-    assert marks(sheet("curves", runs)) == 0
-    runs[0] = with_result(runs[0], result([0.1, 0.2], status="diverged"))
-    page = sheet("curves", runs)
-    assert marks(page) == 1
-    assert any("x: diverged" in text for text in texts(page))
-    ends = [line.points[:, 0].max() for line in page.lines if line.layer == 2]
-    widths = [line.points[:, 0].min() for line in page.lines if line.layer == 2]
-    assert ends[0] - widths[0] == pytest.approx((ends[1] - widths[1]) / 2)
+def test_training_and_test_samples_have_solid_lines_in_colours_of_no_model():
+    *accuracies, _ = figures.generalization_gap(sweep(model=MODELS, seed=[0, 1])).axes
+    assert len(accuracies) == 3
+    for axes in accuracies:
+        assert set(ends(axes).values()) == {(color, "-") for color in TRAIN_AND_TEST}
 
 
-def diverging(number_of_seeds):
-    """Return a sweep of three seeds; this many diverge at the largest scale."""
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_where_models_alone_are_compared_each_has_its_colour(seeds):
+    def fields(_):
+        return {"outputs": [np.maximum(NORMAL, 0)]}
+
+    runs = sweep(fields=fields, model=MODELS, seed=seeds)
+    for name in ("final_accuracy", "epochs_to_target"):
+        axes = FIGURES[name].draw(runs).axes[0]
+        assert ticks(axes.yaxis) == MODELS
+        dots = sorted(lines(axes), key=lambda dot: dot.get_ydata()[0])
+        assert [dot.get_color() for dot in dots] == [*COLORS.values()]
+        filled = [dot.get_markerfacecolor() == dot.get_color() for dot in dots]
+        assert filled == [True, False, False]
+    for model, axes in zip(MODELS, figures.activations(runs).axes, strict=True):
+        _, after = (patch for patch in axes.patches if isinstance(patch, StepPatch))
+        assert same_color(after.get_edgecolor(), COLORS[model])
+
+
+def at_most_forty_percent(classes):
+    return {
+        "accuracies": lambda _: (0.05, 0.4),
+        "fields": lambda run: {"data": {"classes": classes(run)}},
+        "model": PAIR,
+        "weight_std": SCALES,
+    }
+
+
+@pytest.mark.parametrize("name", ["curves", "final_accuracy", "generalization_gap"])
+def test_a_named_line_lies_at_chance(name):
+    def lines_at_chance(classes):
+        figure = FIGURES[name].draw(sweep(**at_most_forty_percent(classes)))
+        named = [text for text in legend(figure) if text.startswith("chance")]
+        return named, [[*map(float, line.get_ydata())] for line in at_chance(figure.axes[0])]
+
+    assert lines_at_chance(lambda _: 4) == (["chance: 0.25"], [[0.25, 0.25]])
+    assert lines_at_chance(lambda run: 4 if run.weight_std == 1 else 5) == ([], [])
+    assert lines_at_chance(lambda _: None) == ([], [])
+
+
+def test_no_chance_is_drawn_where_no_accuracy_is():
+    runs = sweep(**at_most_forty_percent(lambda _: 4))
+    drawn = [figures.generalization_gap(runs).axes[-1], *figures.epochs_to_target(runs).axes]
+    drawn += figures.curves(runs, quantity="gap").axes
+    assert not any(at_chance(axes) for axes in drawn)
+
+
+def test_an_accuracy_of_one_lies_inside_its_axis_and_every_axis_is_named():
+    runs = sweep(model=PAIR, weight_std=SCALES)
+    for axes in figures.curves(runs).axes:
+        assert axes.get_ylim() == (0, 1.03)
+        assert axes.get_ylabel() == "training accuracy"
+    for axes in figures.final_accuracy(runs).axes:
+        assert axes.get_ylim()[1] == 1.03
+        assert axes.get_xlabel() == "weight scale W"
+    names = [axes.get_ylabel() for axes in figures.final_accuracy(runs).axes]
+    assert names == ["training accuracy", "test accuracy"]
+    *_, gap = figures.generalization_gap(runs).axes
+    assert (gap.get_xlabel(), gap.get_ylabel()) == ("epoch", "generalisation gap")
+
+
+def test_curves_have_a_panel_for_each_scale_from_the_largest():
+    scales = [10.0 ** (-4 * k / 15) for k in range(16)]
+    named = titles(figures.curves(sweep(weight_std=scales, model=PAIR)))
+    assert len(named) == 16
+    assert named[:2] + named[-1:] == ["W = 1", "W = 0.541", "W = 0.0001"]
+
+
+def test_seeds_become_a_band_from_the_lowest_to_the_highest():
+    def accuracies(run):
+        return (0.1, 0.3 + 0.1 * run.seed)
+
+    one = figures.curves(sweep(accuracies, weight_std=SCALES, seed=[0]))
+    assert not any(axes.collections for axes in one.axes)
+    assert "seeds" not in one.get_label()
+    three = figures.curves(sweep(accuracies, weight_std=SCALES, seed=[0, 1, 2]))
+    (band,) = of_kind(three.axes[0], PolyCollection)
+    assert band.get_paths()[0].get_extents().get_points() == pytest.approx(
+        np.array([[0, 0.1], [1, 0.5]])
+    )
+    assert "Line: mean of 3 seeds, band: their range" in three.get_label()
+
+
+def diverging(number, courses=((0.1, 0.2), (0.1, 0.5, 0.95)), scales=SCALES):
+    """Return a sweep of three seeds; this many of the runs at W = 1 diverge."""
+
+    def breaks(run):
+        return run.weight_std == 1 and run.seed < number
+
     return sweep(
-        fields=lambda run: (
-            {"status": "diverged"} if run.weight_std == 1 and run.seed < number_of_seeds else {}
-        ),
-        weight_std=[1, 0.1, 0.01],
+        lambda run: courses[0] if breaks(run) else courses[1],
+        fields=lambda run: {"status": "diverged"} if breaks(run) else {},
+        weight_std=scales,
         model=["plain"],
         seed=[0, 1, 2],
     )
 
 
-@pytest.mark.parametrize(("diverged", "note"), [(1, "1 of 3 diverged"), (3, "3 of 3 diverged")])
-def test_curves_say_how_many_of_how_many_runs_diverged(sheet, diverged, note):
-    assert texts(sheet("curves", diverging(diverged))).count(note) == 1
-    assert not any("of 3 diverged" in text for text in texts(sheet("curves", diverging(0))))
+@pytest.mark.parametrize(("number", "notes"), [(1, ["1 of 3 diverged"]), (3, ["3 of 3 diverged"])])
+def test_curves_say_how_many_of_how_many_runs_diverged_and_where(number, notes):
+    figure = figures.curves(diverging(number))
+    first, *others = figure.axes
+    assert texts(first) == notes
+    assert crosses(first) == [[1, 0.2]]
+    assert not any(texts(axes) or crosses(axes) for axes in others)
+    assert "x: a run diverged" in figure.get_label()
+    assert "x:" not in figures.curves(diverging(0)).get_label()
 
 
-def test_final_accuracies_distinguish_one_diverged_seed_from_all(sheet):
-    one, all_three = (sheet("final_accuracy", diverging(number)) for number in (1, 3))
-    assert texts(one).count("1/3") == 2
-    assert marks(one) == 0
-    assert marks(all_three) == 2
+def test_a_diverged_run_counts_with_its_last_value_from_there_on():
+    (mean,) = lines(figures.curves(diverging(1)).axes[0])
+    assert mean.get_ydata() == pytest.approx([0.1, 0.4, 0.7])
 
 
-def test_seeds_become_a_band(sheet):
-    def accuracies(run):
-        return (0.1, 0.3 + 0.1 * run.seed)
+@pytest.mark.parametrize("name", ["final_accuracy", "epochs_to_target"])
+@pytest.mark.parametrize("scales", [SCALES, SCALES[:2]], ids=["lines", "dots"])
+def test_only_a_place_where_all_runs_diverged_is_crossed_out(name, scales):
+    def marks(number):
+        figure = FIGURES[name].draw(diverging(number, scales=scales))
+        told = [text for text in texts(figure.axes[0]) if re.search(r"\b\d/3", text)]
+        return len(crosses(figure.axes[0])), [text[-3:] for text in told]
 
-    assert not sheet("curves", sweep(accuracies, weight_std=[1, 0.1], seed=[0])).areas
-    page = sheet("curves", sweep(accuracies, weight_std=[1, 0.1], seed=[0, 1, 2]))
-    assert len(page.areas) == 2
-    assert any("mean of 3 seeds, band: their range" in text for text in texts(page))
+    assert marks(0) == (0, [])
+    assert marks(1) == (0, ["1/3"])
+    assert marks(3) in [(1, []), (1, ["3/3"])]
 
 
-def test_a_panel_without_a_result_says_so(sheet):
+def test_a_panel_without_a_result_says_so():
     runs = sweep(weight_std=[1, 0.1])
     runs[0] = with_result(runs[0], result((), status="failed"))
-    page = sheet("curves", runs)
-    assert texts(page).count("no result") == 1
-    assert any("1 of 2 runs did not end" in text for text in texts(page))
+    figure = figures.curves(runs)
+    assert texts(figure.axes[0]) == ["no result"]
+    assert "1 of 2 runs did not end and are left out" in figure.get_label()
 
 
-def test_names_and_numbers_share_an_axis(sheet):
-    page = sheet("final_accuracy", sweep(weight_std=["he", "xavier", 0.01], model=MODELS))
-    labels = [text for text in texts(page) if text in ("0.01", "he", "xavier")]
-    assert labels == ["0.01", "he", "xavier"] * 2
+def fast_and_slow(run):
+    fast = run.model == "batchnorm" and run.weight_std > 0.02
+    return (0.1, *(0.95 if fast and epoch > run.seed else 0.2 for epoch in range(4)))
 
 
-def test_scales_over_decades_have_a_logarithmic_axis(sheet):
-    page = sheet("final_accuracy", sweep(weight_std=SCALES, model=MODELS))
-    places = [text.x for text in page.texts if text.text in ("0.0001", "0.01")]
-    middle = next(text.x for text in page.texts if text.text == "0.001")
-    assert sum(places[:2]) / 2 == pytest.approx(middle)
+def test_speed_has_a_bar_of_its_range_and_what_never_gets_there_stands_apart():
+    axes = figures.epochs_to_target(
+        sweep(fast_and_slow, weight_std=SCALES, model=PAIR, seed=[0, 1, 2])
+    ).axes[0]
+    assert not of_kind(axes, PolyCollection)
+    bars = of_kind(axes, LineCollection)[0].get_segments()
+    assert [bar.tolist() for bar in bars[:2]] == [[[1, 2], [1, 4]], [[0.1, 2], [0.1, 4]]]
+    reached, never, plain = lines(axes)
+    assert [*reached.get_ydata()] == [3, 3]
+    assert [line.get_linestyle() for line in (reached, never, plain)] == ["-", "None", "None"]
+    tick = axes.get_yticks()[ticks(axes.yaxis).index("never")]
+    top = axes.get_ylim()[1]
+    highest = [max(line.get_ydata()) for line in (never, plain)]
+    assert 4 < tick <= min(highest) < max(highest) < 0.98 * top
+    assert highest[0] != highest[1]  # neither covers the other
 
 
-def test_a_network_that_never_reaches_the_target_is_marked_at_the_edge(sheet):
+@pytest.mark.parametrize(("count", "dots"), [(3, True), (4, False)])
+def test_a_line_goes_across_four_numbers_but_not_across_three(count, dots):
+    axes = figures.final_accuracy(sweep(weight_std=SCALES[:count], model=["plain"])).axes[0]
+    assert {line.get_linestyle() for line in lines(axes)} == {"None" if dots else "--"}
+    assert len(lines(axes)) == (count if dots else 1)
+    assert (ticks(axes.yaxis) == ["1", "0.1", "0.01"]) == dots
+
+
+def test_names_have_dots_with_intervals_and_their_values():
     def accuracies(run):
-        return (0.1, 0.2, 0.95) if run.optimizer__lr == 0.1 else (0.1, 0.2, 0.3)
+        return (0.1, 0.94 + 0.01 * run.seed)
 
-    page = sheet("epochs_to_target", sweep(accuracies, optimizer__lr=[0.001, 0.1, 1.0]))
-    never = next(text.y for text in page.texts if text.text == "never")
-    centres = [area.points[:, 1].mean() for area in page.areas]
-    assert sum(centre == pytest.approx(never) for centre in centres) == 2
-    assert any("Never: not within 2 epochs" in text for text in texts(page))
+    figure = figures.final_accuracy(sweep(accuracies, weight_std=["he", "xavier"], seed=[0, 1, 2]))
+    axes, test = figure.axes
+    assert [*ticks(axes.yaxis), *ticks(test.yaxis)] == ["he", "xavier", "", ""]
+    assert texts(axes) == ["0.950 ± 0.025"] * 2
+    intervals = [bar.get_segments()[0][:, 0] for bar in of_kind(axes, LineCollection)]
+    assert np.allclose(intervals, [0.925, 0.975], atol=0.0005)
+    low, high = axes.get_xlim()
+    assert 0.9 < low < 0.925 < 0.975 < high < 1
+    assert axes.get_xlabel() == "training accuracy"
 
 
-def test_gaps_have_a_panel_for_each_combination(sheet):
-    page = sheet("generalization_gap", sweep(model=MODELS, model__dropout=[0, 0.5], seed=[0, 1]))
+def test_scales_over_decades_have_a_logarithmic_axis():
+    axes = figures.final_accuracy(sweep(weight_std=SCALES, model=PAIR)).axes[0]
+    assert axes.get_xscale() == "log"
+    assert sorted(ticks(axes.xaxis)) == ["0.001", "0.01", "0.1", "1"]
+
+
+def test_numbers_darken_a_models_colour_in_their_order():
+    figure = figures.curves(sweep(model=PAIR, optimizer__lr=[1, 0.01, 0.1], weight_std=SCALES))
+    for model in PAIR:
+        labels = [f"{model}, learning rate {rate}" for rate in (0.01, 0.1, 1)]
+        found = {label: entry.get_color() for label, entry in legend(figure).items()}
+        shades = [colorsys.rgb_to_hls(*to_rgb(found[label])) for label in labels]
+        hue = colorsys.rgb_to_hls(*to_rgb(COLORS[model]))[0]
+        assert [shade[0] for shade in shades] == pytest.approx([hue] * 3, abs=0.02)
+        lightness = [shade[1] for shade in shades]
+        assert lightness == sorted(lightness, reverse=True)
+        assert len({*lightness}) == 3
+
+
+@pytest.mark.parametrize("style", ["screen", "paper"])
+def test_lines_that_differ_in_the_model_alone_stay_together_in_the_legend(style):
+    runs = sweep(model=PAIR, optimizer__lr=RATES[:3], weight_std=SCALES)
+    figure = figures.curves(runs, style=style)
+    figure.draw_without_rendering()
+    (box,) = figure.legends
+    columns = {text.get_text(): round(text.get_window_extent().x0) for text in box.texts}
+    for rate in RATES[:3]:
+        assert len({columns[f"{model}, learning rate {rate}"] for model in PAIR}) == 1
+
+
+def test_more_lines_than_eight_go_to_rows_of_panels():
+    figure = figures.curves(sweep(model=PAIR, optimizer__lr=RATES, weight_std=SCALES))
+    assert titles(figure)[:2] == ["learning rate 0.01, W = 1", "learning rate 0.01, W = 0.1"]
+    assert rows_of_panels(figure) == [4] * 5
+    assert [*legend(figure)] == PAIR
+    assert {len(lines(axes)) for axes in figure.axes} == {2}
+
+
+def test_what_is_left_out_is_said_with_the_override_that_shows_it():
+    rates = [*range(1, 51)]
+    figure = figures.curves(sweep(model=PAIR, optimizer__lr=rates, weight_std=SCALES))
+    note = r"16 of 50 values of learning rate are shown: optimizer\.lr=([\d,]+),\.\.\. shows others"
+    others = re.search(note, figure.get_label())[1].split(",")
+    shown = {re.match(r"learning rate (\d+)", title)[1] for title in titles(figure)}
+    assert len(shown) == 16
+    assert len(others) == 3
+    assert not shown & {*others}
+
+
+@pytest.mark.parametrize(("count", "rows"), [(9, [3, 3, 3]), (5, [3, 2]), (3, [3])])
+def test_panels_fill_a_block(count, rows):
+    runs = sweep(weight_std=[2.0**-k for k in range(count)], model=PAIR)
+    assert rows_of_panels(figures.curves(runs)) == rows
+
+
+@pytest.mark.parametrize("name", ["curves", "final_accuracy", "epochs_to_target"])
+def test_what_an_option_changes_besides_its_name_is_told(name):
+    def fields(run):
+        return {"optimizer__lr": {"sgd": 0.1, "adam": 0.001}[run.optimizer]}
+
+    runs = sweep(fields=fields, optimizer=["sgd", "adam"], weight_std=SCALES)
+    assert "Learning rate: sgd 0.1, adam 0.001" in FIGURES[name].draw(runs).get_label()
+    same = sweep(optimizer=["sgd", "adam"], weight_std=SCALES)
+    assert "Learning rate" not in FIGURES[name].draw(same).get_label()
+
+
+def test_gaps_have_a_panel_for_each_combination():
+    figure = figures.generalization_gap(sweep(model=PAIR, model__dropout=[0, 0.5], seed=[0, 1]))
     for label in ("batchnorm, dropout 0", "plain, dropout 0.5"):
-        assert texts(page).count(label) == 2  # its panel, and the legend of the gaps
+        assert label in panels(figure)
+        assert label in legend(figure)
+    gaps = figure.axes[-1]
+    assert sorted(line.get_linestyle() for line in lines(gaps)) == ["-", "-", "--", "--"]
 
 
-def test_layers_that_are_not_healthy_are_named(sheet):
+def test_layers_that_are_not_healthy_are_named():
     def fields(run):
         scale = 1.0 if run.model == "batchnorm" else run.weight_std
         return {"outputs": [np.maximum(NORMAL, 0), np.maximum(NORMAL, 0) * scale]}
 
-    page = sheet("activations", sweep(fields=fields, weight_std=[1.0, 1e-3], model=MODELS))
-    assert texts(page).count("collapsed") == 1
-    page = sheet(
-        "activations",
-        sweep(
-            fields=lambda _: {"outputs": [np.tanh(9 * NORMAL)]},
-            model__activation=["tanh", "relu"],
-        ),
-    )
-    assert texts(page).count("saturated") == 1
+    figure = figures.activations(sweep(fields=fields, weight_std=[1.0, 1e-3], model=PAIR))
+    told = {title: [*filter(None, texts(axes))] for title, axes in panels(figure).items()}
+    assert told.pop("plain W = 0.001") == ["collapsed"]
+    assert [*told.values()] == [[]] * 3
 
 
-def outputs(_):
-    return {"outputs": [np.maximum(NORMAL, 0)] * 3}
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_that_has_nothing_to_show_is_not_drawn(name):
+    def fields(_):
+        return {"outputs": [np.maximum(NORMAL, 0)]}
+
+    failed = [
+        with_result(run, result((), status="failed"))
+        for run in sweep(weight_std=SCALES, model=PAIR)
+    ]
+    assert FIGURES[name].draw(failed) is None
+    seeds = FIGURES[name].draw(sweep(fields=fields, seed=[0, 1, 2]))
+    assert (seeds is None) == (name in AGAINST_A_KEY)
+    without_layers = FIGURES[name].draw(sweep(weight_std=SCALES))
+    assert (without_layers is None) == (name == "activations")
 
 
+AGAINST_A_KEY = ("final_accuracy", "final_train_accuracy", "epochs_to_target")
 SWEEPS = {
     "one run": {},
     "seeds": {"seed": [0, 1, 2]},
-    "one scale": {"weight_std": [0.1], "model": MODELS},
-    "two panels": {"weight_std": [1, 0.1], "model": MODELS},
-    "64 panels": {"weight_std": [0.9**k for k in range(64)], "model": MODELS},
-    "three keys": {"weight_std": [1, 0.1], "optimizer": ["sgd", "adam"], "model": MODELS},
+    "one scale": {"weight_std": [0.1], "model": PAIR},
+    "two panels": {"weight_std": [1, 0.1], "model": PAIR},
+    "three keys": {"weight_std": [1, 0.1], "optimizer": ["sgd", "adam"], "model": PAIR},
     "four keys": {
         "weight_std": [1, 0.1],
         "optimizer": ["sgd", "adam"],
-        "model": [*MODELS, "dropout"],
+        "model": MODELS,
         "model__norm_position": ["before", "after"],
         "seed": [0, 1],
     },
@@ -189,108 +424,57 @@ SWEEPS = {
     "mixed": {"weight_std": ["he", "xavier", 0.01]},
     "switch": {"model__batch_norm": [True, False], "optimizer__lr": [0.1, 1, 10]},
     "not in the font": {"optimizer": ["最適化", "sgd"], "weight_std": [1, 0.1]},
-    "from zero": {"model__dropout": [0, 0.25, 0.5], "model": MODELS},
-    "1024 runs": {"weight_std": [0.99**k for k in range(64)], "optimizer__lr": [*range(1, 17)]},
+    "dollars": {"optimizer": ["$a", "$b$"], "weight_std": [1, 0.1]},
+    "from zero": {"model__dropout": [0, 0.25, 0.5], "model": PAIR},
+    "own models": {"model": ["mine", "yours"], "seed": [0, 1]},
+    "1024 runs": {
+        "weight_std": [0.9**k for k in range(64)],
+        "optimizer__lr": [*range(1, 9)],
+        "model": PAIR,
+    },
 }
+LARGEST = {"screen": (18, 30), "paper": (7, 9), "slides": (13.34, 7.5)}
 
 
 @pytest.mark.parametrize("grid", SWEEPS.values(), ids=SWEEPS.keys())
-def test_every_figure_draws_every_sweep(grid, tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        runs = sweep(fields=outputs, **grid)
-        for name in FIGURES:
-            figure = FIGURES[name].draw(runs)
-            if figure is None:
-                assert not grid.keys() - {"seed"}, name
-                continue
-            width, height = figure.get_size_inches()
-            assert 5 < width < 14
-            assert 2 < height < 30
-            save(figure, tmp_path / f"{name}.png")
+def test_every_figure_draws_every_sweep_in_every_style(grid, tmp_path):
+    runs = sweep(fields=lambda _: {"outputs": [np.maximum(NORMAL, 0)] * 3}, **grid)
+    for style, (widest, highest) in LARGEST.items():
+        with warnings.catch_warnings(), figures.applied(style):
+            warnings.simplefilter("error")
+            for name in FIGURES:
+                figure = FIGURES[name].draw(runs)
+                if figure is None:
+                    assert name in AGAINST_A_KEY
+                    assert not grid.keys() - {"seed"}
+                    continue
+                width, height = figure.get_size_inches()
+                assert 3 < width <= widest, (style, name)
+                assert 1 < height <= highest, (style, name)
+                if style == "screen":
+                    save(figure, tmp_path, name, ["png"])
 
 
-@pytest.mark.parametrize(
-    ("status", "accuracies"),
-    [
-        *itertools.product(("failed", "killed"), [(), (0.1,), (0.1, 0.2, 0.9)]),
-        *itertools.product(("finished", "diverged"), [(0.1,), (0.1, 0.2, 0.9)]),
-    ],
-)
-def test_the_figures_of_a_run_draw_every_outcome(status, accuracies, tmp_path):
-    run = result(accuracies, status=status, outputs=[NORMAL, [np.nan]] if accuracies else [])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for drawn in (single_run.learning_curves(run), single_run.activation_distributions(run)):
-            save(drawn, tmp_path / "figures" / "figure.png")
-
-
-@pytest.mark.usefixtures("sheet")
-def test_learning_curves_say_where_a_run_diverged():
-    page = single_run.learning_curves(result([0.1, 0.2, 0.1], status="diverged"))
-    assert any("Diverged at epoch 2" in text for text in texts(page))
-    assert marks(page) == 2
-
-
-@pytest.mark.usefixtures("sheet")
-def test_the_untrained_networks_loss_does_not_hide_the_others():
-    run = result([0.1, 0.5, 0.9])
-    curves = {**run.curves, "train_loss": np.array([1e18, 1.0, 1.0])}
-    page = single_run.learning_curves(replace(run, curves=curves))
-    assert "epoch 0 lies above, at 1e18" in texts(page)
-
-
-@pytest.mark.usefixtures("sheet")
-def test_the_zeros_of_a_relu_are_counted():
-    page = single_run.activation_distributions(
-        result(outputs=[np.r_[np.zeros(300), np.arange(100)]])
-    )
-    assert "at zero 75% to 75%" in texts(page)
-
-
-def test_saving_a_figure_leaves_one_whole_png(tmp_path):
-    save(single_run.learning_curves(result()), tmp_path / "figures" / "curves.png")
-    (written,) = (tmp_path / "figures").iterdir()
-    assert written.read_bytes().startswith(b"\x89PNG")
-    assert written.read_bytes().rstrip().endswith(b"IEND\xaeB`\x82")
-
-
-OWN_FIGURE = """
-from matplotlib.figure import Figure
-
-from bnsweep.report.sections import SweepFigure
-
-
-def dots(runs):
-    figure = Figure()
-    figure.subplots().plot([run.result.last("test_accuracy") for run in runs], "o")
-    return figure
-
-
-counted = SweepFigure("How many", draw=dots, section=lambda runs: [f"They are {len(runs)}."])
-"""
-
-
-def test_a_users_own_figure_is_drawn_by_its_dotted_path(tmp_path, monkeypatch):
-    (tmp_path / "own_figures.py").write_text(OWN_FIGURE)
-    monkeypatch.syspath_prepend(tmp_path)
-    names = ["own_figures.dots", "own_figures.counted"]
-    report = output.write_report(Findings(sweep(weight_std=[1, 0.1])), tmp_path, names)
-    assert [path.name for path in report.figures] == ["dots.png", "counted.png"]
-    assert "## How many (figures/counted.png)\n\nThey are 2." in report.summary
-    for name in ("own_figures.lines", "no_such_module.dots", "own_figures.Figure.__doc__"):
-        with pytest.raises(UserError, match=f"report.figures: {name}"):
-            output.check_figures([name])
-
-
-def test_two_figures_that_would_share_a_file_are_refused():
-    with pytest.raises(UserError, match=r"more than one would be written to curves\.png"):
-        output.check_figures(["curves", "final_accuracy", "curves"])
+def test_each_style_fits_its_medium():
+    runs = sweep(weight_std=SCALES, model=PAIR)
+    paper = [figures.curves(runs, style="paper"), figures.epochs_to_target(runs, style="paper")]
+    assert [figure.get_size_inches()[0] for figure in paper] == pytest.approx([7.0, 3.4])
+    assert [figure.dpi for figure in paper] == [300, 300]
+    assert not any(figure.texts for figure in paper)
+    assert paper[0].get_label().startswith("Training accuracy over the epochs. digits")
+    slide = figures.curves(runs, style="slides")
+    assert slide.get_size_inches()[0] == pytest.approx(13.33)
+    assert slide.texts[0].get_text() == "Training accuracy over the epochs"
+    for draw in (figures.curves, figures.final_accuracy, figures.activations):
+        with pytest.raises(ValueError, match="style='poster': must be one of screen, paper"):
+            draw(sweep(fields=lambda _: {"outputs": [NORMAL]}, weight_std=[1, 0.1]), style="poster")
 
 
 def test_drawing_does_not_import_pyplot():
     code = (
-        "import sys, bnsweep.report.figures.over_epochs\n"
+        f"import io, sys; sys.path[:0] = {sys.path}\n"
+        "from bnsweep import figures; from made_up import sweep\n"
+        "figures.curves(sweep(weight_std=[1, 0.1])).savefig(io.BytesIO())\n"
         "assert 'matplotlib.figure' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

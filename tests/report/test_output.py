@@ -3,12 +3,18 @@ from dataclasses import replace
 
 import pytest
 from made_up import result, sweep, with_result
+from matplotlib import rc_context, rcParams
 
 from bnsweep.errors import UserError
 from bnsweep.report.findings import Findings
-from bnsweep.report.output import MAX_NOTE, check_choice, write_report
+from bnsweep.report.output import MAX_NOTE, ReportOptions, check_choice, write_report
+from bnsweep.report.sections import sweep_figures
 
 MODELS = ["batchnorm", "plain"]
+
+
+def report_of(findings, folder, figures):
+    return write_report(findings, folder, ReportOptions(sweep_figures(figures)))
 
 
 def rows(path):
@@ -21,7 +27,7 @@ def test_results_csv_has_a_row_for_each_run_and_a_column_for_each_swept_key(tmp_
     runs[1] = replace(runs[1], reused_from="/another/0")
     failed = with_result(runs[2], result(status="failed", accuracies=()))
     runs[2] = replace(failed, run_id=None)
-    table = rows(write_report(Findings(runs), tmp_path, []).csv)
+    table = rows(report_of(Findings(runs), tmp_path, []).csv)
     assert list(table[0]) == [
         *("number", "fingerprint", "run_id", "name", "status", "weight_std", "model"),
         *("final_train_accuracy", "final_test_accuracy"),
@@ -51,7 +57,7 @@ def test_a_reused_run_counts_only_as_reused():
 
 def test_the_report_is_written_to_the_folder(tmp_path):
     runs = sweep(weight_std=[1, 0.1], model=MODELS)
-    report = write_report(Findings(runs), tmp_path, ["final_accuracy", "curves"])
+    report = report_of(Findings(runs), tmp_path, ["final_accuracy", "curves"])
     assert [path.name for path in report.figures] == ["final_accuracy.png", "curves.png"]
     assert all(path.stat().st_size for path in report.figures)
     assert (tmp_path / "summary.md").read_text() == report.summary
@@ -60,29 +66,157 @@ def test_the_report_is_written_to_the_folder(tmp_path):
 def test_a_sweep_of_failed_runs_has_a_report(tmp_path):
     broken = result((), status="failed", error="Traceback...\nMemoryError: too large")
     runs = [with_result(run, broken) for run in sweep(weight_std=[1, 0.1])]
-    report = write_report(Findings(runs), tmp_path, ["curves", "final_accuracy"])
+    report = report_of(Findings(runs), tmp_path, ["curves", "final_accuracy"])
     assert report.figures == ()
     assert "2 runs: 2 failed." in report.summary
     assert f"- `{runs[1].spec.name}`: failed, MemoryError: too large" in report.summary
     assert len(rows(report.csv)) == 2
 
 
+OWN_FIGURES = """
+from matplotlib.figure import Figure
+
+from bnsweep.report.sections import SweepFigure
+
+
+def dots(runs, *, marker="o"):
+    figure = Figure()
+    figure.subplots().plot([run.result.last("test_accuracy") for run in runs], marker)
+    figure.set_label(f"marked {marker}")
+    return figure
+
+
+def fails(runs):
+    raise RuntimeError("cursed")
+
+
+counted = SweepFigure("How many", draw=dots, section=lambda runs: [f"They are {len(runs)}."])
+"""
+
+
+@pytest.fixture
+def own_figures(tmp_path, monkeypatch):
+    (tmp_path / "own_figures.py").write_text(OWN_FIGURES)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("own_figures")
+def test_a_users_own_figure_is_drawn_by_its_dotted_path(tmp_path):
+    names = ["own_figures.dots", "own_figures.counted"]
+    report = report_of(Findings(sweep(weight_std=[1, 0.1])), tmp_path, names)
+    assert [path.name for path in report.figures] == ["dots.png", "counted.png"]
+    assert "## How many (figures/counted.png)\n\nThey are 2." in report.summary
+
+
+@pytest.mark.usefixtures("own_figures")
+@pytest.mark.parametrize("name", ["dots", "counted"])
+def test_a_users_own_figure_takes_arguments(tmp_path, name):
+    path = f"own_figures.{name}"
+    (figure,) = sweep_figures([{"_target_": path, "marker": "x"}])
+    assert figure.draw(sweep(weight_std=[1, 0.1])).get_label() == "marked x"
+    with pytest.raises(UserError, match=rf"{path}: .*unexpected keyword argument 'marcer'"):
+        sweep_figures([{"_target_": path, "marcer": "x"}])
+
+
+@pytest.mark.usefixtures("own_figures")
+def test_our_figures_take_arguments_by_their_path():
+    entry = {"_target_": "bnsweep.figures.curves", "quantity": "gap", "style": "paper"}
+    (figure,) = sweep_figures([entry])
+    drawn = figure.draw(sweep(weight_std=[1, 0.1]))
+    assert drawn.axes[0].get_ylabel() == "generalisation gap"
+    assert figure.name == "curves"
+
+
+@pytest.mark.usefixtures("own_figures")
+@pytest.mark.parametrize(
+    "name", ["own_figures.lines", "no_such_module.dots", "own_figures.Figure.__doc__", "a..b"]
+)
+def test_a_figure_that_cannot_be_had_is_refused(name):
+    with pytest.raises(UserError, match=f"report.figures: {name}"):
+        sweep_figures([name])
+
+
+FAILING = ["final_accuracy", "own_figures.fails"]
+
+
+@pytest.mark.usefixtures("own_figures")
+def test_a_figure_that_fails_does_not_take_the_summary_with_it(tmp_path):
+    with pytest.raises(RuntimeError, match="cursed"):
+        report_of(Findings(sweep(weight_std=[1, 0.1])), tmp_path, FAILING)
+    assert "(figures/final_accuracy.png)" in (tmp_path / "summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "names", [["curves", "final_accuracy", "curves"], ["curves", {"_target_": "own.curves"}]]
+)
+def test_two_figures_that_would_share_a_file_are_refused(names, tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text("def curves(runs): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="more than one would be written to curves"):
+        sweep_figures(names)
+
+
+def files_of(folder, **options):
+    """Return the files of the figures of a sweep by their names."""
+    folder.mkdir(exist_ok=True)
+    asked = {"figures": ["curves"], "formats": ["png"], "style": "screen", "choose": []}
+    runs = sweep(weight_std=[1, 0.1], model=MODELS, seed=[0, 1])
+    write_report(Findings(runs), folder, ReportOptions.of(asked | options))
+    return {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
+
+
+def test_figures_have_the_formats_that_are_asked_for(tmp_path):
+    files = files_of(tmp_path, figures=["final_accuracy"], formats=["svg", "pdf"])
+    assert sorted(files) == ["final_accuracy.pdf", "final_accuracy.svg"]
+    assert files["final_accuracy.pdf"].startswith(b"%PDF")
+    assert b"<svg" in files["final_accuracy.svg"]
+    names = "(figures/final_accuracy.svg, figures/final_accuracy.pdf)"
+    assert names in (tmp_path / "summary.md").read_text()
+
+
+def test_a_figure_for_a_paper_has_its_caption_beside_it(tmp_path):
+    files = files_of(tmp_path / "paper", style="paper")
+    assert sorted(files) == ["curves.png", "curves.txt"]
+    caption = files["curves.txt"].decode()
+    assert caption.startswith("Training accuracy over the epochs. digits")
+    assert "band: their range" in caption
+    assert sorted(files_of(tmp_path / "slides", style="slides")) == ["curves.png"]
+
+
+FORMATS = ["png", "svg", "pdf"]
+
+
+def test_equal_figures_are_equal_files_whatever_the_users_own_settings(tmp_path):
+    first = files_of(tmp_path / "0", formats=FORMATS)
+    assert files_of(tmp_path / "1", formats=FORMATS) == first
+    own = {"axes.facecolor": "black", "lines.linewidth": 9, "font.size": 30, "savefig.dpi": 20}
+    own |= {"svg.fonttype": "none", "pdf.fonttype": 3, "savefig.bbox": "tight"}
+    with rc_context(own):
+        assert files_of(tmp_path / "2", formats=FORMATS) == first
+
+
+def test_matplotlib_is_as_before_after_a_report(tmp_path):
+    before = dict.copy(rcParams)
+    files_of(tmp_path, style="paper")
+    assert dict.copy(rcParams) == before
+
+
 def test_an_unknown_figure_is_refused_with_a_list_of_the_known(tmp_path):
     with pytest.raises(UserError, match=r"report\.figures: .*pie.*curves, final_accuracy"):
-        write_report(Findings(sweep(weight_std=[1, 0.1])), tmp_path, ["pie"])
+        report_of(Findings(sweep(weight_std=[1, 0.1])), tmp_path, ["pie"])
 
 
 def test_the_note_fits_the_store(tmp_path):
     runs = sweep(weight_std=[0.9**k for k in range(32)], model=MODELS, optimizer__lr=[*range(1, 5)])
     runs = [with_result(run, result((0.1, 0.1 * run.spec.number % 1))) for run in runs]
     names = ["curves", "final_accuracy", "epochs_to_target", "generalization_gap"]
-    report = write_report(Findings(runs), tmp_path, names)
+    report = report_of(Findings(runs), tmp_path, names)
     assert len((tmp_path / "summary.md").read_text()) > MAX_NOTE >= len(report.summary)
     assert "The rest is in `summary.md`" in report.summary
 
 
 def summary(tmp_path, figure, *args, **kwargs):
-    return write_report(Findings(sweep(*args, **kwargs)), tmp_path, [figure]).summary
+    return report_of(Findings(sweep(*args, **kwargs)), tmp_path, [figure]).summary
 
 
 def test_the_heading_says_what_was_compared(tmp_path):
@@ -139,7 +273,7 @@ def test_a_diverged_run_counts_in_the_mean_and_is_counted(tmp_path):
             status = "diverged" if seed == 0 else "finished"
             outcome = result((0.1, ends[seed]), status=status, model="plain", seed=seed)
             runs[number] = with_result(run, outcome)
-    text = write_report(Findings(runs), tmp_path, ["final_accuracy"]).summary
+    text = report_of(Findings(runs), tmp_path, ["final_accuracy"]).summary
     assert "0.650 ± 1.185 (1 of 3 diverged)" in text
 
 
@@ -150,7 +284,7 @@ def test_chosen_values_are_listed_and_then_compared(tmp_path):
         optimizer__lr=[0.1, 0.2, 0.3],
         seed=range(5),
     )
-    report = write_report(Findings(runs, ["optimizer.lr"]), tmp_path, ["generalization_gap"])
+    report = report_of(Findings(runs, ["optimizer.lr"]), tmp_path, ["generalization_gap"])
     assert len(rows(report.csv)) == 30
     assert "| batchnorm | learning rate 0.2 |" in report.summary
     assert "difference +0.000" in report.summary

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from bnsweep.records import Kept, RunFolder, RunSpec
-from bnsweep.run import attempt as attempt_module
+from bnsweep.report.figures import single_run
 from bnsweep.run.attempt import attempt
 from bnsweep.sweep.workers import STOP_FILE, Terms, do
 
@@ -144,7 +144,7 @@ def test_a_result_that_cannot_be_drawn_fails_and_keeps_its_curves(tmp_path, monk
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(attempt_module, "_draw", full)
+    monkeypatch.setattr(single_run, "draw_run", full)
     place = RunFolder(tmp_path / "0")
     attempt(spec_of(keep=Kept(figures=True, weights=False)), place.path)
     assert place.result().status == "failed"

@@ -34,7 +34,7 @@ CONFIG = {
     "resume": False,
     "on_failure": "continue",
     "tracking": {"uri": None, "experiment": "bnsweep", "figures": True, "weights": True},
-    "report": {"figures": ["curves"], "choose": []},
+    "report": {"figures": ["curves"], "formats": ["png"], "style": "screen", "choose": []},
 }
 OPTIONS = {"model": "batchnorm", "optimizer": "sgd", "data": "digits"}
 
@@ -119,6 +119,12 @@ def test_the_defaults_pass():
         ("tracking__figures", "no"),
         ("tracking__weights", 1),
         ("report__figures", "curves"),
+        ("report__figures", [5]),
+        ("report__formats", "png"),
+        ("report__formats", ["jpeg"]),
+        ("report__formats", []),
+        ("report__style", "poster"),
+        ("report__style", None),
         ("report__choose", "optimizer.lr"),
         ("data__root", 5),
     ],

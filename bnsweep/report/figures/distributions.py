@@ -53,10 +53,11 @@ def activations(
         comparison = compare(runs)
         fitted = arranged(comparison, across=min(MOST_VALUES, medium.columns), rows=1)
         whole, across = fitted.whole, fitted.whole.across
-        models = [line.model for line in whole.lines]
+        cells = [results for part in fitted.parts for results in part.cells.values()]
+        models = [line.model for line in whole.lines] + [results[0].spec.model for results in cells]
         places = [
             (f"{joined(row, line.label)}\n{across.equation(v) if across else ''}".strip(),
-             model_color(line.model, models), part.results(v, line)[:1])
+             part.results(v, line)[:1])
             for row, part in fitted.rows() for line in whole.lines for v in whole.values
         ]  # fmt: skip
         layers = min(MOST_LAYERS, max(len(result.final_activations) for result in measured))
@@ -64,7 +65,7 @@ def activations(
         columns = len(whole.values) * models_across
         seeds = "Of several seeds, the first is shown" if comparison.repeats > 1 else ""
         remarks = [*layout.remarks_on(runs, comparison), seeds, *fitted.notes, *HEALTH_NOTES]
-        titles, heights = [title for title, *_ in places], LAYER * layers
+        titles, heights = [title for title, _ in places], LAYER * layers
         figure, (panels,) = page(
             medium,
             "Outputs of the hidden layers",
@@ -75,8 +76,9 @@ def activations(
         )
         layout.name_axes(panels, columns, "output", "layer")
         reach = measures.reach(measured)
-        for axes, (_, color, results) in zip(panels, places, strict=True):
+        for axes, (_, results) in zip(panels, places, strict=True):
             for result in results:
+                color = model_color(result.spec.model, models)
                 stack = LayerStack(axes, len(result.final_activations), ends_of(result, reach))
                 stack.show(result, color)
             axes.set_ylabel("" if axes.get_ylabel() and not results else axes.get_ylabel())

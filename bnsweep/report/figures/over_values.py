@@ -16,10 +16,10 @@ from bnsweep.records import RunResult, SweepRun, SweepTable, runs_of, with_resul
 from bnsweep.records.keys import rounded
 from bnsweep.report import measures
 from bnsweep.report.arrangement import arranged
-from bnsweep.report.comparison import Axis, Comparison, compare
+from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, compare
 from bnsweep.report.figures import layout
 from bnsweep.report.figures.layout import CHARACTER, STEPS, Block, page
-from bnsweep.report.figures.style import CHANCE, TOP, applied, look
+from bnsweep.report.figures.style import CHANCE, TOP, applied, look, model_look
 from bnsweep.report.measures import GAP, QUANTITY_NAMES, TARGET, TEST, TRAIN, Quantity, Spread
 
 MOST_NUMBERS, MOST_NAMES, MOST_MARKED = 10_000, 24, 40
@@ -233,12 +233,15 @@ def _beside_names(
     axes.set_ylabel(axis.name if named else "")
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
+    models = [results[0].spec.model for results in part.cells.values()]
     for i in range(1, len(names)):
         axes.axhline(block * i, color=rcParams["grid.color"], lw=rcParams["grid.linewidth"])
     for k, line in enumerate(part.lines):
-        kwargs: dict[str, Any] = look(part, line) | {"linestyle": ""}
         for i, value in enumerate(axis.values):
             if results := part.results(value, line):
+                kwargs: dict[str, Any] = look(part, line) | {"linestyle": ""}
+                if axis.key in MODEL_KEYS:
+                    kwargs |= model_look(results[0].spec, models)
                 spread, y = measure.of(results), block * i + k + 0.9
                 axes.hlines(y, spread.low, spread.high, color=kwargs["color"])
                 cross = {"marker": "x"} if spread.diverged == spread.n else {}

@@ -85,10 +85,13 @@ class Template:
         # Of the style, this alone is asked for at the time of drawing.
         with rc_context({"text.hinting": "no_hinting"}):
             if self._background is None:
+                # The usual `set_animated` is ignored by the legend for what it holds.
                 for artist in self._moving:
-                    artist.set_animated(True)  # which leaves it out of the background
+                    artist.set_visible(False)
                 self._canvas.draw()
                 self._background = self._canvas.copy_from_bbox(self._figure.bbox)
+                for artist in self._moving:
+                    artist.set_visible(True)
             self._canvas.restore_region(self._background)
             for artist in self._moving:
                 artist.draw(self._canvas.get_renderer())

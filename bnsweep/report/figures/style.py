@@ -15,6 +15,7 @@ from typing import Any
 import matplotlib.style
 from matplotlib.colors import to_hex, to_rgb
 
+from bnsweep.records import RunSpec
 from bnsweep.records.colors import MODEL_COLORS
 from bnsweep.report.comparison import Comparison, Line
 
@@ -136,6 +137,12 @@ def look(comparison: Comparison, line: Line) -> dict[str, Any]:
         "marker": MARKERS[line.kin % len(MARKERS)],
         "markerfacecolor": color if line.batch_norm else HOLLOW,
     }
+
+
+def model_look(spec: RunSpec, among: list[str]) -> dict[str, Any]:
+    """Return matplotlib's keywords for a point that stands for a model alone."""
+    color = model_color(spec.model, among)
+    return {"color": color, "markerfacecolor": color if spec.batch_norm else HOLLOW}
 
 
 def model_color(model: str, among: list[str] | None = None) -> str:
