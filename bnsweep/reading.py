@@ -47,14 +47,14 @@ class SweepFrame(DataFrame):  # type: ignore[misc]
         """Return the runs that have rows in the frame.
 
         Raises:
-            ReadingError: it has no column `number`, by which runs are found.
+            ReadingError: it has lost them, or the column `number` by which they are found.
         """
-        if "number" not in self.columns:
+        numbers = set(self.get("number", ()))
+        if "number" not in self.columns or numbers - {run.spec.number for run in self._runs}:
             raise ReadingError(
-                "the data frame has lost its column number, which tells its runs apart; give the "
-                "frame of load_sweep, or rows of it"
+                "the data frame has lost its runs or its column number, which tells them apart; "
+                "give the frame of load_sweep, or rows of it"
             )
-        numbers = set(self["number"])
         return [run for run in self._runs if run.spec.number in numbers]
 
 

@@ -167,9 +167,9 @@ def test_a_frame_draws_its_figures_after_it_was_pickled(first):
 
 def test_a_frame_without_the_numbers_of_its_runs_is_refused(first):
     frame = bnsweep.load_sweep(first)
-    with pytest.raises(ReadingError, match="lost its column number"):
+    with pytest.raises(ReadingError, match="lost its runs or its column number"):
         bnsweep.figures.curves(frame.drop(columns="number"))
-    with pytest.raises(ReadingError, match="lost its column number"):
+    with pytest.raises(ReadingError, match="lost its runs or its column number"):
         bnsweep.figures.final_accuracy(frame[["weight_std", "final_train_accuracy"]])
 
 

@@ -139,8 +139,16 @@ class SweepTable(Protocol):
 
 
 def runs_of(sweep: "Sequence[SweepRun] | SweepTable") -> list[SweepRun]:
-    """Return the runs of a sweep, whichever form it has."""
-    return list(sweep) if isinstance(sweep, Sequence) else sweep.sweep_runs()
+    """Return the runs of a sweep, whichever form it has.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(sweep, Sequence):
+        return list(sweep)
+    if not hasattr(sweep, "sweep_runs"):
+        raise TypeError(f"got a {type(sweep).__name__}: give the data frame of load_sweep")
+    return sweep.sweep_runs()
 
 
 def with_results(runs: Sequence[SweepRun]) -> list[RunResult]:

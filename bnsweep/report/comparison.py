@@ -127,7 +127,7 @@ class Comparison:
         It is never the model: it is the key with the fewest values that leaves no more than
         `most` lines, or else the one with the most values.
         """
-        axes = [axis for i, axis in enumerate(self.line_axes) if i != self.model_axis]
+        axes = [axis for axis in self.line_axes if axis.key not in MODEL_KEYS]
         if len(self.lines) <= most or not axes:
             return None
         enough = [axis for axis in axes if len(self.lines) <= most * len(axis.values)]
@@ -158,6 +158,12 @@ class Comparison:
         cells = {place: r for place, r in self.cells.items() if place[1][at] in values}
         axes = (*self.line_axes[:at], fewer, *self.line_axes[at + 1 :])
         return _with_lines(replace(self, line_axes=axes, cells=cells))
+
+    @property
+    def seeds(self) -> str:
+        """How many runs there are in a place: `10`, or `1 to 10` if some are missing."""
+        counts = {len(results) for results in self.cells.values()} or {0}
+        return " to ".join(str(n) for n in sorted({min(counts), max(counts)}))
 
     @property
     def together(self) -> int:

@@ -58,7 +58,7 @@ def setting(results: Sequence[RunResult], *, without: Collection[str] = ()) -> s
         return distinct.pop() if len(distinct) == 1 else None
 
     def leaf(key: str, form: str = "{}", *, unless: Value = None) -> str | None:
-        value = common(result.spec.value(key) for result in results)
+        value = common(_named(result.spec, key) for result in results)
         return (
             None
             if key in without or value is None or value == unless
@@ -66,6 +66,8 @@ def setting(results: Sequence[RunResult], *, without: Collection[str] = ()) -> s
         )
 
     def training_samples() -> str | None:
+        if "data.train_size" in without:
+            return None
         held_out = common(result.spec.value("data.validation_size") or 0 for result in results)
         size = common(result.spec.value("data.train_size") for result in results)
         return None if size is None or held_out is None else f"{size - held_out} training samples"
@@ -81,6 +83,7 @@ def setting(results: Sequence[RunResult], *, without: Collection[str] = ()) -> s
         leaf("optimizer.lr", "learning rate {}"),
         leaf("optimizer.weight_decay", "weight decay {}", unless=0),
         leaf("weight_std", "W = {}"),
+        leaf("training.batch_size", "batch size {}", unless=100),
         leaf("training.epochs", "{} epochs"),
         leaf("dtype"),
     )
@@ -94,12 +97,17 @@ def own(spec: RunSpec) -> dict[str, str]:
     """
     keys = dict.fromkeys(("model", "weight_std", *spec.swept))
     keys.pop("seed", None)
-    values = {key: spec.value(key) for key in (*keys, "seed")}
+    values = {key: _named(spec, key) for key in (*keys, "seed")}
     return {
         key: value_label(value) if key in GROUPS else phrase(key_label(key), value_label(value))
         for key, value in values.items()
         if value is not None
     }
+
+
+def _named(spec: RunSpec, key: str) -> Value:
+    """Return the value of a key; a model by what was made of it."""
+    return spec.model if key == "model" else spec.value(key)
 
 
 def differences(results: Sequence[RunResult]) -> list[str]:
@@ -123,5 +131,6 @@ def differences(results: Sequence[RunResult]) -> list[str]:
             values = {option: next(iter(of)) for option, of in by_option.items()}
             if one_each and len(set(values.values())) > 1 and None not in values.values():
                 each = ", ".join(f"{option} {value_label(v)}" for option, v in values.items())
-                found.append(f"{key_label(key).capitalize()}: {each}")
+                label = key_label(key)
+                found.append(f"{label.capitalize() if key in LABELS else label}: {each}")
     return found

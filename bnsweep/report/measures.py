@@ -58,7 +58,7 @@ def curve(quantity: Quantity, result: RunResult) -> Floats:
     """
     if quantity == GAP:
         return result.curves[TRAIN] - result.curves[TEST]
-    if quantity not in result.curves:
+    if quantity not in QUANTITY_NAMES or quantity not in result.curves:
         known = ", ".join(name for name in QUANTITY_NAMES if name in (*result.curves, GAP))
         raise ValueError(f"quantity {quantity}: was not measured in all runs; give one of {known}")
     return result.curves[quantity]
@@ -131,10 +131,9 @@ class Spread(NamedTuple):
 
 
 def mean_and_interval(quantity: Quantity, results: Sequence[RunResult]) -> Spread:
-    """Return the mean of a quantity at the last epoch, and its interval: none for one seed."""
+    """Return the mean of a quantity at the last epoch and its interval: NaN for one seed."""
     estimate = final(quantity, results)
-    mean, half = estimate.mean, estimate.half_width if estimate.n > 1 else 0.0
-    return Spread(mean, mean - half, mean + half, estimate.diverged, estimate.n)
+    return Spread(estimate.mean, estimate.low, estimate.high, estimate.diverged, estimate.n)
 
 
 def median_and_range(results: Sequence[RunResult], *, most: float) -> Spread:

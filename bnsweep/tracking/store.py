@@ -33,7 +33,7 @@ from bnsweep.records import (
     SweepPlan,
     write_whole,
 )
-from bnsweep.records.colors import MODEL_COLORS
+from bnsweep.records.colors import model_color
 from bnsweep.records.keys import shown
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import REFUSAL, first_line, has_secret, without_secrets
@@ -315,11 +315,10 @@ class Store:
             "bnsweep.attempt": attempt.id,
             "bnsweep.fingerprint": spec.fingerprint,
             "bnsweep.folder": str(folder),
+            "mlflow.runColor": model_color(spec.model),
         }
         if parent is not None:
             tags["mlflow.parentRunId"] = parent
-        if color := MODEL_COLORS.get(spec.model):
-            tags["mlflow.runColor"] = color
         if spec.swept:
             tags["mlflow.note.content"] = ", ".join(
                 f"{key} = {shown(value, 3)}" for key, value in spec.swept.items()

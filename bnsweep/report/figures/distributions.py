@@ -9,13 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bnsweep.records import RunResult, SweepRun, SweepTable, runs_of, with_results
+from bnsweep.records.colors import model_color
 from bnsweep.records.keys import rounded
 from bnsweep.report import measures
 from bnsweep.report.arrangement import arranged, joined, spread_out
 from bnsweep.report.comparison import compare
 from bnsweep.report.figures import layout
 from bnsweep.report.figures.layout import Block, page
-from bnsweep.report.figures.style import INKS, applied, model_color
+from bnsweep.report.figures.style import INKS, applied
 
 MOST_VALUES, MOST_LAYERS = 8, 12
 LAYER = 2.3  # height of a layer, in ems
@@ -35,6 +36,7 @@ HEALTH_NOTES = (
     "Saturated: half of the outputs within 5 % of the activation's bounds",
     "Dead: 95 % are zero",
 )
+CUT = f"Bins with over {TALLEST:.0%} of the outputs are cut off, outputs beyond the axis left out"
 
 
 def activations(
@@ -57,14 +59,14 @@ def activations(
         models = [line.model for line in whole.lines] + [results[0].spec.model for results in cells]
         places = [
             (f"{joined(row, line.label)}\n{across.equation(v) if across else ''}".strip(),
-             part.results(v, line)[:1])
+             [r for r in part.results(v, line) if r.final_activations][:1])
             for row, part in fitted.rows() for line in whole.lines for v in whole.values
         ]  # fmt: skip
         layers = min(MOST_LAYERS, max(len(result.final_activations) for result in measured))
         models_across = whole.together if len(whole.values) <= MOST_VALUES // 2 else 1
         columns = len(whole.values) * models_across
         seeds = "Of several seeds, the first is shown" if comparison.repeats > 1 else ""
-        remarks = [*layout.remarks_on(runs, comparison), seeds, *fitted.notes, *HEALTH_NOTES]
+        remarks = [*layout.remarks_on(runs, comparison), seeds, *fitted.notes, *HEALTH_NOTES, CUT]
         titles, heights = [title for title, _ in places], LAYER * layers
         figure, (panels,) = page(
             medium,

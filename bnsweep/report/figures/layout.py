@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from bnsweep.records import SweepRun, with_results
 from bnsweep.report import measures
-from bnsweep.report.comparison import Comparison
+from bnsweep.report.comparison import Axis, Comparison
 from bnsweep.report.figures.style import CHANCE, SOFT, Style, look
 from bnsweep.report.labels import differences, setting
 
@@ -178,10 +178,14 @@ def remarks_on(
     ended = with_results(runs)
     of_each = [results[0] for results in comparison.cells.values()]  # the others differ in seeds
     remarks = [setting(of_each), *differences(of_each)]
+    for key in comparison.free:
+        axis = Axis(key, tuple(sorted({result.spec.value(key) for result in of_each}, key=str)))
+        values = ", ".join(axis.text(value) for value in axis.values)
+        remarks.append(f"{axis.label}: chosen for each on the validation samples, out of {values}")
     if spread and comparison.normalisation_differs:
         remarks.append("Solid: with Batch Normalization, dashed: without")
     if spread and comparison.repeats > 1:
-        remarks.append(spread.format(comparison.repeats))
+        remarks.append(spread.format(comparison.seeds))
     if crosses and any(map(measures.diverged, ended)):
         remarks.append(crosses)
     if len(ended) < len(runs):
@@ -227,8 +231,12 @@ def draw_chance(axes: Axes, level: float | None) -> None:
 
 def band(axes: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, color: str) -> None:
     """Fill between two lines; `fill_between` spends its time on limits, which are set here."""
-    edge = np.vstack([np.column_stack([x, low]), np.column_stack([x, high])[::-1]])
-    patch = PolyCollection([edge], facecolor=color, alpha=0.2, linewidth=0, zorder=1)
+    lower, upper = np.column_stack([x, low]), np.column_stack([x, high])
+    # One seed has no interval, and the band a gap there.
+    known = np.flatnonzero(np.isfinite(upper[:, 1]))
+    stretches = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1)
+    edges = [np.vstack([lower[part], upper[part][::-1]]) for part in stretches]
+    patch = PolyCollection(edges, facecolor=color, alpha=0.2, linewidth=0, zorder=1)
     axes.add_collection(patch, autolim=False)
 
 

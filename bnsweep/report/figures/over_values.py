@@ -24,7 +24,9 @@ from bnsweep.report.measures import GAP, QUANTITY_NAMES, TARGET, TEST, TRAIN, Qu
 
 MOST_NUMBERS, MOST_NAMES, MOST_MARKED = 10_000, 24, 40
 LEAST_FOR_A_LINE = 4  # numbers: a line across two or three claims a trend
+ACCURACIES = (0.0, 1.0)
 NEVER = 1.08  # the place of what was never reached, as a multiple of the last epoch
+MOST_LETTERS = 30  # of a name at an axis
 ROW = 1.7  # height of a row of dots, in ems
 
 
@@ -50,7 +52,8 @@ def final_accuracy(
     """
 
     def text(spread: Spread) -> str:
-        half = f" \N{PLUS-MINUS SIGN} {spread.high - spread.middle:.3f}" if spread.n > 1 else ""
+        known = math.isfinite(spread.high)  # more than one seed
+        half = f" \N{PLUS-MINUS SIGN} {spread.high - spread.middle:.3f}" if known else ""
         return f"{spread.middle:.3f}{half}"
 
     shown = [
@@ -58,7 +61,7 @@ def final_accuracy(
             QUANTITY_NAMES.get(quantity, quantity),
             partial(measures.mean_and_interval, quantity),
             text,
-            (-1.0, 1.0) if quantity == GAP else (0.0, 1.0),
+            (-1.0, 1.0) if quantity == GAP else ACCURACIES,
         )
         for quantity in quantities
     ]
@@ -80,12 +83,18 @@ def epochs_to_target(
         return middle if low == high else f"{middle} ({low} to {high})"
 
     measure = Measure(name, partial(measures.median_and_range, most=never), text, (0, never), never)
-    points = f"Point: median of {{}} seeds, BAR: their range. Never: not within {epochs} epochs"
-    return _against_values(runs, name.capitalize(), [measure], points, style)
+    points = "Point: median of {} seeds, BAR: their range"
+    never_means = "Never: not within the epochs of the run"
+    return _against_values(runs, name.capitalize(), [measure], points, style, never_means)
 
 
 def _against_values(
-    runs: Sequence[SweepRun], title: str, shown: Sequence[Measure], points: str, style: str | None
+    runs: Sequence[SweepRun],
+    title: str,
+    shown: Sequence[Measure],
+    points: str,
+    style: str | None,
+    *more: str,
 ) -> Figure | None:
     """Draw measures against one key: lines over numbers; dots beside names, or few numbers."""
     comparison, ended = compare(runs), with_results(runs)
@@ -99,16 +108,16 @@ def _against_values(
         whole, axis = fitted.whole, fitted.whole.across or comparison.across
         bar = "bar" if dots or shown[0].never < math.inf else "band"
         points = points.replace("BAR", bar)
-        lowest = _lowest(shown, fitted.parts)
-        chance = measures.chance(ended) if shown[0].limits == (0.0, 1.0) else None
-        chance = None if chance and chance < lowest else chance
+        ends = {measure.limits: _ends(measure.limits, shown, fitted.parts) for measure in shown}
+        level, accuracies = measures.chance(ended), ends.get(ACCURACIES)
+        chance = level if level and accuracies and accuracies[0] < level else None
         remarks = layout.remarks_on(
             runs, comparison, points, "x: all runs diverged, k/n: k of n did"
         )
         figure, (panels,) = page(
             medium,
             f"{title} by {axis.name}",
-            [*remarks, *fitted.notes],
+            [*remarks, *more, *fitted.notes],
             layout.legend_of(whole, chance, **({"linestyle": ""} if dots else {})),
             [
                 Block(
@@ -121,25 +130,44 @@ def _against_values(
             group=whole.together,
         )
         for k, measure in enumerate(shown):
-            below = panels[k :: len(shown)]
+            below, at = panels[k :: len(shown)], chance if measure.limits == ACCURACIES else None
             for axes, part in zip(below, fitted.parts, strict=True):
                 if dots:
                     _beside_names(axes, axis, part, measure, named=k == 0)
                 else:
-                    _over_numbers(axes, axis, part, measure, chance, lowest)
+                    _over_numbers(axes, axis, part, measure, at, ends[measure.limits])
             if dots:
-                _fit(below, measure, fitted.parts, chance)
+                _fit(below, measure, fitted.parts, at)
             for axes in below[:-1]:
                 axes.tick_params(labelbottom=False)
                 axes.set_xlabel("")
     return figure
 
 
-def _lowest(shown: Sequence[Measure], parts: Sequence[Comparison]) -> float:
-    """Return where all axes start: at the lower limit, or higher if half of them were empty."""
-    spreads = [m.of(results) for m in shown for part in parts for results in part.cells.values()]
-    low, limits = min(spread.low for spread in spreads), shown[0].limits
-    return math.floor(10 * low) / 10 if limits == (0.0, 1.0) and low > 0.5 else limits[0]
+def _ends(
+    limits: tuple[float, float], shown: Sequence[Measure], parts: Sequence[Comparison]
+) -> tuple[float, float]:
+    """Return the ends of the y-axes of all measures with these limits.
+
+    An axis of accuracies starts at 0, or higher if half of it were empty.
+    """
+    spreads = [s for m in shown if m.limits == limits for s in _spreads(m, parts)]
+    lowest = min(least(spread) for spread in spreads)
+    if limits == ACCURACIES:
+        return (min(0.9, math.floor(10 * lowest) / 10) if lowest > 0.5 else 0.0), 1.0
+    if limits[0] < 0:
+        highest = max(2 * s.middle - least(s) for s in spreads)  # intervals are symmetric
+        return max(limits[0], min(0.0, 1.1 * lowest)), min(limits[1], max(0.05, 1.1 * highest))
+    return limits
+
+
+def _spreads(measure: Measure, parts: Sequence[Comparison]) -> list[Spread]:
+    return [measure.of(results) for part in parts for results in part.cells.values()]
+
+
+def least(spread: Spread) -> float:
+    """Return the lower end of what is drawn: of one seed there is no interval."""
+    return spread.low if math.isfinite(spread.low) else spread.middle
 
 
 def _over_numbers(
@@ -148,15 +176,15 @@ def _over_numbers(
     part: Comparison,
     measure: Measure,
     chance: float | None,
-    lowest: float,
+    ends: tuple[float, float],
 ) -> None:
     """Draw lines with bands; with bars, and open ends, where the measure may be never reached."""
     layout.round_ticks(axes, whole=False)
     _scale_numbers(axes, axis)
-    high, timed = measure.limits[1], measure.never < math.inf
+    (low, high), timed = ends, measure.never < math.inf
     apart = high * min(0.04, 0.16 / len(part.lines))  # between the lines at "never"
     above = 0.12 * high + len(part.lines) * apart if timed else 0.0
-    axes.set(xlabel=axis.name, ylabel=measure.name, ylim=(lowest, TOP * high + above))
+    axes.set(xlabel=axis.name, ylabel=measure.name, ylim=(low, TOP * high + above))
     if timed:
         _tick_never(axes.yaxis, measure)
     layout.draw_chance(axes, chance)
@@ -164,7 +192,7 @@ def _over_numbers(
         found = {v: measure.of(results) for v in axis.values if (results := part.results(v, line))}
         if not found:
             continue
-        kwargs = look(part, line) | ({"marker": ""} if len(axis.values) > MOST_MARKED else {})
+        kwargs, every = look(part, line), math.ceil(len(found) / MOST_MARKED)
         color, x, spreads = kwargs["color"], [*map(float, found)], [*found.values()]
         y = [s.middle + k * apart * (s.middle >= measure.never) for s in spreads]
         lows, highs = [s.low for s in spreads], [s.high for s in spreads]
@@ -175,7 +203,11 @@ def _over_numbers(
         out_of_reach = [spread.middle >= measure.never for spread in spreads]
         for never, group in groupby(range(len(x)), out_of_reach.__getitem__):
             stretch = [*group]
-            kept = [j for j, i in enumerate(stretch) if spreads[i].diverged < spreads[i].n]
+            kept = [
+                j
+                for j, i in enumerate(stretch)
+                if spreads[i].diverged < spreads[i].n and i % every == 0
+            ]
             joint = {"linestyle": ""} if never else {}
             axes.plot(
                 [x[i] for i in stretch], [y[i] for i in stretch], **kwargs | joint, markevery=kept
@@ -195,16 +227,18 @@ def _scale_numbers(axes: Axes, axis: Axis) -> None:
     """Scale the x-axis: logarithmic if the values are positive and span more than a decade."""
     low, high = float(min(axis.values)), float(max(axis.values))
     if low > 0 and high / low > 10:
-        room = (high / low) ** 0.03
-        axes.set(xscale="log", xlim=(low / room, high * room))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
+        first, last = math.log10(low), math.log10(high)
+        room = 0.03 * (last - first)
+        ends = 10 ** max(first - room, -323.0), 10 ** min(last + room, 308.0)
+        axes.set(xscale="log", xlim=ends)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if last - first < 2 else (1,)))
     else:
-        room = 0.05 * (high - low)
+        room = 0.05 * high - 0.05 * low
         axes.set_xlim(low - room, high + room)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: rounded(x, 3)))
     if len(axis.values) <= 6:
-        axes.set_xticks(axis.values, [axis.text(value) for value in axis.values])
+        axes.set_xticks([*map(float, axis.values)], [axis.text(value) for value in axis.values])
 
 
 def _tick_never(axis: XAxis | YAxis, measure: Measure) -> None:
@@ -217,7 +251,7 @@ def _tick_never(axis: XAxis | YAxis, measure: Measure) -> None:
 
 def _sizes_of_dots(whole: Comparison, axis: Axis) -> dict[str, float]:
     """Return the sizes of a panel: a row for each name and line, and room for texts beside."""
-    longest = max(len(axis.text(value)) for value in axis.values)
+    longest = max(len(_short(axis.text(value))) for value in axis.values)
     height = ROW * len(axis.values) * (len(whole.lines) + 0.8)
     return {"left": 3.2 + CHARACTER * longest, "right": 8.5, "height": height}
 
@@ -227,7 +261,7 @@ def _beside_names(
 ) -> None:
     """Draw dots with bars, a row for each name and line, and what they say at the right."""
     block = len(part.lines) + 0.8
-    names = [axis.text(value) if named else "" for value in axis.values]
+    names = [_short(axis.text(value)) if named else "" for value in axis.values]
     axes.set_yticks([block * (i + 0.5) for i in range(len(names))], names)
     axes.set(ylim=(block * len(names), 0), xlabel=measure.name)
     axes.set_ylabel(axis.name if named else "")
@@ -250,13 +284,20 @@ def _beside_names(
                 layout.beside(axes, y, measure.text(spread) + ended, color=kwargs["color"])
 
 
+def _short(name: str) -> str:
+    return (
+        name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}\N{HORIZONTAL ELLIPSIS}"
+    )
+
+
 def _fit(
     panels: Sequence[Axes], measure: Measure, parts: Sequence[Comparison], chance: float | None
 ) -> None:
     """Give panels of dots below each other one x-axis, which uses the room."""
-    spreads = [measure.of(results) for part in parts for results in part.cells.values()]
-    low = max(measure.limits[0], min(spread.low for spread in spreads))
-    high = min(measure.limits[1], max(spread.high for spread in spreads))
+    spreads = _spreads(measure, parts)
+    low = max(measure.limits[0], min(least(spread) for spread in spreads))
+    highs = (s.high if math.isfinite(s.high) else s.middle for s in spreads)
+    high = min(measure.limits[1], max(highs))
     room = 0.06 * (high - low) or 0.05
     for axes in panels:
         axes.set_xlim(low - room, high + room)

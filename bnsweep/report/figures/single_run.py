@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParams
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -22,24 +22,23 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from PIL import Image
 
 from bnsweep.records import RunResult, write_whole
-from bnsweep.records.colors import MODEL_COLORS
+from bnsweep.records.colors import MODEL_COLORS, OTHER_COLORS, model_color
 from bnsweep.records.keys import rounded
 from bnsweep.report import labels, measures
 from bnsweep.report.figures import distributions, layout
 from bnsweep.report.figures.layout import Block, page
 from bnsweep.report.figures.style import (
     INKS,
-    OTHER_COLORS,
     SOFT,
     TEST_COLOR,
     TOP,
     TRAIN_COLOR,
     applied,
-    model_color,
 )
 
 CURVES, OUTPUTS = "Learning curves", "Outputs of the hidden layers"
 SETS = {"train": TRAIN_COLOR, "test": TEST_COLOR}
+LONGEST = 66  # letters of a title at its full size
 COLUMNS = (0.5, 9.5)  # of the facts about layers, in ems right of the panel
 
 
@@ -65,6 +64,7 @@ class Template:
         """
         self._figure, self._title, self._show = figure, title, show
         self._moving = [*moving, *figure.texts[:1]]
+        self._size = rcParams["font.size"] * 1.44
         self._palette = _palette(colors)
         self._canvas: Any = FigureCanvasAgg(figure)  # has no types
         self._background: object = None
@@ -74,8 +74,11 @@ class Template:
         told = [*labels.own(result.spec).values()]
         if result.status != "finished":
             told.append(f"{result.status} at epoch {result.epochs_run}")
+        title = f"{self._title}: {', '.join(told)}"
         for text in self._figure.texts[:1]:
-            text.set_text(f"{self._title}: {', '.join(told)}")
+            text.set_text(title)
+            text.set_fontsize(self._size * min(1.0, LONGEST / len(title)))
+        self._figure.set_label(f"{title}. {_shared(result)}")
         self._show(result)
         return self._figure
 
@@ -192,14 +195,18 @@ def _curves_template(
     def show(result: RunResult) -> None:
         for name, line in curves.items():
             (finite,) = np.isfinite(result.curves[name]).nonzero()
-            line.set_data(finite, result.curves[name][finite])
+            lowest = 10.0**low if name.endswith("_loss") else -math.inf
+            line.set_data(finite, np.maximum(result.curves[name][finite], lowest))
             line.set_marker("o" if len(finite) == 1 else "")
         end = [result.epochs_run] if measures.diverged(result) else []
         for kind, cross in crosses.items():
             cross.set_data(end, result.curves[f"{kind}_accuracy"][end])
         first = max(result.curves[f"{kind}_loss"][0] for kind in SETS)
         hidden = math.isfinite(first) and first > 10.0**high
-        above.set_text(f"epoch 0 lies above, at {rounded(first, 2)}" if hidden else "")
+        notes = [f"epoch 0 lies above, at {rounded(first, 2)}"] if hidden else []
+        if any((result.curves[f"{kind}_loss"] < 10.0**low).any() for kind in SETS):
+            notes.append(f"lower losses are drawn at {10.0**low:g}")
+        above.set_text("\n".join(notes))
 
     moving = [*curves.values(), *crosses.values(), above]
     return Template(figure, CURVES, show, moving, [*SETS.values(), *INKS])
@@ -218,7 +225,9 @@ def _outputs_template(
     with applied(style) as medium:
         shown = min(layers, distributions.MOST_LAYERS)
         block = Block([""], 1, height=3.2 * shown, right=18.0)
-        figure, ((axes,),) = page(medium, OUTPUTS, [shared], distributions.legend(), [block])
+        figure, ((axes,),) = page(
+            medium, OUTPUTS, [shared, distributions.CUT], distributions.legend(), [block]
+        )
         axes.set(xlabel="output", ylabel="layer")
         stack, key = distributions.LayerStack(axes, layers, ends), figure.legends[0].get_lines()[1]
         for head, at in zip(("std", "at zero"), COLUMNS, strict=True):

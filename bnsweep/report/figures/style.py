@@ -16,12 +16,10 @@ import matplotlib.style
 from matplotlib.colors import to_hex, to_rgb
 
 from bnsweep.records import RunSpec
-from bnsweep.records.colors import MODEL_COLORS
+from bnsweep.records.colors import OTHER_COLORS, model_color
 from bnsweep.report.comparison import Comparison, Line
 
 SHEET = Path(__file__).with_name("bnsweep.mplstyle")
-# For models of the user's own, and for names where all lines are of one model.
-OTHER_COLORS = ("#CC79A7", "#E69F00", "#332288", "#56B4E9", "#882255", "#999933", "#44AA99", "#000")
 MARKERS = "osD^v<>p"
 TRAIN_COLOR, TEST_COLOR = "#222222", "#AA4499"  # of data sets: no model has them
 SOFT = "#666666"
@@ -143,12 +141,6 @@ def model_look(spec: RunSpec, among: list[str]) -> dict[str, Any]:
     """Return matplotlib's keywords for a point that stands for a model alone."""
     color = model_color(spec.model, among)
     return {"color": color, "markerfacecolor": color if spec.batch_norm else HOLLOW}
-
-
-def model_color(model: str, among: list[str] | None = None) -> str:
-    """Return the colour of a model; one of the user's own has the next that is free `among` all."""
-    own = [name for name in dict.fromkeys(among or [model]) if name not in MODEL_COLORS]
-    return MODEL_COLORS.get(model) or OTHER_COLORS[own.index(model) % len(OTHER_COLORS)]
 
 
 def _shade(color: str, position: float) -> str:
