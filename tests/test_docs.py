@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,13 @@ def sections():
         yield pytest.param(part, sources, id=part.partition("\n")[0][:40])
     yield pytest.param((ROOT / "README.md").read_text().split("\n## How fast")[0], [*RESULTS],
                        id="README")  # fmt: skip
+
+
+def pictures():
+    """Return page, path and the line below it of each picture of the documentation."""
+    for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md"))):
+        found = re.findall(r"^!\[[^]]*\]\(([^)]+)\)\n*(.*)", page.read_text(), re.MULTILINE)
+        yield from ((page, path, below) for path, below in found)
 
 
 def promises():
@@ -75,6 +83,23 @@ def test_what_stands_as_the_programs_words_is_what_it_said(text, sources):
 def test_pictures_and_files_that_are_linked_exist(path):
     for target in re.findall(r"\]\(([^)#:]+)\)", without_code(path.read_text())):
         assert (path.parent / target).exists(), target
+
+
+def test_below_each_picture_stands_what_made_it(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import make
+    import screenshots
+
+    commands = dict.fromkeys(("mlflow_runs", "mlflow_charts"), screenshots.COMMAND)
+    for arguments, drawn in make.SWEEPS.values():
+        commands |= dict.fromkeys(drawn, arguments)
+    for page, path, below in pictures():
+        told = re.fullmatch(r"`python -m bnsweep (.*?)`: (digits|MNIST), seeds? \d+.*", below)
+        assert told, f"{page.name}: {path}: {below}"
+        assert shlex.split(told[1]) == list(commands[Path(path).stem]), path
+    assert {Path(path).name for _, path, _ in pictures()} == {
+        path.name for path in (DOCS / "pictures").iterdir()
+    }
 
 
 def test_the_check_of_the_derivation_runs_as_it_is_typed():
