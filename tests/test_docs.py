@@ -3,6 +3,8 @@
 import ast
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,27 @@ def test_each_promise_of_reliability_names_tests_that_exist(tests):
         found = {"test_" + name.replace(" ", "_") for name in re.findall(r"\*([^*]+)\*", names)}
         assert found
         assert found <= functions
+
+
+def test_a_figure_of_ones_own_is_drawn_as_it_is_typed(tmp_path):
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    section = guide.partition("\n## A figure of your own\n")[2].partition("\n## ")[0]
+    (module,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (line,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    (tmp_path / module.partition("\n")[0].removeprefix("# ")).write_text(module)
+    python, *arguments = shlex.split(line)
+    assert python == "python"
+    tiny = ("weight_std=0.1,1", "training.epochs=1", "tracking=none", "hydra/launcher=basic")
+    done = subprocess.run(
+        [sys.executable, *arguments, *tiny],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    (written,) = re.findall(r"`(figures/\w+\.png)`", section)
+    assert (sweep / written).is_file()
+    assert f"## Early and final accuracy ({written})\n\n`" in (sweep / "summary.md").read_text()
