@@ -1,11 +1,12 @@
-"""Run the experiments of the documentation again, and store what they print and draw.
+"""Make the pictures and the numbers of the documentation again.
 
     python docs/make.py --mnist FOLDER                  # all of it: some twenty minutes
-    python docs/make.py --mnist FOLDER learning_rate    # one experiment or measurement
+    python docs/make.py --mnist FOLDER learning_rate    # one sweep, one measurement, or mlflow
 
-Writes the summary of each experiment and the text of each measurement to docs/results/, and the
-pictures to docs/pictures/. The numbers in docs/ and README.md are quoted from there by hand, and
-tests/test_docs.py holds them to it.
+Writes the summary of each sweep and the text of each measurement to docs/results/, and the pictures
+to docs/pictures/. The numbers in docs/ and README.md are quoted from there by hand, and
+tests/test_docs.py holds them to it. `mlflow` takes the pictures of the MLflow UI, and is skipped
+with a message where there is no chromium.
 """
 
 import argparse
@@ -18,48 +19,64 @@ from pathlib import Path
 
 import measurements
 import numpy as np
+import screenshots
 
 import bnsweep
+from bnsweep.report.sections import FIGURES
 
 DOCS = Path(__file__).resolve().parent
-# Of each experiment: the figures that the documentation shows, and the picture's name.
-EXPERIMENTS = {
-    "figure_6_18": {"curves": "figure_6_18", "final_accuracy": "final_accuracy"},
-    "learning_rate": {
-        "final_accuracy": "learning_rate",
-        "epochs_to_target": "learning_rate_epochs",
-    },
-    "overfitting": {"final_accuracy": "overfitting"},
-    "activations": {"activations": "activations"},
+# Of each sweep: its command line, and the figures that the documentation shows, by picture.
+SWEEPS = {
+    "digits": (
+        ["-m", "seed=range(10)", "report.figures=[final_train_accuracy]"],
+        {"digits": "final_train_accuracy"},
+    ),
+    "figure_6_18": (
+        ["experiment=figure_6_18"],
+        {"figure_6_18": "curves", "final_accuracy": "final_accuracy"},
+    ),
+    "learning_rate": (
+        ["experiment=learning_rate"],
+        {"learning_rate": "final_accuracy", "learning_rate_epochs": "epochs_to_target"},
+    ),
+    "overfitting": (["experiment=overfitting"], {"overfitting": "final_accuracy"}),
+    "activations": (["experiment=activations"], {"activations": "activations"}),
 }
 
 
 def main() -> None:
-    """Run what the command line names, or everything."""
+    """Make what the command line names, or everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mnist", type=Path, required=True, help="folder with MNIST's four files")
-    known = [*EXPERIMENTS, *measurements.MEASUREMENTS]
+    known = [*SWEEPS, "mlflow", *measurements.MEASUREMENTS]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"out of {', '.join(known)}")
     options = parser.parse_args()
     if unknown := set(options.names) - set(known):
         parser.error(f"{', '.join(sorted(unknown))}: unknown; choose from {', '.join(known)}")
     for name in options.names or known:
-        if name in EXPERIMENTS:
-            run_experiment(name, options.mnist.resolve())
+        if name in SWEEPS:
+            run_sweep(name, options.mnist.resolve())
+        elif name == "mlflow":
+            screenshots.take()
         else:
             measurements.write(name, options.mnist.resolve())
 
 
-def run_experiment(name: str, mnist: Path) -> None:
-    """Run an experiment in a folder of its own, and store its summary and its pictures."""
+def run_sweep(name: str, mnist: Path) -> None:
+    """Run a sweep in a folder of its own, and store its summary and its pictures."""
+    arguments, pictures = SWEEPS[name]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "bnsweep", f"experiment={name}", "tracking=none"]
+        command = [sys.executable, "-m", "bnsweep", *arguments, "tracking=none"]
         subprocess.run(
             [*command, f"output_dir={folder}", f"data.root='{mnist}'"], cwd=folder, check=True
         )
         (sweep,) = Path(folder, "sweeps").iterdir()
-        store(f"{name}.md", (sweep / "summary.md").read_text())
-        for figure, picture in EXPERIMENTS[name].items():
+        summary = (sweep / "summary.md").read_text()
+        if name == "digits":  # the figure has no section; the terminal ends with this table
+            texts = FIGURES["final_accuracy"].section(bnsweep.load_sweep(sweep).sweep_runs())
+            summary += "".join(f"\n{text}\n" for text in texts)
+        store(f"{name}.md", summary)
+        for picture, figure in pictures.items():
             shutil.copy(sweep / "figures" / f"{figure}.png", DOCS / "pictures" / f"{picture}.png")
         if name == "figure_6_18":
             store("published.md", published(sweep))

@@ -2,6 +2,9 @@
 
 import ast
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,13 @@ def sections():
         yield pytest.param(part, sources, id=part.partition("\n")[0][:40])
     yield pytest.param((ROOT / "README.md").read_text().split("\n## How fast")[0], [*RESULTS],
                        id="README")  # fmt: skip
+
+
+def pictures():
+    """Return page, path and the line below it of each picture of the documentation."""
+    for page in (ROOT / "README.md", *sorted(DOCS.glob("*.md"))):
+        found = re.findall(r"^!\[[^]]*\]\(([^)]+)\)\n*(.*)", page.read_text(), re.MULTILINE)
+        yield from ((page, path, below) for path, below in found)
 
 
 def promises():
@@ -77,6 +87,23 @@ def test_pictures_and_files_that_are_linked_exist(path):
         assert (path.parent / target).exists(), target
 
 
+def test_below_each_picture_stands_what_made_it(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import make
+    import screenshots
+
+    commands = dict.fromkeys(("mlflow_runs", "mlflow_charts"), screenshots.COMMAND)
+    for arguments, drawn in make.SWEEPS.values():
+        commands |= dict.fromkeys(drawn, arguments)
+    for page, path, below in pictures():
+        told = re.fullmatch(r"`python -m bnsweep (.*?)`: (digits|MNIST), seeds? \d+.*", below)
+        assert told, f"{page.name}: {path}: {below}"
+        assert shlex.split(told[1]) == list(commands[Path(path).stem]), path
+    assert {Path(path).name for _, path, _ in pictures()} == {
+        path.name for path in (DOCS / "pictures").iterdir()
+    }
+
+
 def test_the_check_of_the_derivation_runs_as_it_is_typed():
     (block,) = re.findall(r"```python\n(.*?)```", (DOCS / "batchnorm.md").read_text(), re.DOTALL)
     exec(compile(block, "docs/batchnorm.md", "exec"), {})
@@ -111,3 +138,27 @@ def test_each_promise_of_reliability_names_tests_that_exist(tests):
         found = {"test_" + name.replace(" ", "_") for name in re.findall(r"\*([^*]+)\*", names)}
         assert found
         assert found <= functions
+
+
+def test_a_figure_of_ones_own_is_drawn_as_it_is_typed(tmp_path):
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    section = guide.partition("\n## A figure of your own\n")[2].partition("\n## ")[0]
+    (module,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (line,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    (tmp_path / module.partition("\n")[0].removeprefix("# ")).write_text(module)
+    python, *arguments = shlex.split(line)
+    assert python == "python"
+    tiny = ("weight_std=0.1,1", "training.epochs=1", "tracking=none", "hydra/launcher=basic")
+    done = subprocess.run(
+        [sys.executable, *arguments, *tiny],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    (written,) = re.findall(r"`(figures/\w+\.png)`", section)
+    assert (sweep / written).is_file()
+    assert f"## Early and final accuracy ({written})\n\n`" in (sweep / "summary.md").read_text()
