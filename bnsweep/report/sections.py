@@ -205,7 +205,8 @@ FIGURES: dict[str, SweepFigure] = {
         SweepFigure(
             "Final training accuracy",
             _ours("final_accuracy", quantities=(measures.TRAIN,)),
-            name="final_train_accuracy",
+            _final_table,
+            "final_train_accuracy",
         ),
         SweepFigure("Speed", _ours("epochs_to_target"), _speed, "epochs_to_target"),
         SweepFigure("Generalisation gap", _ours("generalization_gap"), _gaps, "generalization_gap"),

@@ -238,6 +238,10 @@ def band(axes: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, color: str) 
     edges = [np.vstack([lower[part], upper[part][::-1]]) for part in stretches]
     patch = PolyCollection(edges, facecolor=color, alpha=0.2, linewidth=0, zorder=1)
     axes.add_collection(patch, autolim=False)
+    for part in stretches:
+        if len(part) == 1:
+            (at, bottom), top = lower[part[0]], upper[part[0], 1]
+            axes.vlines(at, bottom, top, color=color, alpha=0.5)
 
 
 def note(axes: Axes, text: str) -> Annotation:

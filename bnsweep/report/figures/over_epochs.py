@@ -21,7 +21,7 @@ from bnsweep.report.measures import GAP, QUANTITY_NAMES, TEST, TRAIN, Quantity
 
 MOST_COMBINATIONS = 16
 SPREAD = "Line: mean of {} seeds, band: their range"
-CROSSES = "x: a run diverged, and counts with its last value from there on"
+CROSSES = "x: a run diverged, and counts in the mean with its last value"
 
 
 def curves(

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
@@ -111,9 +112,7 @@ def _against_values(
         ends = {measure.limits: _ends(measure.limits, shown, fitted.parts) for measure in shown}
         level, accuracies = measures.chance(ended), ends.get(ACCURACIES)
         chance = level if level and accuracies and accuracies[0] < level else None
-        remarks = layout.remarks_on(
-            runs, comparison, points, "x: all runs diverged, k/n: k of n did"
-        )
+        remarks = layout.remarks_on(runs, comparison, points, _crosses(comparison))
         figure, (panels,) = page(
             medium,
             f"{title} by {axis.name}",
@@ -144,6 +143,14 @@ def _against_values(
     return figure
 
 
+def _crosses(comparison: Comparison) -> str:
+    """Return what stands for runs that diverged, as far as it occurs."""
+    counts = [sum(map(measures.diverged, r)) / len(r) for r in comparison.cells.values()]
+    every = "x: all runs diverged" if 1 in counts else ""
+    some = "k/n: k of n runs diverged" if any(0 < count < 1 for count in counts) else ""
+    return ", ".join(filter(None, (every, some)))
+
+
 def _ends(
     limits: tuple[float, float], shown: Sequence[Measure], parts: Sequence[Comparison]
 ) -> tuple[float, float]:
@@ -154,7 +161,7 @@ def _ends(
     spreads = [s for m in shown if m.limits == limits for s in _spreads(m, parts)]
     lowest = min(least(spread) for spread in spreads)
     if limits == ACCURACIES:
-        return (min(0.9, math.floor(10 * lowest) / 10) if lowest > 0.5 else 0.0), 1.0
+        return (min(0.9, math.floor(10 * lowest - 0.2) / 10) if lowest > 0.5 else 0.0), 1.0
     if limits[0] < 0:
         highest = max(2 * s.middle - least(s) for s in spreads)  # intervals are symmetric
         return max(limits[0], min(0.0, 1.1 * lowest)), min(limits[1], max(0.05, 1.1 * highest))
@@ -186,7 +193,8 @@ def _over_numbers(
     above = 0.12 * high + len(part.lines) * apart if timed else 0.0
     axes.set(xlabel=axis.name, ylabel=measure.name, ylim=(low, TOP * high + above))
     if timed:
-        _tick_never(axes.yaxis, measure)
+        axes.axhspan((NEVER + 1) / 2 / NEVER * high, 2 * high, facecolor="#F6F6F6", zorder=0)
+        _tick_never(axes.yaxis, measure, measure.never + apart * (len(part.lines) - 1) / 2)
     layout.draw_chance(axes, chance)
     for k, line in enumerate(part.lines):
         found = {v: measure.of(results) for v in axis.values if (results := part.results(v, line))}
@@ -199,7 +207,8 @@ def _over_numbers(
         if timed:
             axes.vlines(x, lows, highs, color=color, alpha=0.5)
         elif part.repeats > 1:
-            layout.band(axes, x, lows, highs, color)
+            possible = np.clip([lows, highs], *measure.limits)
+            layout.band(axes, x, possible[0], possible[1], color)
         out_of_reach = [spread.middle >= measure.never for spread in spreads]
         for never, group in groupby(range(len(x)), out_of_reach.__getitem__):
             stretch = [*group]
@@ -241,12 +250,12 @@ def _scale_numbers(axes: Axes, axis: Axis) -> None:
         axes.set_xticks([*map(float, axis.values)], [axis.text(value) for value in axis.values])
 
 
-def _tick_never(axis: XAxis | YAxis, measure: Measure) -> None:
-    """Put ticks at whole epochs, and one for what was never reached."""
+def _tick_never(axis: XAxis | YAxis, measure: Measure, at: float) -> None:
+    """Put ticks at whole epochs, and one `at` the place of what was never reached."""
     last = measure.never / NEVER
     ticks = MaxNLocator(5, steps=STEPS, integer=True).tick_values(0, last)
     shown = [tick for tick in ticks if tick <= 0.95 * last]
-    axis.set_ticks([*shown, measure.never], [*(f"{tick:.0f}" for tick in shown), "never"])
+    axis.set_ticks([*shown, at], [*(f"{tick:.0f}" for tick in shown), "never"])
 
 
 def _sizes_of_dots(whole: Comparison, axis: Axis) -> dict[str, float]:
@@ -304,6 +313,6 @@ def _fit(
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
         if measure.never < math.inf:
             axes.set_xlim(0, 1.06 * measure.never)
-            _tick_never(axes.xaxis, measure)
+            _tick_never(axes.xaxis, measure, measure.never)
         elif chance and low - room < chance < high + room:
             axes.axvline(chance, zorder=1.5, **CHANCE)
