@@ -169,11 +169,16 @@ def chance_handle(level: float | None) -> list[Line2D]:
 
 
 def remarks_on(
-    runs: Sequence[SweepRun], comparison: Comparison, spread: str = "", crosses: str = ""
+    runs: Sequence[SweepRun],
+    comparison: Comparison,
+    spread: str = "",
+    crosses: str = "",
+    shapes: tuple[str, str] = ("Solid", "dashed"),
 ) -> list[str]:
     """Return what explains the figure: what is the same, what differs, what the marks mean.
 
-    `spread` says what is shown of several seeds, whose number it has a place for.
+    `spread` says what is shown of several seeds, whose number it has a place for; `shapes` tell
+    lines with Batch Normalization from those without.
     """
     ended = with_results(runs)
     of_each = [results[0] for results in comparison.cells.values()]  # the others differ in seeds
@@ -183,7 +188,7 @@ def remarks_on(
         values = ", ".join(axis.text(value) for value in axis.values)
         remarks.append(f"{axis.label}: chosen for each on the validation samples, out of {values}")
     if spread and comparison.normalisation_differs:
-        remarks.append("Solid: with Batch Normalization, dashed: without")
+        remarks.append("{}: with Batch Normalization, {}: without".format(*shapes))
     if spread and comparison.repeats > 1:
         remarks.append(spread.format(comparison.seeds))
     if crosses and any(map(measures.diverged, ended)):

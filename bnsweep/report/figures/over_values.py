@@ -112,7 +112,8 @@ def _against_values(
         ends = {measure.limits: _ends(measure.limits, shown, fitted.parts) for measure in shown}
         level, accuracies = measures.chance(ended), ends.get(ACCURACIES)
         chance = level if level and accuracies and accuracies[0] < level else None
-        remarks = layout.remarks_on(runs, comparison, points, _crosses(comparison))
+        shapes = ("Filled", "hollow") if dots else ("Solid", "dashed")
+        remarks = layout.remarks_on(runs, comparison, points, _crosses(comparison), shapes)
         figure, (panels,) = page(
             medium,
             f"{title} by {axis.name}",
@@ -202,8 +203,11 @@ def _over_numbers(
             continue
         kwargs, every = look(part, line), math.ceil(len(found) / MOST_MARKED)
         color, x, spreads = kwargs["color"], [*map(float, found)], [*found.values()]
-        y = [s.middle + k * apart * (s.middle >= measure.never) for s in spreads]
-        lows, highs = [s.low for s in spreads], [s.high for s in spreads]
+        lifted = [
+            [end + k * apart * (end >= measure.never) for end in (s.middle, s.low, s.high)]
+            for s in spreads
+        ]
+        y, lows, highs = ([*ends] for ends in zip(*lifted, strict=True))
         if timed:
             axes.vlines(x, lows, highs, color=color, alpha=0.5)
         elif part.repeats > 1:
