@@ -442,9 +442,9 @@ SWEEPS = {
     "no formula": {"optimizer": [r"$\no$", "$"], "weight_std": [1, 0.1]},
     "from zero": {"model__dropout": [0, 0.25, 0.5], "model": PAIR},
     "own models": {"model": ["mine", "yours"], "seed": [0, 1]},
-    "1024 runs": {
+    "640 runs": {
         "weight_std": [0.9**k for k in range(64)],
-        "optimizer__lr": [*range(1, 9)],
+        "optimizer__lr": [*range(1, 6)],
         "model": PAIR,
     },
 }
