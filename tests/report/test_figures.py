@@ -146,7 +146,7 @@ def test_where_models_alone_are_compared_each_has_its_colour(seeds):
 def at_most_forty_percent(classes):
     return {
         "accuracies": lambda _: (0.05, 0.4),
-        "fields": lambda run: {"data": {"classes": classes(run)}},
+        "fields": lambda run: {"dataset": {"classes": classes(run)}},
         "model": PAIR,
         "weight_std": SCALES,
     }

@@ -45,7 +45,7 @@ def drawn(run, folder):
 
 
 def test_training_and_test_curves_have_colours_of_no_model():
-    run = result([0.1, 0.5, 0.9], gap=0.25, data={"classes": 4})
+    run = result([0.1, 0.5, 0.9], gap=0.25, dataset={"classes": 4})
     figure = figures.learning_curves(run)
     accuracy, loss = figure.axes
     assert (accuracy.get_ylabel(), loss.get_ylabel()) == ("accuracy", "loss (nats)")

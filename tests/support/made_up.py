@@ -42,13 +42,13 @@ def result(
     outputs=(),
     error=None,
     options=None,
-    data=None,
+    dataset=None,
     **config,
 ):
     """Return a result with these training accuracies, one an epoch.
 
-    `validation` is the final accuracy on the validation samples, `data` what is known of the
-    data set; further arguments are leaves or parts of the configuration, a dot in a key written
+    `validation` is the final accuracy on the validation samples, `dataset` what is known of the
+    data; further arguments are leaves or parts of the configuration, a dot in a key written
     `__`.
     """
     epochs = [measured(accuracy, accuracy - gap, validation) for accuracy in accuracies]
@@ -72,7 +72,7 @@ def result(
             config=full,
             options={"model": model, "optimizer": "sgd", "data": "digits", **(options or {})},
             fingerprint="",
-            data=data or {},
+            data=dataset or {},
         ),
         status=status,
         curves=curves_of(epochs),
