@@ -75,7 +75,7 @@ def test_rows_are_cut_in_whole_pairs_and_the_note_shows_the_others():
 
 def test_lines_that_rows_do_not_tell_apart_are_cut():
     grid = {"optimizer__lr": range(1, 13), "training__epochs": range(1, 12)}
-    fitted = arrangement(weight_std=SCALES, model=PAIR, **grid)
+    fitted = arrangement(weight_std=SCALES, **grid, model=PAIR)
     assert fitted.row_axis.key == "optimizer.lr"
     assert len(fitted.whole.lines) <= 8
     (note,) = fitted.notes
