@@ -29,6 +29,11 @@ def key_label(key: str) -> str:
     return LABELS.get(key, key)
 
 
+def key_heading(key: str) -> str:
+    """Return a key's short name at the beginning of a sentence."""
+    return key_label(key).capitalize() if key in LABELS else key
+
+
 def key_name(key: str) -> str:
     """Return a key's name in a title."""
     return "weight scale W" if key == "weight_std" else key_label(key)
@@ -59,11 +64,9 @@ def setting(results: Sequence[RunResult], *, without: Collection[str] = ()) -> s
 
     def leaf(key: str, form: str = "{}", *, unless: Value = None) -> str | None:
         value = common(_named(result.spec, key) for result in results)
-        return (
-            None
-            if key in without or value is None or value == unless
-            else form.format(value_label(value))
-        )
+        if key in without or value is None or value == unless:
+            return None
+        return form.format(value_label(value))
 
     def training_samples() -> str | None:
         if "data.train_size" in without:
@@ -131,6 +134,5 @@ def differences(results: Sequence[RunResult]) -> list[str]:
             values = {option: next(iter(of)) for option, of in by_option.items()}
             if one_each and len(set(values.values())) > 1 and None not in values.values():
                 each = ", ".join(f"{option} {value_label(v)}" for option, v in values.items())
-                label = key_label(key)
-                found.append(f"{label.capitalize() if key in LABELS else label}: {each}")
+                found.append(f"{key_heading(key)}: {each}")
     return found

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -59,7 +59,8 @@ class ReportOptions:
         Raises:
             UserError: a figure is unknown, or two of them would be written to one file.
         """
-        return cls(**{**report, "figures": sections.sweep_figures(report["figures"])})
+        given = {field.name: report[field.name] for field in fields(cls) if field.name in report}
+        return cls(**{**given, "figures": sections.sweep_figures(given.get("figures", ()))})
 
 
 def write_report(findings: Findings, folder: Path, options: ReportOptions) -> Report:

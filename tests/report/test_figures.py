@@ -512,7 +512,7 @@ def test_what_was_chosen_is_said_with_its_values():
 
     runs = sweep(model=PAIR, weight_std=[1, 0.1], optimizer__lr=[0.5])
     label = figures.curves([with_chosen_rate(run) for run in runs]).get_label()
-    assert "learning rate: chosen for each on the validation samples, out of 0.5" in label
+    assert "Learning rate: chosen for each on the validation samples, out of 0.5" in label
 
 
 def test_rows_of_panels_never_stand_for_models():

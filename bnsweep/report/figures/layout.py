@@ -20,7 +20,7 @@ from bnsweep.records import SweepRun, with_results
 from bnsweep.report import measures
 from bnsweep.report.comparison import Axis, Comparison
 from bnsweep.report.figures.style import CHANCE, SOFT, Style, look
-from bnsweep.report.labels import differences, setting
+from bnsweep.report.labels import differences, key_heading, setting
 
 CHARACTER, SMALL = 0.56, 0.52  # width of a letter in labels and, on average, in long texts
 LINE = 1.5  # from one line of text to the next
@@ -186,7 +186,9 @@ def remarks_on(
     for key in comparison.free:
         axis = Axis(key, tuple(sorted({result.spec.value(key) for result in of_each}, key=str)))
         values = ", ".join(axis.text(value) for value in axis.values)
-        remarks.append(f"{axis.label}: chosen for each on the validation samples, out of {values}")
+        remarks.append(
+            f"{key_heading(key)}: chosen for each on the validation samples, out of {values}"
+        )
     if spread and comparison.normalisation_differs:
         remarks.append("{}: with Batch Normalization, {}: without".format(*shapes))
     if spread and comparison.repeats > 1:
