@@ -271,9 +271,8 @@ def swept_axes(specs: Sequence[RunSpec]) -> dict[str, Axis]:
     keys = list(dict.fromkeys(key for spec in specs for key in spec.swept))
     differing = list({_but_for_the_seed(spec): spec for spec in specs}.values())
     keys += distinguishing_keys(differing, keys)
-    seeds = Axis("seed", _ordered("seed", (spec.value("seed") for spec in specs)))
     axes = {
-        key: seeds if key == "seed" else Axis(key, _ordered(key, (s.value(key) for s in differing)))
+        key: ordered_axis(key, (s.value(key) for s in (specs if key == "seed" else differing)))
         for key in keys
     }
     return {key: axis for key, axis in axes.items() if len(axis.values) > 1}
@@ -403,11 +402,11 @@ def _best(candidates: Sequence[Mapping[Value, SweepRun]]) -> Mapping[Value, Swee
     return max(candidates, key=accuracy)
 
 
-def _ordered(key: str, values: Iterable[Value]) -> tuple[Value, ...]:
-    """Return the values in order: numbers by size, weight scales from the largest, then names."""
+def ordered_axis(key: str, values: Iterable[Value]) -> Axis:
+    """Return a key with its values: numbers by size, weight scales from the largest, then names."""
     distinct = list(dict.fromkeys(values))
     numbers = sorted((v for v in distinct if is_number(v)), reverse=key == "weight_std")
-    return (*numbers, *(v for v in distinct if not is_number(v)))
+    return Axis(key, (*numbers, *(v for v in distinct if not is_number(v))))
 
 
 def _panel_priority(axis: Axis) -> tuple[bool, bool, bool, bool, int]:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from bnsweep.records import SweepRun, with_results
 from bnsweep.report import measures
-from bnsweep.report.comparison import Axis, Comparison
+from bnsweep.report.comparison import Comparison, ordered_axis
 from bnsweep.report.figures.style import CHANCE, SOFT, Style, look
 from bnsweep.report.labels import differences, key_heading, setting
 
@@ -184,7 +184,7 @@ def remarks_on(
     of_each = [results[0] for results in comparison.cells.values()]  # the others differ in seeds
     remarks = [setting(of_each), *differences(of_each)]
     for key in comparison.free:
-        axis = Axis(key, tuple(sorted({result.spec.value(key) for result in of_each}, key=str)))
+        axis = ordered_axis(key, (result.spec.value(key) for result in of_each))
         values = ", ".join(axis.text(value) for value in axis.values)
         remarks.append(
             f"{key_heading(key)}: chosen for each on the validation samples, out of {values}"
