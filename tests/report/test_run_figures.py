@@ -7,8 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_up import result
+from matplotlib import rc_context
+from matplotlib.colors import to_rgb
+from PIL import Image
 
 from bnsweep import figures
+from bnsweep.records.colors import model_color
 from bnsweep.report.figures import single_run
 from bnsweep.report.figures.saving import save
 from bnsweep.run.execute import histograms
@@ -155,3 +159,18 @@ def test_saving_a_figure_leaves_one_whole_png(tmp_path):
     assert written.name == "curves.png"
     assert written.read_bytes().startswith(b"\x89PNG")
     assert written.read_bytes().rstrip().endswith(b"IEND\xaeB`\x82")
+
+
+@pytest.mark.parametrize("model", ["batchnorm", "dropout", "mine", "yours", "theirs"])
+def test_a_runs_file_has_the_colour_of_its_model(model, tmp_path):
+    single_run.draw_run(layers(NORMAL, 2 * NORMAL, model=model), tmp_path)
+    with Image.open(tmp_path / "activations.png") as image:
+        colors = np.array([color for _, color in image.convert("RGB").getcolors()])
+    wanted = 255 * np.array(to_rgb(model_color(model)))
+    assert np.abs(colors - wanted).max(axis=1).min() < 1
+
+
+def test_the_title_of_a_run_has_its_size_whatever_the_users_own_settings():
+    with rc_context({"font.size": 40.0}):
+        theirs = figures.learning_curves(result()).texts[0].get_fontsize()
+    assert theirs == figures.learning_curves(result()).texts[0].get_fontsize() < 14

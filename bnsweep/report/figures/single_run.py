@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context, rcParams
+from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -64,7 +64,7 @@ class Template:
         """
         self._figure, self._title, self._show = figure, title, show
         self._moving = [*moving, *figure.texts[:1]]
-        self._size = rcParams["font.size"] * 1.44
+        self._size = float(figure.texts[0].get_fontsize()) if figure.texts else 0.0
         self._palette = _palette(colors)
         self._canvas: Any = FigureCanvasAgg(figure)  # has no types
         self._background: object = None
@@ -246,5 +246,5 @@ def _outputs_template(
 
     moving = [*stack.artists, *(text for row in facts for text in row), key]
     backs = dict.fromkeys([distributions.BEFORE, *distributions.HEALTH_COLORS.values()])
-    colors = [*MODEL_COLORS.values(), OTHER_COLORS[0], *backs, *INKS]
+    colors = [*MODEL_COLORS.values(), *OTHER_COLORS, *backs, *INKS]
     return Template(figure, OUTPUTS, show, moving, colors)
