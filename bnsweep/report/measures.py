@@ -129,6 +129,11 @@ class Spread(NamedTuple):
     diverged: int
     n: int
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Both ends as drawn: the middle where one seed has no interval."""
+        return (self.low, self.high) if math.isfinite(self.high) else (self.middle, self.middle)
+
 
 def mean_and_interval(quantity: Quantity, results: Sequence[RunResult]) -> Spread:
     """Return the mean of a quantity at the last epoch and its interval: NaN for one seed."""

@@ -83,7 +83,8 @@ def activations(
                 color = model_color(result.spec.model, models)
                 stack = LayerStack(axes, len(result.final_activations), ends_of(result, reach))
                 stack.show(result, color)
-            axes.set_ylabel("" if axes.get_ylabel() and not results else axes.get_ylabel())
+            if not results:
+                axes.set_ylabel("")
     return figure
 
 

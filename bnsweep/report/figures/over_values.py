@@ -160,11 +160,10 @@ def _ends(
     An axis of accuracies starts at 0, or higher if half of it were empty.
     """
     spreads = [s for m in shown if m.limits == limits for s in _spreads(m, parts)]
-    lowest = min(least(spread) for spread in spreads)
+    lowest, highest = _reach(spreads)
     if limits == ACCURACIES:
         return (min(0.9, math.floor(10 * lowest - 0.2) / 10) if lowest > 0.5 else 0.0), 1.0
     if limits[0] < 0:
-        highest = max(2 * s.middle - least(s) for s in spreads)  # intervals are symmetric
         return max(limits[0], min(0.0, 1.1 * lowest)), min(limits[1], max(0.05, 1.1 * highest))
     return limits
 
@@ -173,9 +172,10 @@ def _spreads(measure: Measure, parts: Sequence[Comparison]) -> list[Spread]:
     return [measure.of(results) for part in parts for results in part.cells.values()]
 
 
-def least(spread: Spread) -> float:
-    """Return the lower end of what is drawn: of one seed there is no interval."""
-    return spread.low if math.isfinite(spread.low) else spread.middle
+def _reach(spreads: Sequence[Spread]) -> tuple[float, float]:
+    """Return the lowest and the highest end that is drawn."""
+    lows, highs = zip(*(spread.ends for spread in spreads), strict=True)
+    return min(lows), max(highs)
 
 
 def _over_numbers(
@@ -307,10 +307,7 @@ def _fit(
     panels: Sequence[Axes], measure: Measure, parts: Sequence[Comparison], chance: float | None
 ) -> None:
     """Give panels of dots below each other one x-axis, which uses the room."""
-    spreads = _spreads(measure, parts)
-    low = max(measure.limits[0], min(least(spread) for spread in spreads))
-    highs = (s.high if math.isfinite(s.high) else s.middle for s in spreads)
-    high = min(measure.limits[1], max(highs))
+    low, high = np.clip(_reach(_spreads(measure, parts)), *measure.limits)
     room = 0.06 * (high - low) or 0.05
     for axes in panels:
         axes.set_xlim(low - room, high + room)
