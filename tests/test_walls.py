@@ -20,7 +20,10 @@ WALLS = {
     "nn": ("errors records", ""),
     "report": ("errors records nn", "matplotlib PIL rich scipy"),
     "run": ("errors redact records data nn report", "hydra omegaconf"),
-    "tracking": ("errors redact records", "hydra omegaconf mlflow requests sqlalchemy"),
+    "tracking": (
+        "errors redact records nn report run",
+        "hydra omegaconf mlflow requests sqlalchemy",
+    ),
     "sweep": (
         "errors redact screen records data report run tracking",
         "hydra omegaconf cloudpickle ray",

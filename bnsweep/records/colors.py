@@ -11,6 +11,7 @@ MODEL_COLORS = {"batchnorm": "#0072B2", "plain": "#D55E00", "dropout": "#009E73"
 OTHER_COLORS = (
     "#CC79A7", "#E69F00", "#332288", "#56B4E9", "#882255", "#999933", "#44AA99", "#000000",
 )  # fmt: skip
+LIGHTEST, DARKEST = 0.6, 0.45  # how much white or black is in the ends of a shading
 
 
 def model_color(model: str, among: Iterable[str] = ()) -> str:
@@ -25,3 +26,12 @@ def model_color(model: str, among: Iterable[str] = ()) -> str:
         order = OTHER_COLORS[start:] + OTHER_COLORS[:start]
         colors[name] = next((c for c in order if c not in colors.values()), order[0])
     return colors[model]
+
+
+def shaded(color: str, place: float) -> str:
+    """Return a colour lightened or darkened: light at 0, itself at 0.5, dark at 1."""
+    end, share = (
+        (255, LIGHTEST * (1 - 2 * place)) if place < 0.5 else (0, DARKEST * (2 * place - 1))
+    )
+    parts = (int(color[start : start + 2], 16) for start in (1, 3, 5))
+    return "#" + "".join(f"{round(part + share * (end - part)):02X}" for part in parts)

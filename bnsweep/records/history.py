@@ -74,6 +74,11 @@ class RunResult:
         """Number of epochs of training that were recorded."""
         return max(0, len(self.curves.get("train_accuracy", ())) - 1)
 
+    @property
+    def reason(self) -> str:
+        """The last line of what went wrong; empty if nothing is known."""
+        return (self.error or "").strip().rpartition("\n")[2]
+
     def last(self, name: str) -> float:
         """Return the last value of a curve."""
         return float(self.curves[name][-1])

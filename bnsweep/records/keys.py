@@ -266,11 +266,18 @@ KEYS: dict[str, Key] = {
     "tracking.uri": _text("the URI of a tracking store", or_null=True),
     "tracking.experiment": Key(
         # A name such as 500 arrives as a number.
-        lambda value: (isinstance(value, str) and value != "") or is_number(value),
-        lambda: "the name of an experiment",
+        lambda value: value is None or (isinstance(value, str) and value != "") or is_number(value),
+        lambda: "the name of an experiment, or null",
+    ),
+    # A mapping has other keys, one for each tag.
+    "tracking.tags": Key(lambda value: value is None, lambda: "tags, as in {course: ml}"),
+    "tracking.note": Key(
+        lambda value: value is None or isinstance(value, str) or is_number(value),
+        lambda: "a text, or null",
     ),
     "tracking.figures": _flag(required=True),
     "tracking.weights": _flag(required=True),
+    "tracking.model": _flag(required=True),
     "report.figures": _list(
         lambda name: isinstance(name, str | Mapping),
         "a list of figures, such as [curves,final_accuracy]",

@@ -23,6 +23,7 @@ class SweepPlan:
     Attributes:
         specs: its runs, by their numbers.
         swept: the keys that differ between them.
+        name: tells it from other sweeps.
         command: the command line.
         id: names the sweep in a tracking store.
         parent: the id of its parent run there; None if it has none.
@@ -31,6 +32,7 @@ class SweepPlan:
 
     specs: tuple[RunSpec, ...]
     swept: tuple[str, ...]
+    name: str = ""
     command: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     parent: str | None = None
@@ -77,6 +79,7 @@ class SweepPlan:
             return cls(
                 specs=tuple(RunSpec.from_document(spec) for spec in document["specs"]),
                 swept=tuple(document["swept"]),
+                name=document["name"],
                 command=tuple(document["command"]),
                 id=document["id"],
                 parent=document["parent"],
@@ -127,8 +130,7 @@ class SweepRun:
     @property
     def reason(self) -> str:
         """The last line of what went wrong; empty if nothing is known."""
-        error = (self.result.error if self.result is not None else None) or ""
-        return error.strip().rpartition("\n")[2]
+        return self.result.reason if self.result is not None else ""
 
 
 class SweepTable(Protocol):

@@ -13,6 +13,7 @@ from bnsweep.report.markdown import counted, with_interval
 from bnsweep.report.tables import FinalTable, final_table
 
 OUTCOMES = ("finished", "diverged", "reused", "failed", "killed")
+VALIDATED = "final_validation_accuracy"
 MAX_LINES = 4  # more are listed in the summary instead of the answer
 
 
@@ -51,6 +52,13 @@ class Findings:
         return {"runs_total": len(self.runs)} | {
             f"runs_{name}": outcomes[name] for name in OUTCOMES
         }
+
+    @cached_property
+    def best_validated(self) -> dict[str, float]:
+        """The final metrics of the run that is best on the validation samples; empty without."""
+        finals = [run.result.final_metrics() for run in self.runs if run.comparable and run.result]
+        validated = [final for final in finals if VALIDATED in final]
+        return max(validated, key=lambda final: final[VALIDATED], default={})
 
     @property
     def how_runs_ended(self) -> str:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
+import numpy as np
 from hydra.utils import instantiate
+from numpy.typing import NDArray
 
 from bnsweep.data import Dataset
 from bnsweep.errors import unwrapped
@@ -50,4 +52,19 @@ def build_network(config: Mapping[str, Any], draws: Draws, *, inputs: int, class
         dtype=config["dtype"],
         _convert_="all",
     )
+    return network
+
+
+def trained_network(
+    config: Mapping[str, Any], state: Mapping[str, NDArray[np.floating[Any]]]
+) -> Network:
+    """Return the network of a run's configuration with the arrays of its `weights.npz`.
+
+    Raises:
+        ValueError: they are those of another network.
+    """
+    weights = [array for array in state.values() if array.ndim == 2]
+    shape = {"inputs": len(weights[0]), "classes": weights[-1].shape[1]}
+    network = build_network(config, Draws.of(config["seed"]), **shape)
+    network.load_state(state)
     return network

@@ -91,6 +91,8 @@ def check_run(config: Mapping[str, Any]) -> None:
         ConfigError: a run cannot be done with these values.
     """
     check_all(config)
+    if config["tracking"]["model"] and not config["tracking"]["weights"]:
+        raise ConfigError("tracking.model=true: a model has weights; set tracking.weights=true")
     model, data = config["model"], config["data"]
     batch_size = config["training"]["batch_size"]
     batch_norm = is_ours(model) and model.get("batch_norm", True) and not model.get("norm_layer")

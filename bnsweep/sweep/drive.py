@@ -17,6 +17,7 @@ from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import first_line
 from bnsweep.report import output, terminal
 from bnsweep.report.findings import Findings
+from bnsweep.report.names import sweep_name
 from bnsweep.run.config import to_plain
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.launched import Launched
@@ -55,7 +56,9 @@ def run_sweep(
     check_all(to_plain(config))
     options = output.ReportOptions.of(to_plain(config.report))
     check_folders(config)
-    plan = replace(make_plan(config, overrides, loader), command=tuple(sys.argv))
+    plan = make_plan(config, overrides, loader)
+    experiment = config.hydra.runtime.choices.get("experiment")
+    plan = replace(plan, name=sweep_name(plan.specs, experiment), command=tuple(sys.argv))
     output.check_choice(options.choose, plan.specs)
     store = make_store(config)
     if workers is not None:
@@ -167,10 +170,11 @@ def _finish(
         status = "killed" if interrupted else "failed" if bad or not complete else "finished"
         try:
             if recorder.answers:
+                metrics = {**counts, **findings.best_validated}
                 store.close_sweep(
-                    sweep.plan.parent, status=status, counts=counts, note=summary, folder=folder
+                    sweep.plan.parent, status=status, metrics=metrics, note=summary, folder=folder
                 )
-                ui_command = store.ui_command
+                ui_command = store.ui_command(sweep.plan.parent, sweep=True)
             else:
                 problems.append("the sweep's own record is not there either")
         except TrackingError as error:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hydra.conf import HydraConf
@@ -21,6 +21,7 @@ from bnsweep.sweep.resume import fetch
 from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons, Terms, do, every
 from bnsweep.tracking.recorder import recorded
 from bnsweep.tracking.store import Store, make_store
+from bnsweep.tracking.ui import run_tags
 
 FETCH_SECONDS = 5.0
 APPEAR_SECONDS = 60.0  # a network file system may show a file a minute after it was written
@@ -68,17 +69,18 @@ class Launched:
 
     def _overrides(self, spec: RunSpec, sweep: OpenSweep) -> list[str]:
         """Return the overrides of a job: its own, and those that hold in any working directory."""
-        names = ",".join(f"{key}:{_quote(name)}" for key, name in spec.options.items())
         values = {
             "output_dir": _quote(str(Path(self._config.output_dir).absolute())),
             "hydra.sweep.dir": _quote(str(sweep.folder)),
             "hydra.sweep.subdir": _quote(str(spec.number)),
             "sweep.parent_run_id": sweep.plan.parent or "null",
             "sweep.keys": f"[{','.join(_quote(key) for key in sweep.plan.swept)}]",
-            "sweep.options": f"{{{names}}}",
+            "sweep.options": _mapping(spec.options),
             "sweep.number": str(spec.number),
         }
         if self._store is not None:
+            values["sweep.tags"] = _mapping(run_tags(sweep.plan)[spec.number])
+            values["tracking.experiment"] = _quote(self._store.experiment)
             # Overrides are saved. One with a password comes from the environment, as in the driver.
             uri = self._store.uri
             values["tracking.uri"] = "null" if has_secret(uri) else _quote(uri)
@@ -150,7 +152,7 @@ def do_job(cfg: DictConfig, hydra_config: HydraConf) -> str | None:
         return None
     if foreign and store is not None:
         store.prepare()
-    with recorded(store, folder, cfg.sweep.parent_run_id) as recorder:
+    with recorded(store, folder, cfg.sweep.parent_run_id, cfg.sweep.tags) as recorder:
         do(spec, folder, terms)
     if foreign and recorder is not None:
         recorder.check()
@@ -162,6 +164,10 @@ def _write_history(folder: RunFolder, text: str) -> None:
     if not folder.has_history():
         folder.path.mkdir(exist_ok=True)
         write_whole(folder.path / HISTORY_FILE, text.encode())
+
+
+def _mapping(texts: Mapping[str, str]) -> str:
+    return f"{{{','.join(f'{key}:{_quote(text)}' for key, text in texts.items())}}}"
 
 
 def _quote(text: str) -> str:

@@ -17,6 +17,7 @@ from bnsweep.sweep.resume import EarlierRuns, differences, take_over
 from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Terms
 from bnsweep.tracking.recorder import Recorder
 from bnsweep.tracking.store import Store
+from bnsweep.tracking.ui import run_tags
 
 
 def check_place(folder: Path, key: str) -> None:
@@ -102,7 +103,10 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
             plan.write(folder)
         places = [folder / str(spec.number) for spec in plan.specs]
         stored = earlier.stored if earlier is not None else ()
-        recorder = Recorder(store, places, plan.parent, stored) if store is not None else None
+        recorder: Recorder | None = None
+        if store is not None:
+            tags = {folder / str(number): of_run for number, of_run in run_tags(plan).items()}
+            recorder = Recorder(store, places, plan.parent, stored, tags)
         terms = Terms(folder, config.on_failure == "stop", bool(config.hydra.job.chdir))
         yield OpenSweep(plan, terms, recorder)
 

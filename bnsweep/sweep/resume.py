@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +27,7 @@ from bnsweep.records.folder import START_FILE
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.tracking.recorder import Recorder
 from bnsweep.tracking.store import Store, StoredRun
+from bnsweep.tracking.ui import run_tags
 
 T = TypeVar("T")
 
@@ -84,20 +85,22 @@ class EarlierRuns:
         running = {run.attempt: run.run_id for run in self.stored if run.status == "running"}
         for folder, plan in self.plans.items():
             if plan.id in running:
-                runs = [folder / str(spec.number) for spec in plan.specs]
+                runs = {folder / str(number): tags for number, tags in run_tags(plan).items()}
                 self._close(folder, runs, running[plan.id])
         for folder, begun in self._singles.items():
             if begun.id in running:
-                self._close(folder, [folder], None)
+                self._close(folder, {folder: {}}, None)
 
-    def _close(self, folder: Path, runs: Sequence[Path], parent: str | None) -> None:
-        """Bring runs to their end, unless the driver of `folder` lives."""
+    def _close(
+        self, folder: Path, runs: Mapping[Path, Mapping[str, str]], parent: str | None
+    ) -> None:
+        """Bring runs, given with their tags, to their end, unless the driver of `folder` lives."""
         assert self._store is not None
         # What fails here is tried again by the next resume.
         with contextlib.suppress(OSError, ValueError, TrackingError), lock(folder / LOCK_FILE):
             for path in runs:
                 RunFolder(path).give_up("killed", DIED)
-            recorder = Recorder(self._store, runs, parent, self.stored)
+            recorder = Recorder(self._store, [*runs], parent, self.stored, runs)
             if recorder.finish(settle=parent is not None) and parent is not None:
                 self._store.kill(parent)
 

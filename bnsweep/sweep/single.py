@@ -100,7 +100,7 @@ def do_run(cfg: DictConfig, hydra_config: HydraConf) -> None:
             _print_outcome(result, folder)
         if recorder is not None and store is not None:
             recorder.check()
-            print(f"to see them: {store.ui_command}")
+            print(f"to see it in MLflow: {store.ui_command(recorder.run_ids[folder])}")
 
 
 def _print_outcome(result: RunResult, folder: Path) -> None:

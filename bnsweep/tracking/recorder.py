@@ -7,17 +7,17 @@ nothing.
 
 import contextlib
 import logging
-import math
 import threading
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bnsweep.errors import IncompleteError, StoreRefused, StoreUnreachable, TrackingError
-from bnsweep.records import Attempt, RunFolder
-from bnsweep.records.keys import is_number
+from bnsweep.records import Attempt, RunFolder, RunResult
+from bnsweep.records.folder import Epoch
+from bnsweep.tracking.metrics import readable, swept_metrics
 from bnsweep.tracking.store import Point, Store, StoredRun
 
 LOOK_SECONDS = 1.0
@@ -50,6 +50,7 @@ class Recorder:
         folders: of the runs, whether they have started or not.
         parent: the id of the sweep's own run in the store.
         known: runs that the store may hold already, so that they are not made again.
+        tags: further tags of the runs, by folder.
     """
 
     def __init__(
@@ -58,9 +59,11 @@ class Recorder:
         folders: Sequence[Path],
         parent: str | None = None,
         known: Iterable[StoredRun] = (),
+        tags: Mapping[Path, Mapping[str, str]] | None = None,
     ) -> None:
         self._store = store
         self._parent = parent
+        self._tags = tags or {}
         self._known = {run.attempt: run for run in known}
         self._runs = {path: _Followed() for path in folders}
         self._lock = threading.Lock()
@@ -245,19 +248,24 @@ class Recorder:
         if run.over:
             return
         epochs, offset = folder.epochs(attempt.id, run.offset or 0)
-        points = [p for e in epochs for p in _points(e.measured, e.time, e.number)]
+        if result is None and epochs and (run.epochs + len(epochs) == 1 or _ends_in_nan(epochs)):
+            # The untrained network waits for the first epoch: if training diverges in it, the loss
+            # of the untrained one would stand as the latest.
+            epochs, offset = [], run.offset or 0
+        left_out = _losses(result) if result is not None else ()
+        points = [p for e in epochs for p in _points(e.measured, e.time, e.number, left_out)]
         if run.offset is None:
-            swept = {key: v for key, v in attempt.spec.swept.items() if is_number(v)}
-            # As metrics too: the UI compares parameters as text.
-            points += _points(swept, attempt.started, 0)
+            points += _points(swept_metrics(attempt.spec), attempt.started, 0)
         if result is not None and not run.summed_up:
             ended = result.ended or attempt.started
             # A history from afar comes without its epochs' own times; a damaged file lacks some.
             left = enumerate(result.epochs())
             read = run.epochs + len(epochs)
-            points += [p for n, measured in left if n >= read for p in _points(measured, ended, n)]
+            points += [
+                p for n, values in left if n >= read for p in _points(values, ended, n, left_out)
+            ]
             points += _points(result.final_metrics(), ended, 0)
-        if points:
+        if points or run.offset is None:
             first = attempt if run.offset is None else None
             status = result.status if result is not None else None
             self._store.log(run.run_id, points, first, status)
@@ -281,7 +289,8 @@ class Recorder:
             known = None
         if known is None:
             run.asked = True
-            run_id = self._store.create(attempt, folder.path, self._parent)
+            tags = self._tags.get(folder.path, {})
+            run_id = self._store.create(attempt, folder.path, self._parent, tags)
             known = StoredRun(run_id, attempt.id, attempt.spec.fingerprint, folder.path.name)
         self._known[attempt.id] = known
         return known
@@ -289,13 +298,16 @@ class Recorder:
 
 @contextmanager
 def recorded(
-    store: Store | None, folder: Path, parent: str | None = None
+    store: Store | None,
+    folder: Path,
+    parent: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Iterator[Recorder | None]:
     """Record the run that is done in a folder while the context lasts, if there is a store."""
     if store is None:
         yield None
         return
-    recorder = Recorder(store, [folder], parent)
+    recorder = Recorder(store, [folder], parent, tags={folder: tags or {}})
     try:
         with recorder.following():
             yield recorder
@@ -304,5 +316,19 @@ def recorded(
         recorder.abandon()
 
 
-def _points(values: Mapping[str, float], moment: float, step: int) -> list[Point]:
-    return [Point(k, float(v), moment, step) for k, v in values.items() if math.isfinite(v)]
+def _ends_in_nan(epochs: Sequence[Epoch]) -> bool:
+    """Whether the last one of some epochs has no finite loss: the result is about to come."""
+    return "train_loss" not in epochs[-1].measured
+
+
+def _losses(result: RunResult) -> Collection[str]:
+    """Return the losses of a run that diverged in its first epoch, all of the untrained network."""
+    gone = result.status == "diverged" and result.epochs_run == 1
+    return [name for name in result.curves if name.endswith("_loss")] if gone else ()
+
+
+def _points(
+    values: Mapping[str, float], moment: float, step: int, left_out: Collection[str] = ()
+) -> list[Point]:
+    named = readable(values).items()
+    return [Point(key, value, moment, step) for key, value in named if key not in left_out]

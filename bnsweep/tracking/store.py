@@ -1,7 +1,7 @@
 """An MLflow tracking store.
 
-Relies on the tags `mlflow.user`, `mlflow.source.*`, `mlflow.parentRunId`, `mlflow.note.content`,
-`mlflow.runColor` and `mlflow.data.context`, on `mlflow.tracking.context.registry`, on a server's
+Relies on the tags `mlflow.user`, `mlflow.source.*`, `mlflow.parentRunId`, `mlflow.note.content` and
+`mlflow.data.context`, on `mlflow.tracking.context.registry`, on a server's
 page `/health`, and on the wording of MLflow's errors; remove when the client has parameters for
 the tags and error codes for a database of another version.
 """
@@ -28,16 +28,18 @@ from bnsweep.records import (
     HISTORY_FILE,
     WEIGHTS_FILE,
     Attempt,
+    RunFolder,
     RunResult,
     RunSpec,
     SweepPlan,
     write_whole,
 )
 from bnsweep.records.colors import model_color
-from bnsweep.records.keys import shown
+from bnsweep.records.keys import Value, flatten, hashable, shown
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import REFUSAL, first_line, has_secret, without_secrets
 from bnsweep.tracking import sqlite, ui
+from bnsweep.tracking.metrics import readable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -48,13 +50,20 @@ T = TypeVar("T")
 M = TypeVar("M", bound=Callable[..., Any])
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
+EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
+NAME_VARIABLE = "MLFLOW_RUN_NAME"  # of what a command does: a run by itself, or a sweep
+EXPERIMENT = "bnsweep"
+MODEL = "model"
+NOTE = "mlflow.note.content"
+RESERVED = ("mlflow.", "bnsweep.")
 PAGE = 1000
 MOST_METRICS = 900  # MLflow accepts at most 1000 metrics, parameters and tags in one call
 # At the start and at the end of a sweep a busy store is asked again, a hanging one is not.
 TRIES, PATIENCE = 3, 6.0
 BEGIN_PATIENCE = 10.0  # enough for a second try where the answer to the first came too late
 ARTIFACTS = (CONFIG_FILE, HISTORY_FILE, WEIGHTS_FILE, ERROR_FILE)
-REPORT = ("results.csv", "summary.md")
+REPORT = ("results.csv", "summary.md", "report.html", "multirun.yaml")
+MOST_CHOICES = 500  # characters in which the choices of a key are told
 STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 # What MLflow says of a request that it will never take; anything else may pass.
 REFUSED = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS")
@@ -116,12 +125,27 @@ class Store:
     Args:
         uri: the URI of the store; by default `MLFLOW_TRACKING_URI`, or if that is not set a SQLite
             file in `output_dir`.
-        experiment: the name of the MLflow experiment.
+        experiment: the name of the MLflow experiment; by default `MLFLOW_EXPERIMENT_NAME`, or if
+            that is not set `bnsweep`.
         output_dir: the absolute path of the default store's folder.
+        tags: further tags of each run and each sweep.
+        note: a note on what is done, a run by itself or a sweep.
+        model: whether each run's network is logged as an MLflow model.
+
+    Raises:
+        StoreRefused: it cannot be one, or a tag is reserved.
     """
 
     def __init__(
-        self, *, uri: str | None, experiment: str | int = "", output_dir: str = "", **_: object
+        self,
+        *,
+        uri: str | None,
+        experiment: str | float | None = None,
+        output_dir: str = "",
+        tags: Mapping[str, Any] | None = None,
+        note: str | None = None,
+        model: bool = False,
+        **_: object,
     ) -> None:
         uri = str(uri or os.environ.get(URI_VARIABLE) or "").strip()
         scheme, separator, rest = uri.partition("://")
@@ -133,7 +157,17 @@ class Store:
         if self.database is None and len(uri.split()) > 1:
             raise StoreRefused("tracking.uri: contains a blank; write it as %20")
         self._opened: tuple[int, int] | None = None  # the database file that MLflow uses
+        if experiment is None:
+            experiment = os.environ.get(EXPERIMENT_VARIABLE, "").strip() or EXPERIMENT
         self.experiment = str(experiment)  # a name such as 500 arrives as a number
+        self._tags = {key: without_secrets(shown(v)) for key, v in flatten(tags or {}).items()}
+        if taken := [key for key in self._tags if key.startswith(RESERVED)]:
+            raise StoreRefused(
+                f"tracking.tags: {taken[0]} is reserved; give a name that begins with neither "
+                f"{' nor '.join(RESERVED)}"
+            )
+        self._note = without_secrets(str(note)) if note else ""
+        self._model = model
         self._source: dict[str | None, dict[str, str]] = {}
 
     @functools.cached_property
@@ -169,13 +203,13 @@ class Store:
         except OSError:
             return False  # that cannot be said now
 
-    @property
-    def ui_command(self) -> str:
-        """The command that opens the MLflow UI at the runs of the experiment."""
+    def ui_command(self, run_id: str, *, sweep: bool = False) -> str:
+        """Return the command that opens the MLflow UI at a run, or at the runs of a sweep."""
+        page = ui.sweep_page if sweep else ui.run_page
         if self.shown.startswith(("http://", "https://")):
-            return f"open {ui.page(self.experiment_id, self.shown)}"
+            return f"open {page(self.experiment_id, run_id, self.shown)}"
         command = f"mlflow ui --backend-store-uri {shlex.quote(self.shown)}"
-        return f"{command}\nand open {ui.page(self.experiment_id)}"
+        return f"{command}\nand open {page(self.experiment_id, run_id)}"
 
     def prepare(self) -> None:
         """Check that the store answers, and create what is missing of database and experiment.
@@ -206,7 +240,7 @@ class Store:
             )
         self.experiment_id = str(found.experiment_id)
         self._follow_move(found.artifact_location)
-        for key, value in ui.experiment_tags().items():
+        for key, value in ui.EXPERIMENT_TAGS.items():
             # Keep what somebody has changed in the UI.
             if key not in found.tags:
                 self.client.set_experiment_tag(self.experiment_id, key, value)
@@ -233,10 +267,17 @@ class Store:
                 own = plan.parent if plan.parent in found else found[0]
                 self.client.update_run(own, status="RUNNING")
                 return own
-        tags = {"bnsweep.role": "sweep", "bnsweep.attempt": plan.id, "bnsweep.folder": str(folder)}
+        tags = self._tags | {
+            "bnsweep.role": "sweep",
+            "bnsweep.attempt": plan.id,
+            "bnsweep.folder": str(folder),
+            "bnsweep.command": without_secrets(shlex.join(plan.command)),
+        }
+        if self._note:
+            tags[NOTE] = self._note
         run = self.client.create_run(
             self.experiment_id,
-            run_name=f"sweep of {', '.join(plan.swept) or 'one configuration'}",
+            run_name=os.environ.get(NAME_VARIABLE) or plan.name,
             tags=tags | self._source_tags(None),
         )
         return str(run.info.run_id)
@@ -251,20 +292,28 @@ class Store:
                 raise
 
     def log_plan(self, plan: SweepPlan) -> None:
-        """Add a sweep's plan to its own run."""
+        """Add to a sweep's own run what is planned, and save its view in the UI."""
         self._patiently(lambda _: self._log_plan(plan), seconds=BEGIN_PATIENCE)
 
     @translated
     def _log_plan(self, plan: SweepPlan) -> None:
-        self.client.log_text(str(plan.parent), plan.encode(), SWEEP_FILE)
+        from mlflow.entities import Param
+
+        parent = str(plan.parent)
+        params = [Param(key, text) for key, text in _parameters_of(plan.specs).items()]
+        self.client.log_batch(parent, params=params)
+        data = {str(spec.data.get("digest")): spec for spec in plan.specs if spec.data}
+        self._log_data(parent, list(data.values()))
+        self.client.log_text(parent, plan.encode(), SWEEP_FILE)
+        self.client.set_experiment_tag(self.experiment_id, *ui.view_tag(plan))
 
     def close_sweep(
-        self, parent: str, *, status: str, counts: Mapping[str, int], note: str, folder: Path
+        self, parent: str, *, status: str, metrics: Mapping[str, float], note: str, folder: Path
     ) -> None:
-        """End a sweep's own run with its counts, its note and the report in `folder`."""
+        """End a sweep's own run with its metrics, its note and the report in `folder`."""
         done: set[str] = set()
         self._patiently(
-            lambda _: self._close_sweep(parent, status, counts, note, folder, done), tries=9
+            lambda _: self._close_sweep(parent, status, metrics, note, folder, done), tries=9
         )
 
     @translated
@@ -272,7 +321,7 @@ class Store:
         self,
         parent: str,
         status: str,
-        counts: Mapping[str, int],
+        metrics: Mapping[str, float],
         note: str,
         folder: Path,
         done: set[str],
@@ -280,9 +329,9 @@ class Store:
         from mlflow.entities import Metric, RunTag
 
         now = _milliseconds(time.time())
-        metrics = [Metric(key, value, now, 0) for key, value in counts.items()]
-        tags = [RunTag("mlflow.note.content", note), RunTag("bnsweep.status", status)]
-        self.client.log_batch(parent, metrics=metrics, tags=tags)
+        points = [Metric(key, value, now, 0) for key, value in readable(metrics).items()]
+        tags = [RunTag(NOTE, _joined(note, self._note)), RunTag("bnsweep.status", status)]
+        self.client.log_batch(parent, metrics=points, tags=tags)
         self._log_files(parent, folder, REPORT, done)
         self.client.set_terminated(parent, STATUS[status])
 
@@ -307,26 +356,36 @@ class Store:
         return [_stored(run) for run in found]
 
     @translated
-    def create(self, attempt: Attempt, folder: Path, parent: str | None) -> str:
-        """Make the run of an attempt, below that of its sweep if it has one; return its id."""
-        spec = attempt.spec
-        tags = {
+    def create(
+        self,
+        attempt: Attempt,
+        folder: Path,
+        parent: str | None,
+        further: Mapping[str, str] | None = None,
+    ) -> str:
+        """Make the run of an attempt, below that of its sweep if it has one; return its id.
+
+        It has the tags `further`, too.
+        """
+        spec, name = attempt.spec, None
+        tags = self._tags | {
+            ui.COLOR_TAG: model_color(spec.model),
             "bnsweep.role": "run",
             "bnsweep.attempt": attempt.id,
             "bnsweep.fingerprint": spec.fingerprint,
             "bnsweep.folder": str(folder),
-            "mlflow.runColor": model_color(spec.model),
+            **(further or {}),
         }
         if parent is not None:
             tags["mlflow.parentRunId"] = parent
-        if spec.swept:
-            tags["mlflow.note.content"] = ", ".join(
-                f"{key} = {shown(value, 3)}" for key, value in spec.swept.items()
-            )
+        else:
+            name = os.environ.get(NAME_VARIABLE)
+            if self._note:
+                tags[NOTE] = self._note
         run = self.client.create_run(
             self.experiment_id,
             start_time=_milliseconds(attempt.started),
-            run_name=spec.name,
+            run_name=name or spec.name,
             tags=tags | self._source_tags(parent),
         )
         return str(run.info.run_id)
@@ -346,14 +405,14 @@ class Store:
         named = attempt.spec.parameters.items() if attempt is not None else ()
         params = [Param(key, str(value)) for key, value in named]
         tags = [RunTag("bnsweep.status", status)] if status is not None else []
-        for start in range(0, len(metrics), MOST_METRICS):
+        for start in range(0, max(len(metrics), 1), MOST_METRICS):
             part = metrics[start : start + MOST_METRICS]
             self.client.log_batch(run_id, part, params if start == 0 else [], tags)
         if attempt is not None and attempt.spec.data:
-            self._log_data(run_id, attempt.spec)
+            self._log_data(run_id, [attempt.spec])
 
-    def _log_data(self, run_id: str, spec: RunSpec) -> None:
-        datasets = [_dataset_input(spec)]
+    def _log_data(self, run_id: str, specs: Sequence[RunSpec]) -> None:
+        datasets = [_dataset_input(spec) for spec in specs]
         try:
             self.client.log_inputs(run_id, datasets=datasets)
         except Exception as error:
@@ -367,6 +426,15 @@ class Store:
     def close(self, run_id: str, folder: Path, result: RunResult, done: set[str]) -> None:
         """Add the files of a run but for those that are `done`, which grows, and end it."""
         self._log_files(run_id, folder, ARTIFACTS, done)
+        if how := _how_it_ended(result):
+            before = self.client.get_run(run_id).data.tags.get(NOTE, "")
+            if how not in before:
+                self.client.set_tag(run_id, NOTE, _joined(how, before))
+        if self._model and result.status == "finished" and MODEL not in done:
+            from bnsweep.tracking.model import log_model
+
+            log_model(self.client, run_id, RunFolder(folder))
+            done.add(MODEL)
         # Terminate last: a terminated run is complete.
         ended = _milliseconds(result.ended or time.time())
         self.client.set_terminated(run_id, STATUS[result.status], end_time=ended)
@@ -447,7 +515,7 @@ class Store:
         try:
             return str(
                 self.client.create_experiment(
-                    self.experiment, artifact_location=location, tags=ui.experiment_tags()
+                    self.experiment, artifact_location=location, tags=ui.EXPERIMENT_TAGS
                 )
             )
         except Exception:
@@ -552,6 +620,34 @@ def _dataset_input(spec: RunSpec) -> "DatasetInput":
         profile=json.dumps(facts),
     )
     return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "train and test")])
+
+
+def _parameters_of(specs: Sequence[RunSpec]) -> dict[str, str]:
+    """Return the parameters of a sweep: what its runs share, and the choices of other keys."""
+    values: dict[str, dict[Value, None]] = {}
+    for spec in specs:
+        for key, value in (spec.parameters | dict(spec.swept)).items():
+            values.setdefault(key, {})[hashable(value)] = None
+    return {key: _choices([shown(value) for value in of_key]) for key, of_key in values.items()}
+
+
+def _choices(texts: Sequence[str]) -> str:
+    """Return values as text, of many the first and the last."""
+    text = ", ".join(texts)
+    if len(text) > MOST_CHOICES:
+        text = f"{texts[0]}, {texts[1]}, ..., {texts[-1]} ({len(texts)} values)"
+    return text
+
+
+def _how_it_ended(result: RunResult) -> str:
+    """Return what there is to say of a run that did not end as it should; empty if it did."""
+    if result.status == "diverged":
+        return f"**Diverged in epoch {result.epochs_run}**: the training loss was no longer finite."
+    return f"**{result.status.capitalize()}**: {result.reason}" if result.error else ""
+
+
+def _joined(*notes: str) -> str:
+    return "\n\n".join(note for note in notes if note)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,57 +1,212 @@
-"""How the MLflow UI shows an experiment: its kind, a saved view of its runs, and their URL.
+"""How the MLflow UI shows runs: their colours, a view of each sweep, and the URLs of both.
 
-Relies on the tags `mlflow.experimentKind` and `mlflow.sharedViewState.*`, on the JSON of a saved
-view and on the UI's query parameters, all undocumented; remove when MLflow has an API for
-saved views.
+Relies on the tags `mlflow.runColor`, `mlflow.experimentKind` and `mlflow.sharedViewState.*`, on the
+JSON of a saved view, and on the UI's query parameters. All of it is documented nowhere, and nothing
+else depends on it: tests/system/long/test_mlflow_ui.py watches it in a browser. Remove when MLflow
+has an API for saved views.
 """
 
 import json
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-KEY = "bnsweep"
-NAME = "bnsweep: accuracies"
-KIND_TAG = "mlflow.experimentKind"
-VIEW_TAG = f"mlflow.sharedViewState.{KEY}"
+from bnsweep.records import RunSpec, SweepPlan
+from bnsweep.records.colors import model_color, shaded
+from bnsweep.report.comparison import Axis, swept_axes
+from bnsweep.tracking.metrics import LOGARITHMS
 
-# Widths by column. By default the UI shows no metrics and cuts off the names of runs.
-_COLUMNS = {
-    "attributes.`Run Name`": 330,
-    "runDateAndNestInfo": 150,
-    "metrics.`final_train_accuracy`": 150,
-    "metrics.`final_test_accuracy`": 150,
-    "metrics.`weight_std`": 110,
-    "params.`model`": 100,
-    "params.`optimizer`": 90,
-    "duration": 80,
-}
+SERVER = "http://127.0.0.1:5000"
+COLOR_TAG = "mlflow.runColor"
+VIEW_TAG = "mlflow.sharedViewState."
+# Newer versions of the UI ignore this, and follow the switch in the corner, or the URL.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+# Without it, a browser that comes for the first time opens the page as one of generative AI.
+WORKFLOW = "workflowType=machine_learning"
+LOADED = 100  # runs that the UI loads at a time
+TRAIN, TEST = "final_train_accuracy", "final_test_accuracy"
+
+State = dict[str, Any]
 
 
-def experiment_tags() -> dict[str, str]:
-    """Return the tags of an experiment that the UI reads.
+def run_tags(plan: SweepPlan) -> dict[int, dict[str, str]]:
+    """Return the tags of a sweep's runs, by number: their colours, and the sweep's name.
 
-    The first tells the UI that the experiment trains models; newer versions ignore it and follow
-    the switch in the corner, or the URL. The second adds a view to the menu `Views`.
+    A run has the colour of its model in the figures, the darker the further its value is along the
+    key that goes across them.
     """
-    return {KIND_TAG: "custom_model_development", VIEW_TAG: _saved_view()}
+    axis = _ordered(plan.specs)
+    last = len(axis.values) - 1 if axis else 0
+    models = {spec.model for spec in plan.specs}
+    colors = {}
+    for spec in plan.specs:
+        place = axis.values.index(spec.value(axis.key)) / last if axis else 0.5
+        colors[spec.number] = shaded(model_color(spec.model, models), 1 - place)
+    return {
+        number: {COLOR_TAG: color, "bnsweep.sweep": plan.name} for number, color in colors.items()
+    }
 
 
-def page(experiment_id: str, server: str = "http://127.0.0.1:5000") -> str:
-    """Return the URL of an experiment's runs, as model training and in the saved view."""
-    query = f"workflowType=machine_learning&viewStateShareKey={KEY}"
+def _ordered(specs: Sequence[RunSpec]) -> Axis | None:
+    """Return the swept key whose values have an order: the weight scale, or the longest one."""
+    axes = {key: axis for key, axis in swept_axes(specs).items() if key != "seed"}
+    if "weight_std" in axes:
+        return axes["weight_std"]
+    numeric = (axis for axis in axes.values() if axis.numeric)
+    return max(numeric, key=lambda axis: len(axis.values), default=None)
+
+
+def run_page(experiment_id: str, run_id: str, server: str = SERVER) -> str:
+    """Return the URL of a run."""
+    return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?{WORKFLOW}"
+
+
+def sweep_page(experiment_id: str, parent: str, server: str = SERVER) -> str:
+    """Return the URL of a sweep's runs, in the view that `view_tag` saves."""
+    query = f"{WORKFLOW}&viewStateShareKey={parent}&compareRunsMode=CHART"
     return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?{query}"
 
 
-def _saved_view() -> str:
+def view_tag(plan: SweepPlan) -> tuple[str, str]:
+    """Return the tag of the experiment that holds the view of a sweep: its key and its value."""
     now = int(time.time() * 1000)
-    state = {
-        # The UI shows runs below their parent only when it sorts by start time.
-        "orderByKey": "attributes.start_time",
-        "orderByAsc": False,
-        "searchFilter": "",
-        "selectedColumns": [key for key in _COLUMNS if key.startswith(("metrics.", "params."))],
-        "columnOrder": list(_COLUMNS),
-        "columnWidths": _COLUMNS,
+    view = {
+        "name": plan.name,
+        "createdAt": now,
+        "updatedAt": now,
+        "state": json.dumps(_state(plan)),
     }
-    return json.dumps(
-        {"name": NAME, "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
+    return f"{VIEW_TAG}{plan.parent}", json.dumps(view)
+
+
+def _state(plan: SweepPlan) -> State:
+    axes = swept_axes(plan.specs)
+    widths = {
+        "attributes.`Run Name`": 300,
+        "tags.`bnsweep.status`": 125,
+        **{_column(axis): 120 for axis in axes.values()},
+        f"metrics.`{TRAIN}`": 150,
+        f"metrics.`{TEST}`": 150,
+        "params.`data`": 90,
+        "tags.`bnsweep.sweep`": 250,
+    }
+    order, ascending = _order(plan.specs, axes)
+    return {
+        # A filter in the URL would drop the columns.
+        "searchFilter": f"tags.mlflow.parentRunId = '{plan.parent}'",
+        # Sorted by creation, as they are otherwise, runs stay folded away in their parent.
+        "orderByKey": order,
+        "orderByAsc": ascending,
+        # The charts show the first ten runs otherwise.
+        "runsHiddenMode": "SHOW_ALL",
+        "selectedColumns": [key for key in widths if not key.startswith("attributes.")],
+        "columnOrder": list(widths),
+        "columnWidths": widths,
+        "compareRunCharts": _charts(axes),
+        "compareRunSections": _sections(),
+        "isAccordionReordered": True,
+        "viewMaximized": False,
+        "runListHidden": False,
+    }
+
+
+def _column(axis: Axis) -> str:
+    """Return the column of a key: numbers are metrics, too, and sort as numbers there."""
+    return f"metrics.`{axis.key}`" if _is_metric(axis) else f"params.`{axis.key}`"
+
+
+def _is_metric(axis: Axis) -> bool:
+    return axis.key == "weight_std" or axis.numeric
+
+
+def _order(specs: Sequence[RunSpec], axes: Mapping[str, Axis]) -> tuple[str, bool]:
+    """Return the column to sort a sweep's runs by, and whether its values ascend.
+
+    Of a sweep with more runs than the UI loads at once, those come first that show it as a whole:
+    the runs of the first seeds.
+    """
+    axis = _ordered(specs)
+    if "seed" in axes and (axis is None or len(specs) > LOADED):
+        return "metrics.`seed`", True
+    if axis is None:
+        return f"metrics.`{TRAIN}`", False
+    return f"metrics.`{axis.key}`", axis.key != "weight_std"
+
+
+def _sections() -> list[State]:
+    names = {"epochs": "Accuracy over the epochs", "ends": "Final accuracy"}
+    shown = [_section(uuid, name, display=True) for uuid, name in names.items()]
+    # The UI makes these two for all other metrics.
+    return [*shown, _section("others", "Model metrics"), _section("activations", "activations")]
+
+
+def _section(uuid: str, name: str, *, display: bool = False) -> State:
+    return {
+        **{"uuid": uuid, "name": name, "display": display},
+        **{"isReordered": False, "deleted": False, "isGenerated": False},
+        **{"columns": 2, "cardHeight": 430},
+    }
+
+
+def _charts(axes: Mapping[str, Axis]) -> list[State]:
+    """Return the charts: accuracies over the epochs, final ones against what was swept."""
+    charts = [_line("train_accuracy"), _line("test_accuracy")]
+    keys = [axis for axis in axes.values() if axis.key != "seed"]
+    if numeric := [axis for axis in keys if _is_metric(axis)]:
+        charts += [_scatter(_along(numeric[0]), quantity) for quantity in (TRAIN, TEST)]
+    if len(keys) > 1:
+        charts.append(_parallel(keys))
+    return charts
+
+
+def _along(axis: Axis) -> str:
+    """Return the metric with the values of a key evenly spaced: their logarithms, if it has one."""
+    return f"log10_{axis.key}" if axis.key in LOGARITHMS else axis.key
+
+
+def _chart(kind: str, uuid: str, section: str, **fields: Any) -> State:
+    return {
+        **{"type": kind, "uuid": uuid, "metricSectionId": section, "runsCountToCompare": 1000},
+        **{"isGenerated": False, "deleted": False},
+        **fields,
+    }
+
+
+def _line(metric: str) -> State:
+    return _chart(
+        "LINE",
+        metric,
+        "epochs",
+        metricKey=metric,
+        selectedMetricKeys=[metric],
+        range={"xMin": None, "xMax": None, "yMin": 0, "yMax": 1},
+        xAxisKey="step",
+        xAxisScaleType="linear",
+        selectedXAxisMetricKey="",
+        yAxisKey="metric",
+        yAxisExpressions=[],
+        scaleType="linear",
+        lineSmoothness=0,
+        displayPoints=False,
+        ignoreOutliers=False,
+        useGlobalXaxisKey=False,
+    )
+
+
+def _scatter(across: str, quantity: str) -> State:
+    axes = {"xaxis": across, "yaxis": quantity}
+    ends = {name: {"key": key, "type": "METRIC"} for name, key in axes.items()}
+    return _chart("SCATTER", f"{quantity} against {across}", "ends", **ends)
+
+
+def _parallel(axes: Sequence[Axis]) -> State:
+    numbers = [_along(axis) for axis in axes if _is_metric(axis)]
+    names = [axis.key for axis in axes if not _is_metric(axis)]
+    return _chart(
+        "PARALLEL",
+        "all swept keys",
+        "ends",
+        selectedParams=names,
+        selectedMetrics=[*numbers, TRAIN],
+        showAllRuns=True,
     )
