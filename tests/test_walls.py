@@ -42,7 +42,7 @@ PARTS = {
     "scipy": "report/estimates.py",
     "pandas": "reading.py",
     "ray": "sweep/cluster.py",
-    "mlflow": ("tracking/store.py", "tracking/sqlite.py"),
+    "mlflow": ("tracking/store.py", "tracking/sqlite.py", "tracking/model.py"),
     "sqlalchemy": ("tracking/store.py", "tracking/sqlite.py"),
     "cloudpickle": "sweep/local.py",
 }

@@ -1,6 +1,7 @@
 """The runs of a sweep: as planned, in the file `sweep.json`, and with what came out of each."""
 
 import json
+import shlex
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,13 @@ class SweepPlan:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     parent: str | None = None
     reused: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def typed(self) -> str:
+        """The command as it is typed."""
+        program, *arguments = self.command or ("",)
+        ours = program.endswith("__main__.py")
+        return shlex.join([*(("python", "-m", "bnsweep") if ours else (program,)), *arguments])
 
     @property
     def fingerprints(self) -> Counter[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from bnsweep.records import RunSpec
 from bnsweep.report.comparison import Axis, swept_axes
+from bnsweep.report.markdown import counted
 
 # Of the values of a key.
 NOUNS = {
@@ -28,7 +29,11 @@ def sweep_name(specs: Sequence[RunSpec], experiment: str | None = None) -> str:
     """
     data = {spec.options["data"] for spec in specs}
     swept = " x ".join(_counted(axis) for axis in swept_axes(specs).values())
-    parts = (experiment, data.pop() if len(data) == 1 else None, swept or f"{len(specs)} runs")
+    parts = (
+        experiment,
+        data.pop() if len(data) == 1 else None,
+        swept or counted(len(specs), "run"),
+    )
     return ", ".join(part for part in parts if part)
 
 

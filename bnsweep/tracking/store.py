@@ -271,7 +271,7 @@ class Store:
             "bnsweep.role": "sweep",
             "bnsweep.attempt": plan.id,
             "bnsweep.folder": str(folder),
-            "bnsweep.command": without_secrets(shlex.join(plan.command)),
+            "bnsweep.command": plan.typed,
         }
         if self._note:
             tags[NOTE] = self._note
@@ -361,11 +361,15 @@ class Store:
         attempt: Attempt,
         folder: Path,
         parent: str | None,
-        further: Mapping[str, str] | None = None,
+        further: Mapping[str, str],
     ) -> str:
         """Make the run of an attempt, below that of its sweep if it has one; return its id.
 
-        It has the tags `further`, too.
+        Args:
+            attempt: the attempt.
+            folder: of the run.
+            parent: the id of the sweep's own run.
+            further: tags of the run, besides what follows from the attempt.
         """
         spec, name = attempt.spec, None
         tags = self._tags | {
@@ -374,7 +378,7 @@ class Store:
             "bnsweep.attempt": attempt.id,
             "bnsweep.fingerprint": spec.fingerprint,
             "bnsweep.folder": str(folder),
-            **(further or {}),
+            **further,
         }
         if parent is not None:
             tags["mlflow.parentRunId"] = parent

@@ -88,8 +88,9 @@ class FakeStore:
                 and not held.deleted
             ]
 
-    def create(self, attempt, folder, parent):
+    def create(self, attempt, folder, parent, tags):
         with self.call("create"):
+            self.tags = tags
             return self.add(attempt, parent, number=folder.name)
 
     def log(self, run_id, points, attempt=None, status=None):
@@ -173,12 +174,12 @@ def test_a_run_is_seen_while_it_goes_on(store, folder):
     (held,) = store.living()
     assert (held.attempt, held.parent, held.status) == (begun, "sweep", "running")
     assert held.params
-    goes_on(folder, begun, [0])
+    goes_on(folder, begun, [0, 1])
     recorder.look()
-    assert store.points("train_accuracy") == [(0, 0.0)]
-    goes_on(folder, begun, [1, 2])
+    assert store.points("train_accuracy") == [(0, 0.0), (1, 0.1)]
+    goes_on(folder, begun, [2])
     recorder.look()
-    assert store.points("train_accuracy") == [(0, 0.0), (1, 0.1), (2, pytest.approx(0.2))]
+    assert store.points("train_accuracy") == [(0, 0.0), (1, 0.1), (2, 0.2)]
     assert store.points("final_train_accuracy") == []
     assert recorder.missing == 0  # nothing has ended yet
     end(folder, begun)
@@ -307,6 +308,55 @@ def test_what_is_not_finite_is_left_out(store, folder):
     assert store.points("train_loss") == []
     assert store.points("train_accuracy") == [(0, 0.1)]
     assert store.points("diverged") == [(0, 1.0)]
+
+
+@pytest.mark.parametrize("seen", ["after its end", "between its epochs", "before its end"])
+def test_a_run_that_diverges_at_once_has_no_loss_of_the_untrained_network(store, folder, seen):
+    """It would stand as the latest, and be that of no trained network."""
+    recorder = recorder_of(store, folder)
+    begun = start(folder, epochs=1)
+    if seen == "between its epochs":
+        recorder.look()
+        assert store.points("train_accuracy") == []
+    folder.append(begun.id, 1, measured(0.1, 0.2) | {"train_loss": math.nan})
+    if seen == "before its end":
+        recorder.look()
+        assert store.points("train_accuracy") == []
+    end(folder, begun, epochs=2, status="diverged")
+    recorder.look()
+    assert [step for step, _ in store.points("train_accuracy")] == [0, 1]
+    assert store.points("train_loss") == store.points("test_loss") == []
+
+
+def test_a_run_that_diverges_later_keeps_its_losses(store, folder):
+    ended_run(folder, epochs=3, status="diverged")
+    recorder_of(store, folder).look()
+    assert [step for step, _ in store.points("train_loss")] == [0, 1, 2]
+
+
+def test_numbers_are_recorded_to_as_many_digits_as_are_read(store, folder):
+    begun = start(folder, spec=replace(SPEC, swept={"weight_std": 0.0464158883361, "seed": 12345}))
+    for number in range(2):
+        folder.append(begun.id, number, measured(0.123456, 0.2) | {"train_loss": 167145.25})
+    recorder_of(store, folder).look()
+    assert store.points("train_accuracy") == [(0, 0.1235), (1, 0.1235)]
+    assert store.points("weight_std") == [(0, 0.04642)]
+    assert store.points("log10_weight_std") == [(0, -1.333)]
+    assert store.points("seed") == [(0, 12345.0)]  # a whole number is itself
+
+
+@pytest.mark.parametrize(("scale", "number"), [("he", 0.2), ("xavier", 0.1414)])
+def test_scales_with_a_name_are_numbers_too(store, folder, scale, number):
+    config = SPEC.config | {"model": {"hidden_sizes": [50, 10]}}
+    start(folder, spec=replace(SPEC, config=config, swept={"weight_std": scale}))
+    recorder_of(store, folder).look()
+    assert store.points("weight_std") == [(0, number)]
+
+
+def test_a_run_has_the_tags_of_its_folder(store, folder):
+    start(folder)
+    recorder_of(store, folder, tags={folder.path: {"mlflow.runColor": "#123456"}}).look()
+    assert store.tags == {"mlflow.runColor": "#123456"}
 
 
 @pytest.mark.parametrize("with_start", [True, False])

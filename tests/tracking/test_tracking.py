@@ -134,11 +134,12 @@ def test_a_run_is_recorded_under_its_published_names(store, folder, tmp_path):
     assert run.data.tags["bnsweep.status"] == "diverged"
     assert run.data.tags["bnsweep.attempt"] == begun.id
     assert run.data.tags["bnsweep.folder"] == str(folder.path)
-    assert run.data.tags["mlflow.note.content"] == "weight_std = 0.01, model = plain"
+    assert "Diverged in epoch 1" in run.data.tags["mlflow.note.content"]
     assert run.data.tags["mlflow.runColor"] == MODEL_COLORS["plain"]  # as in the figures
     assert run.data.metrics["weight_std"] == 0.01  # swept, and a number
     assert run.data.metrics["diverged"] == 1
-    assert [step for step, *_ in history(store, run, "train_loss")] == [0]  # 1 is not finite
+    # Epoch 1 is not finite, and a latest loss would be that of the untrained network.
+    assert "train_loss" not in run.data.metrics
     names = {item.path for item in store.client.list_artifacts(run.info.run_id)}
     assert names == {"config.yaml", "history.json", "weights.npz", "figures"}
     files = fetched(store, run, tmp_path, "config.yaml", "history.json", "error.txt")
@@ -165,11 +166,11 @@ def test_the_times_in_the_store_are_those_of_the_files(store, folder):
 
 def test_a_run_can_be_watched_while_it_goes_on(store, folder):
     recorder = Recorder(store, [folder.path])
-    start(folder, losses=[2.0])
+    start(folder, losses=[2.0, 1.5])
     recorder.look()
     run = run_of(store, recorder.run_ids[folder.path])
     assert run.info.status == "RUNNING"
-    assert run.data.metrics["train_loss"] == 2.0
+    assert run.data.metrics["train_loss"] == 1.5
     assert run.data.metrics["weight_std"] == 0.01
     assert run.data.params["optimizer.lr"] == "0.1"
     (found,) = store.runs(attempt=run.data.tags["bnsweep.attempt"])
@@ -424,7 +425,7 @@ def test_artifacts_on_a_disk_that_is_not_mounted_have_not_moved(store, tmp_path,
     mine = Store(uri=store.uri, experiment=f"disk {left_over}")
     made = store.client.create_experiment(mine.experiment, artifact_location=elsewhere)
     mine.experiment_id = made
-    mine.create(Attempt(SPEC, "some attempt", 0.0), tmp_path, None)
+    mine.create(Attempt(SPEC, "some attempt", 0.0), tmp_path, None, {})
     if left_over:
         (mine.database.parent / "artifacts" / mine.experiment).mkdir(parents=True)
     mine.prepare()
@@ -489,7 +490,7 @@ def test_a_sweep_has_one_run_of_its_own_however_often_it_is_opened(store, tmp_pa
     plan = open_sweep(store, tmp_path, SPEC)
     store.log_plan(plan)
     store.close_sweep(
-        plan.parent, status="killed", counts={"runs_total": 1}, note="A note.", folder=tmp_path
+        plan.parent, status="killed", metrics={"runs_total": 1}, note="A note.", folder=tmp_path
     )
     closed = run_of(store, plan.parent)
     assert (closed.info.status, closed.data.metrics["runs_total"]) == ("KILLED", 1)
@@ -499,6 +500,70 @@ def test_a_sweep_has_one_run_of_its_own_however_often_it_is_opened(store, tmp_pa
     (tmp_path / "fetched").mkdir()
     store.fetch(plan.parent, tmp_path / "fetched", ["sweep.json"])
     assert SweepPlan.read(tmp_path / "fetched") == plan
+
+
+def test_a_sweeps_own_run_tells_the_sweep(store, tmp_path):
+    specs = [
+        replace(SPEC, config=CONFIG | {"weight_std": scale}, swept={"weight_std": scale})
+        for scale in (0.1, 0.01, "he")
+    ]
+    plan = SweepPlan(tuple(specs), ("weight_std",), "3 scales", ("/x/bnsweep/__main__.py", "-m"))
+    plan = replace(plan, parent=store.open_sweep(plan, tmp_path))
+    store.log_plan(plan)
+    run = run_of(store, plan.parent)
+    assert run.info.run_name == "3 scales"
+    assert run.data.params["weight_std"] == "0.1, 0.01, he"
+    assert run.data.params["optimizer.lr"] == "0.1"
+    assert run.data.tags["bnsweep.command"] == "python -m bnsweep -m"
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.name == "digits"
+
+
+def test_many_choices_are_told_by_their_ends(store, tmp_path):
+    specs = [replace(SPEC, swept={"seed": 1000 + seed}) for seed in range(1000)]
+    plan = SweepPlan(tuple(specs), ("seed",))
+    plan = replace(plan, parent=store.open_sweep(plan, tmp_path))
+    store.log_plan(plan)
+    params = run_of(store, plan.parent).data.params
+    assert params["seed"] == "1000, 1001, ..., 1999 (1000 values)"
+
+
+def test_what_is_ones_own_stands_at_the_run(store, folder):
+    mine = Store(
+        uri=store.uri,
+        experiment="unit",
+        tags={"course": {"name": "ml"}, "exercise": 3},
+        note="For https://me:secret@host",
+    )
+    end(folder)
+    run = recorded(mine, folder)
+    assert run.data.tags["course.name"] == "ml"
+    assert run.data.tags["exercise"] == "3"
+    assert run.data.tags["mlflow.note.content"].startswith("For https://")
+    assert "secret" not in run.data.tags["mlflow.note.content"]
+
+
+@pytest.mark.parametrize("tag", ["mlflow.user", "bnsweep.role"])
+def test_a_tag_that_is_not_ones_own_is_refused(store, tag):
+    with pytest.raises(StoreRefused, match=rf"tracking.tags: {tag} is reserved; give"):
+        Store(uri=store.uri, tags={tag: "x"})
+
+
+def test_names_left_open_are_those_of_mlflows_variables(store, folder, tmp_path, monkeypatch):
+    assert Store(uri=store.uri).experiment == "bnsweep"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "from the environment")
+    monkeypatch.setenv("MLFLOW_RUN_NAME", "mine")
+    mine = Store(uri=store.uri)
+    assert mine.experiment == "from the environment"
+    assert Store(uri=store.uri, experiment="given").experiment == "given"
+    mine.prepare()
+    end(folder)
+    assert recorded(mine, folder).info.run_name == "mine"
+    plan = open_sweep(mine, tmp_path / "sweep", SPEC)
+    assert run_of(mine, plan.parent).info.run_name == "mine"
+    run = RunFolder(tmp_path / "sweep" / "0")
+    end(run, marked("of the sweep"))
+    assert recorded(mine, run, parent=plan.parent).info.run_name == SPEC.name
 
 
 def test_opening_a_sweep_whose_answer_was_lost_finds_it(store, tmp_path, monkeypatch):

@@ -1,0 +1,33 @@
+"""What a sweep is called."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from made_up import result
+
+from bnsweep.report.names import sweep_name
+
+
+def specs(**choices):
+    """Return the runs of a sweep over the choices of each key, a dot in a key written `__`."""
+    keys = [key.replace("__", ".") for key in choices]
+    made = (
+        result(**dict(zip(choices, values, strict=True))).spec
+        for values in itertools.product(*choices.values())
+    )
+    return [replace(spec, swept={key: spec.leaves[key] for key in keys}) for spec in made]
+
+
+@pytest.mark.parametrize(
+    ("choices", "name"),
+    [
+        ({"weight_std": [1, 0.1, 0.01], "model": ["batchnorm", "plain"]}, "3 scales x 2 models"),
+        ({"optimizer__lr": [1, 0.1], "seed": [0, 1, 2]}, "2 learning rates x 3 seeds"),
+        ({"model__hidden_sizes": [[3], [3, 3]]}, "2 networks"),
+        ({"seed": [0]}, "1 run"),
+    ],
+)
+def test_a_name_tells_data_and_choices(choices, name):
+    assert sweep_name(specs(**choices)) == f"digits, {name}"
+    assert sweep_name(specs(**choices), "mine") == f"mine, digits, {name}"
