@@ -14,7 +14,7 @@ from typing import Any
 from bnsweep.records import RunSpec, SweepPlan
 from bnsweep.records.colors import model_color, shaded
 from bnsweep.report.comparison import Axis, swept_axes
-from bnsweep.tracking.metrics import LOGARITHMS
+from bnsweep.tracking.metrics import LOGARITHMS, swept_metrics
 
 SERVER = "http://127.0.0.1:5000"
 COLOR_TAG = "mlflow.runColor"
@@ -32,19 +32,20 @@ State = dict[str, Any]
 def run_tags(plan: SweepPlan) -> dict[int, dict[str, str]]:
     """Return the tags of a sweep's runs, by number: their colours, and the sweep's name.
 
-    A run has the colour of its model in the figures, the darker the further its value is along the
-    key that goes across them.
+    A run has the colour of its model in the figures, the darker the larger its value of the key
+    that orders the sweep.
     """
     axis = _ordered(plan.specs)
-    last = len(axis.values) - 1 if axis else 0
     models = {spec.model for spec in plan.specs}
-    colors = {}
-    for spec in plan.specs:
-        place = axis.values.index(spec.value(axis.key)) / last if axis else 0.5
-        colors[spec.number] = shaded(model_color(spec.model, models), 1 - place)
-    return {
-        number: {COLOR_TAG: color, "bnsweep.sweep": plan.name} for number, color in colors.items()
-    }
+    values = [swept_metrics(spec).get(axis.key) if axis else None for spec in plan.specs]
+    ordered = sorted({value for value in values if value is not None})
+    places = {value: i / max(1, len(ordered) - 1) for i, value in enumerate(ordered)}
+    tags = {}
+    for spec, value in zip(plan.specs, values, strict=True):
+        place = 0.5 if value is None else places[value]
+        color = shaded(model_color(spec.model, models), place)
+        tags[spec.number] = {COLOR_TAG: color, "bnsweep.sweep": plan.name}
+    return tags
 
 
 def _ordered(specs: Sequence[RunSpec]) -> Axis | None:

@@ -12,7 +12,7 @@ from bnsweep.records import SweepPlan
 from bnsweep.records.colors import MODEL_COLORS
 from bnsweep.tracking import ui
 
-SCALES = (1, 0.1, 0.01, "he")
+SCALES = (1, "he", 0.1, 0.01)  # He's is 0.14, or more, at 100 inputs, or fewer
 
 
 def plan_of(**choices):
