@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from faults import MlflowServer
 
-REMOVED = ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "BNSWEEP_CACHE", "NO_COLOR", "COLUMNS")
+REMOVED = (
+    *("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_NAME"),
+    *("HYDRA_FULL_ERROR", "BNSWEEP_CACHE", "NO_COLOR", "COLUMNS"),
+)
 
 
 @dataclass

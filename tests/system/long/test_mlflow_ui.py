@@ -1,5 +1,6 @@
 """The MLflow UI as a person uses it: a real browser on a real sweep."""
 
+import json
 import os
 import re
 import shlex
@@ -14,8 +15,28 @@ import urllib.request
 import needs
 import pytest
 
+import bnsweep
+from bnsweep.data.datasets import digits
+
 PATIENCE = 120  # seconds: a loaded machine draws a page slowly
-QUERY = 'metrics.final_train_accuracy > 0.9 and params.model = "batchnorm"'
+QUERY = ' and metrics.final_train_accuracy > 0.9 and params.model = "batchnorm"'
+SCALES = ("1", "0.05", "0.00001")
+NAMES = [
+    f"{model} weight_std={scale} seed=0"
+    for scale in ("1", "0.05", "1e-5")
+    for model in ("batchnorm", "plain")
+]
+OTHER = ("weight_std=he,xavier", "model=batchnorm", "training.epochs=2")
+# What the charts of the page draw, beside their titles.
+CHARTS = """
+return [...document.querySelectorAll('.js-plotly-plot')].map(chart => ({
+  type: chart.data[0].type,
+  range: chart.layout.yaxis && chart.layout.yaxis.range,
+  names: chart.data.map(trace => trace.name),
+  colors: chart.data.map(trace => trace.marker && trace.marker.color),
+  x: chart.layout.xaxis && chart.layout.xaxis.title && chart.layout.xaxis.title.text,
+}))
+"""
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
 OPTIONS = (
@@ -29,7 +50,7 @@ Stale = needs.extra("selenium.common.exceptions", "services").StaleElementRefere
 if not (BROWSER and DRIVER):
     pytest.skip("needs Chromium: apt-get install chromium chromium-driver", allow_module_level=True)
 
-ENTER = "\ue007"
+ENTER, END = "\ue007", "\ue010"
 
 
 class Page:
@@ -72,9 +93,15 @@ class Page:
         self.driver.get(address)
 
     def runs(self):
-        """Open the runs at the address in the sweep's last line, and wait for them."""
+        """Open the table of runs at the address in the sweep's last line, and wait for them."""
+        self.open(self.start.replace("&compareRunsMode=CHART", ""))
+        self.see("6 matching runs")
+
+    def charts(self, count):
+        """Return what the charts at the address in the sweep's last line draw."""
         self.open(self.start)
-        self.see("sweep of")
+        look = lambda: len(found := self.driver.execute_script(CHARTS)) >= count and found  # noqa: E731
+        return self.wait(look, f"{count} charts")
 
     def column(self, name):
         """Return the texts in a column of the table of runs, from the top."""
@@ -92,8 +119,24 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def sweep(module_shell):
-    done = module_shell("-m", "weight_std=0.00001,0.05,0.3")
+    """What a sweep printed; another one in the same experiment came before it."""
+    before = module_shell("-m", *OTHER)
+    assert before.returncode == 0, before.stderr
+    done = module_shell("-m", f"weight_std={','.join(SCALES)}", "tracking.tags={course: ml}")
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def single(module_shell, sweep):
+    """What a run by itself printed, which has its network in MLflow."""
+    note = "A note of my own."
+    done = module_shell(
+        "tracking.model=true", "weight_std=1", "model=plain", f"tracking.note={note}"
+    )
+    assert done.returncode == 0, done.stderr
+    finished = module_shell("tracking.model=true", "training.epochs=2")
+    assert finished.returncode == 0, finished.stderr
     return done.stdout
 
 
@@ -153,64 +196,86 @@ def ids(module_shell, sweep):
     return {run.info.run_name: run.info.run_id for run in module_shell.runs()}
 
 
-def unfold(page):
-    page.runs()
-    page.click(".ag-row button")
-    page.see("batchnorm weight_std=0.05 seed=0")
-
-
-def test_the_printed_address_opens_the_experiment_as_model_training(page):
-    page.runs()
-    page.see("bnsweep", "Runs", "Model registry")
+def test_the_printed_address_opens_the_sweep_as_model_training(page):
+    page.open(page.start)
+    page.see("Accuracy over the epochs", "6 matching runs", "Model registry")
     assert "Evaluation runs" not in page.text  # in the menu of the other kind
 
 
-def test_a_sweep_is_one_parent_that_unfolds_into_runs_told_apart_by_name(page):
-    page.runs()
-    assert page.column("attributes.`Run Name`") == ["sweep of weight_std, model"]
-    unfold(page)
-    names = page.wait(
-        lambda: len(found := page.column("attributes.`Run Name`")) == 7 and found, "7 runs"
-    )
-    assert set(names[1:]) == {
-        f"{model} weight_std={scale} seed=0"
-        for model in ("batchnorm", "plain")
-        for scale in ("1e-5", "0.05", "0.3")
+def test_the_charts_hold_the_accuracies_of_all_runs_in_the_colours_of_their_models(
+    page, module_shell
+):
+    charts = page.charts(count=2)
+    tags = {
+        run.info.run_name: run.data.tags["mlflow.runColor"]
+        for run in module_shell.runs()
+        if "mlflow.parentRunId" in run.data.tags
     }
+    page.see("train_accuracy", "test_accuracy")
+    for chart in charts[:2]:
+        assert chart["range"] == [0, 1]
+        drawn = dict(zip(chart["names"], chart["colors"], strict=True))
+        assert set(NAMES) <= set(drawn)
+        assert {name: drawn[name].upper() for name in NAMES} == {n: tags[n] for n in NAMES}
+    assert len({tags[name] for name in NAMES}) == len(NAMES)
 
 
-def test_accuracies_and_scales_have_columns_without_asking(page):
-    unfold(page)
+def test_final_accuracies_stand_against_the_logarithm_of_the_scale(page):
+    page.open(page.start)
+    page.see("Final accuracy")
+    page.driver.set_window_size(1700, 2600)
+    try:
+        found = page.wait(
+            lambda: [c for c in page.driver.execute_script(CHARTS) if c["x"] == "log10_weight_std"],
+            "a chart against log10_weight_std",
+        )
+        page.see("Parallel Coordinates")
+    finally:
+        page.driver.set_window_size(1700, 1100)
+    assert {chart["type"] for chart in found} == {"scatter"}
+
+
+def test_other_final_metrics_are_bars(page):
+    page.open(page.start)
+    page.driver.set_window_size(1700, 2600)
+    try:
+        page.click("[role=button], .ant-collapse-header, button", "Model metrics")
+        bars = page.wait(
+            lambda: [c for c in page.driver.execute_script(CHARTS) if c["type"] == "bar"], "bars"
+        )
+    finally:
+        page.driver.set_window_size(1700, 1100)
+    assert bars
+
+
+def test_the_table_holds_the_runs_of_the_sweep_alone_sorted_by_scale(page):
+    page.runs()
+    names = page.wait(
+        lambda: len(found := page.column("attributes.`Run Name`")) == 6 and found, "6 runs"
+    )
+    assert set(names) == set(NAMES)
+    assert page.column("metrics.`weight_std`") == ["1", "1", "0.05", "0.05", "0.00001", "0.00001"]
+    assert set(page.column("params.`model`")) == {"batchnorm", "plain"}
+
+
+def test_a_run_that_diverged_says_so_and_accuracies_are_short(page):
+    page.runs()
+    names = page.wait(lambda: page.column("attributes.`Run Name`"), "the runs")
+    statuses = dict(zip(names, page.column("tags.`bnsweep.status`"), strict=True))
+    assert [name for name, status in statuses.items() if status == "diverged"] == [
+        "plain weight_std=1 seed=0"
+    ]
     for column in ("final_train_accuracy", "final_test_accuracy"):
         values = page.column(f"metrics.`{column}`")
-        assert values[0] == "-"
-        assert all(0 <= float(value) <= 1 for value in values[1:])
-    assert set(page.column("params.`model`")) == {"-", "batchnorm", "plain"}
+        assert all(0 <= float(value) <= 1 and len(value) <= 7 for value in values)
 
 
-def test_runs_sort_by_weight_std_as_numbers(page):
-    page.runs()
-    page.click(".ag-header-cell", "weight_std")
-    numbers = page.wait(
-        lambda: len(found := page.column("metrics.`weight_std`")) >= 6 and found, "6 runs"
-    )
-    found = [float(number.rstrip("…. ")) for number in numbers if number not in ("", "-")]
-    assert found in (sorted(found), sorted(found, reverse=True))
-    assert set(found) == {1e-5, 0.05, 0.3}
-
-
-def test_runs_are_found_by_a_metric_and_a_parameter(page):
+def test_runs_are_found_by_a_metric_and_a_parameter_within_their_sweep(page):
     page.runs()
     box = page.wait(lambda: page.shown("input[placeholder*='metrics.']"), "the search box")[0]
-    box.send_keys(QUERY, ENTER)
-    # The UI also shows and counts the folded parent of what it found.
-    page.see("2 matching runs")
-    page.click(".ag-row button")
-    page.see("batchnorm weight_std=0.05 seed=0")
-    assert page.column("attributes.`Run Name`") == [
-        "sweep of weight_std, model",
-        "batchnorm weight_std=0.05 seed=0",
-    ]
+    box.send_keys(END, QUERY, ENTER)
+    page.see("1 matching run")
+    assert page.column("attributes.`Run Name`") == ["batchnorm weight_std=0.05 seed=0"]
 
 
 def test_runs_group_by_model(page):
@@ -227,23 +292,22 @@ def test_runs_group_by_model(page):
     page.wait(lambda: "Group by: model" in page.text, "the grouping")
 
 
-def test_the_chart_view_lays_the_curves_of_the_runs_over_each_other(page):
-    unfold(page)
-    page.driver.execute_script(
-        "arguments[0].click()",
-        page.driver.find_element("css selector", "input[type=radio][value=CHART]"),
+def test_the_page_of_a_sweep_tells_it_by_itself(page, ids):
+    sweep = ids["digits, 3 scales x 2 models"]
+    page.open(f"{page.server}/#/experiments/1/runs/{sweep}?workflowType=machine_learning")
+    page.see("batchnorm learns at", "runs_total", "1.0, 0.05, 1e-05", "digits (", "course", "ml")
+    page.see("Show more")
+    # What is seen without a click: the answer, and no line printed over another one.
+    answer = page.shown("p", "batchnorm learns at")[0]
+    assert (
+        answer.location["y"] + answer.size["height"]
+        <= page.shown("button", "Show more")[0].location["y"]
     )
-    box = page.wait(lambda: page.shown("input[placeholder*='metric charts']"), "the charts")[0]
-    box.send_keys("train_accuracy")
-    for model in ("batchnorm", "plain"):
-        page.see(f"{model} weight_std=0.05 seed=0 (train_accuracy)")
-
-
-def test_the_page_of_a_sweep_has_its_note_and_its_figures(page, ids):
-    sweep = ids["sweep of weight_std, model"]
-    page.open(f"{page.server}/#/experiments/1/runs/{sweep}")
-    page.see("Sweep of weight scale", "batchnorm learns at", "Claim: the result", "runs_total")
+    heading = page.shown("h4, span, div", "Description")[-1]
+    assert answer.location["y"] - heading.location["y"] < 60
     see_figure(page, sweep, "curves.png")
+    for name in ("results.csv", "summary.md", "report.html", "multirun.yaml", "sweep.json"):
+        page.see(name)
 
 
 def test_the_page_of_a_run_names_its_data_and_has_its_figures(page, ids):
@@ -251,6 +315,45 @@ def test_the_page_of_a_run_names_its_data_and_has_its_figures(page, ids):
     page.open(f"{page.server}/#/experiments/1/runs/{run}")
     page.see("digits", "Parent run", "final_train_accuracy", "optimizer.lr")
     see_figure(page, run, "learning_curves.png")
+
+
+def test_the_printed_address_of_a_run_opens_its_page(page, single):
+    printed = re.search(r"and open (http\S+)", single)[1]
+    page.open(printed.replace("http://127.0.0.1:5000", page.server))
+    page.see(
+        "plain weight_std=1.0 seed=0", "Model training", "Diverged in epoch 1", "A note of my own."
+    )
+    page.see("final_train_accuracy")
+    assert "train_loss" not in page.text  # there is only that of the untrained network
+
+
+def test_a_network_is_among_the_models_and_answers(page, single, module_shell, tmp_path):
+    del single
+    page.open(f"{page.server}/#/experiments/1/models?workflowType=machine_learning")
+    page.see("model", "Ready")
+    runs = [run for run in module_shell.runs() if run.outputs and run.outputs.model_outputs]
+    assert len(runs) == 1  # a network that diverged is none
+    samples = tmp_path / "samples.json"
+    samples.write_text(json.dumps({"inputs": digits().x_test[:5].tolist()}))
+    uri = f"runs:/{runs[0].info.run_id}/model"
+    command = [sys.executable, "-m", "mlflow", "models", "predict", "--env-manager", "local"]
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{module_shell.folder}/outputs/mlflow.db"}
+    done = subprocess.run(
+        [*command, "-m", uri, "-i", str(samples)],
+        env=module_shell.environment | store,
+        cwd=module_shell.folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    network = bnsweep.load_network(run_folder(module_shell, runs[0]))
+    assert json.loads(done.stdout) == {"predictions": network.predict(digits().x_test[:5]).tolist()}
+
+
+def run_folder(shell, run):
+    return shell.folder / run.data.tags["bnsweep.folder"]
 
 
 def see_figure(page, run, name):
