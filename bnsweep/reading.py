@@ -20,6 +20,7 @@ from bnsweep.records import (
     HISTORY_FILE,
     WEIGHTS_FILE,
     RunFolder,
+    RunResult,
     SweepPlan,
     SweepRun,
 )
@@ -233,6 +234,8 @@ def _runs_of(folder: Path, where: str | Path) -> list[SweepRun]:
         with _damaged(where, f"{spec.number}/{HISTORY_FILE}"):
             # A reused result comes from another sweep, perhaps under other names.
             result = replace(run.result(), spec=spec) if run.has_history() else None
+            if result is None and ids is not None and run.has_begun():
+                result = RunResult(spec, "killed")
         if result is not None or ids is not None:
             run_id = (ids or {}).get(spec.number)
             runs.append(SweepRun(spec, result, run_id, plan.reused.get(spec.number)))

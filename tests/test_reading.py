@@ -128,6 +128,15 @@ def test_a_sweep_can_be_read_while_it_goes_on(first, tmp_path):
     assert list(bnsweep.load_sweep(copy)["number"]) == [0, 2, 3]
 
 
+def test_a_run_that_was_not_started_is_told_from_one_that_was_killed(first, tmp_path):
+    copy = tmp_path / "interrupted"
+    shutil.copytree(first, copy)
+    (copy / "1" / "history.json").unlink()
+    shutil.rmtree(copy / "2")
+    found = ["finished", "killed", "not started", "finished"]
+    assert list(bnsweep.load_sweep(copy)["status"]) == found
+
+
 def test_a_sweep_without_its_table_gives_the_runs_it_has(first, here, tmp_path):
     copy = tmp_path / "cut short"
     shutil.copytree(first, copy)

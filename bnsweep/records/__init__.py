@@ -22,6 +22,7 @@ from bnsweep.records.history import (
     decode,
     encode,
 )
+from bnsweep.records.paths import from_here
 from bnsweep.records.spec import Kept, RunSpec, fingerprint
 from bnsweep.records.sweep_plan import SweepPlan, SweepRun, SweepTable, runs_of, with_results
 
@@ -48,6 +49,7 @@ __all__ = [
     "decode",
     "encode",
     "fingerprint",
+    "from_here",
     "lock",
     "runs_of",
     "with_results",

@@ -110,6 +110,10 @@ class RunFolder:
         self.finish(result)
         return result
 
+    def has_begun(self) -> bool:
+        """Whether there was an attempt at the run."""
+        return (self.path / START_FILE).exists()
+
     def attempt(self) -> Attempt | None:
         """Return the newest attempt at the run; None if it has not started."""
         path = self.path / START_FILE

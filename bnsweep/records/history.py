@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from bnsweep.records.paths import from_here
 from bnsweep.records.spec import RunSpec
 
 FORMAT = 2
@@ -177,12 +178,12 @@ def parsing(text: str, what: str, where: str | Path) -> Iterator[Any]:
         document = json.loads(text)
         if document["format"] != FORMAT:
             raise ValueError(
-                f"{where}: written in format {document['format']!r}, and this version reads format "
-                f"{FORMAT} alone; do the run again"
+                f"{from_here(Path(where))}: written in format {document['format']!r}, and this "
+                f"version reads format {FORMAT} alone; do the run again"
             )
         yield document
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{where}: not a {what} ({error!r})") from error
+        raise ValueError(f"{from_here(Path(where))}: not a {what} ({error!r})") from error
 
 
 def _histograms(documents: Sequence[Mapping[str, Any]]) -> tuple[Histogram, ...]:

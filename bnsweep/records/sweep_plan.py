@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from bnsweep.records.folder import write_whole
 from bnsweep.records.history import ENDED, FORMAT, RunResult, Status, parsing
@@ -101,7 +101,7 @@ class SweepRun:
 
     Attributes:
         spec: the run as the sweep asks for it.
-        result: what came out; None if it did not get so far.
+        result: what came out; None if the run was not started.
         run_id: the run in the tracking store; None if it is not there.
         reused_from: where the earlier run lies that stands for it; None if it was done here.
         chosen: swept keys whose value was chosen on the validation samples, with that value;
@@ -115,9 +115,9 @@ class SweepRun:
     chosen: Mapping[str, Value] = field(default_factory=dict)
 
     @property
-    def status(self) -> Status:
-        """The run's status; one without a result was killed."""
-        return self.result.status if self.result is not None else "killed"
+    def status(self) -> Status | Literal["not started"]:
+        """The run's status; one without a result was not started."""
+        return self.result.status if self.result is not None else "not started"
 
     @property
     def outcome(self) -> str:

@@ -12,7 +12,7 @@ from bnsweep.report.comparison import Comparison, choose, compare
 from bnsweep.report.markdown import counted, with_interval
 from bnsweep.report.tables import FinalTable, final_table
 
-OUTCOMES = ("finished", "diverged", "reused", "failed", "killed")
+OUTCOMES = ("finished", "diverged", "reused", "failed", "killed", "not started")
 VALIDATED = "final_validation_accuracy"
 MAX_LINES = 4  # more are listed in the summary instead of the answer
 
@@ -42,15 +42,16 @@ class Findings:
 
     @cached_property
     def missing(self) -> list[SweepRun]:
-        """The runs without a result."""
-        return [run for run in self.runs if not run.comparable]
+        """The runs without a result, those last that were not started."""
+        missing = [run for run in self.runs if not run.comparable]
+        return sorted(missing, key=lambda run: run.status == "not started")
 
     @cached_property
     def counts(self) -> dict[str, int]:
         """The number of runs, in total and of each outcome; a reused run counts only as reused."""
         outcomes = Counter(run.outcome for run in self.runs)
         return {"runs_total": len(self.runs)} | {
-            f"runs_{name}": outcomes[name] for name in OUTCOMES
+            f"runs_{name.replace(' ', '_')}": outcomes[name] for name in OUTCOMES
         }
 
     @cached_property
@@ -63,8 +64,8 @@ class Findings:
     @property
     def how_runs_ended(self) -> str:
         """The counts in words."""
-        counts = {name: self.counts[f"runs_{name}"] for name in OUTCOMES}
-        listed = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+        outcomes = Counter(run.outcome for run in self.runs)
+        listed = ", ".join(f"{outcomes[name]} {name}" for name in OUTCOMES if outcomes[name])
         return f"{counted(len(self.runs), 'run')}: {listed}." if self.runs else "No runs."
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What a person sees at the terminal: progress while a sweep runs, and its findings at the end.
+"""What a person sees at the terminal: progress while something runs, and a sweep's findings.
 
 If the output is not a terminal, both are plain text.
 """
@@ -14,11 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from bnsweep.records import from_here
 from bnsweep.report.findings import Findings
+from bnsweep.report.markdown import counted
 
 if TYPE_CHECKING:
     import rich.progress
 
+BAR_SECONDS = 1.0
+BAR_WIDTH = 12
 LINE_SECONDS = 10.0
 LINE_SHARE = 0.1
 TABLE_ROWS = 64
@@ -29,35 +33,39 @@ Row = list[str]
 
 
 class Progress:
-    """Shows how many of `total` runs are done, and how long the rest will take.
+    """Shows how much of `total` is done, how long the rest will take, and what is said of it.
 
     On a terminal it is a bar that lives while the context lasts; elsewhere a line after ten
-    seconds and a tenth of the runs, whichever is later, and a last one. `update` may be
-    called from any thread.
+    seconds, or after a tenth of the time so far if that is longer, and a last one. The time left is
+    estimated whenever more is done, and counted down until then; when it has run out, the time so
+    far takes its place.
+
+    Args:
+        total: how much there is to do.
+        unit: of what.
+        brief: it may be over in no time: show no bar before a second has passed, and no lines if
+            it takes less than ten.
+        stream: where to show it.
     """
 
-    def __init__(self, total: int, *, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, total: int, unit: str, *, brief: bool = False, stream: TextIO | None = None
+    ) -> None:
         self.total = total
+        self.unit = unit
+        self.brief = brief
         self.stream = stream or sys.stderr
-        self._start = time.monotonic()
+        self._start = self._last = time.monotonic()
         self._before: int | None = None
-        self._state = ""
-        self._shown = ""
-        self._last = (self._start, 0)
+        self._done, self._note = 0, ""
+        self._took = 0.0  # until the most recent part was done
+        self._end: float | None = None  # as it was estimated then
+        self._lines = 0
+        self._news = False  # since the last line
         self._bar: tuple[rich.progress.Progress, rich.progress.TaskID] | None = None
 
     def __enter__(self) -> Self:
-        """Show the bar."""
-        if is_terminal(self.stream):
-            from rich.console import Console
-            from rich.progress import BarColumn, TextColumn
-            from rich.progress import Progress as Bar
-
-            console = Console(file=self.stream)
-            columns = BarColumn(), TextColumn("{task.description}")
-            bar = Bar(*columns, console=console, refresh_per_second=2)
-            self._bar = bar, bar.add_task(f"0/{self.total} runs", total=self.total)
-            bar.start()
+        """Begin; the first update says what was done before."""
         return self
 
     def __exit__(
@@ -67,43 +75,68 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         """Show the last state and stop."""
+        took = time.monotonic() - self._start
+        text = self._text(f"ended after {clock(took)}" if self._done < self.total else "")
         if self._bar is not None:
+            self._draw(text)
             self._bar[0].stop()
-        elif self._state and self._state != self._shown:
-            self._print(self._state)
+        elif self._lines or (self._before is not None and not self.brief):
+            self._print(text)
 
-    def update(self, done: int, failed: int = 0, running: int | None = None) -> None:
-        """Record how many runs are done, how many of these failed, and how many are running."""
+    def update(self, done: int, note: str = "") -> None:
+        """Show how much is done, and what there is to say of it."""
         now = time.monotonic()
         if self._before is None:
-            self._before = done  # they took no time, so they do not count in the estimate
-        self._state = f"{done}/{self.total} runs"
-        if failed:
-            self._state += f", {failed} failed"
-        if done >= self.total:
-            self._state += f", done in {clock(now - self._start)}"
-        else:
-            if running:
-                self._state += f", {running} running"
-            if done > self._before:
-                each = (now - self._start) / (done - self._before)
-                self._state += f", {clock(each * (self.total - done))} left"
-        if self._bar is not None:
-            bar, task = self._bar
-            bar.update(task, completed=done, description=self._state)
-            return
-        then, done_then = self._last
-        if now - then >= LINE_SECONDS and done - done_then >= LINE_SHARE * self.total:
-            self._last = now, done
-            self._print(self._state)
+            self._before = done  # it took no time, so it does not count in the estimate
+        elif done > self._done:
+            self._took = now - self._start
+            each = self._took / (done - self._before)
+            self._end = now + each * (self.total - done)
+        self._news |= (done, note) != (self._done, self._note)
+        self._done, self._note = done, note
+        if is_terminal(self.stream):
+            if self._bar is not None or not self.brief or self._is_long(now):
+                self._draw(self._text(self._time(now)))
+        elif (
+            self._news
+            and done < self.total
+            and now - self._last >= max(LINE_SECONDS, LINE_SHARE * (now - self._start))
+        ):
+            self._last = now
+            self._print(self._text(self._time(now)))
+
+    def _is_long(self, now: float) -> bool:
+        return self._done < self.total and now - self._start >= BAR_SECONDS
+
+    def _time(self, now: float) -> str:
+        left = 0.0 if self._end is None else self._end - now
+        return f"{clock(left)} left" if left >= 0.5 else f"{clock(now - self._start)} so far"
+
+    def _text(self, when: str) -> str:
+        when = when if self._done < self.total else f"done in {clock(self._took)}"
+        return ", ".join(filter(None, (f"{self._done}/{self.total} {self.unit}", when, self._note)))
+
+    def _draw(self, text: str) -> None:
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn
+            from rich.progress import Progress as Bar
+
+            columns = BarColumn(BAR_WIDTH), TextColumn("{task.description}", markup=False)
+            bar = Bar(*columns, console=Console(file=self.stream), auto_refresh=False)
+            self._bar = bar, bar.add_task(text, total=self.total)
+            bar.start()
+        bar, task = self._bar
+        bar.update(task, completed=self._done, description=text, refresh=True)
 
     def _print(self, line: str) -> None:
-        self._shown = line
+        self._lines += 1
+        self._news = False
         print(line, file=self.stream, flush=True)
 
 
 def print_findings(findings: Findings, *, stream: TextIO | None = None) -> None:
-    """Print the answer of a sweep, its table, and the runs without a result."""
+    """Print the answer of a sweep, its table, and the runs that have left no result."""
     stream = stream or sys.stdout
     if findings.compared:
         for sentence in findings.answer:
@@ -114,12 +147,14 @@ def print_findings(findings: Findings, *, stream: TextIO | None = None) -> None:
         _print_rows(table.head, table.rows[:TABLE_ROWS], stream)
         if (left := len(table.rows) - TABLE_ROWS) > 0:
             _print_text(f"and {left} more rows, in summary.md and results.csv", stream)
-    missing = findings.missing
-    for run in missing[:MAX_MISSING]:
+    else:
+        print(findings.how_runs_ended, file=stream)
+    started = [run for run in findings.missing if run.result is not None]
+    for run in started[:MAX_MISSING]:
         why = f": {run.reason[:MAX_ERROR]}" if run.reason else ""
         print(f"{run.spec.name}: {run.status}{why}", file=stream)
-    if len(missing) > MAX_MISSING:
-        print(f"and {len(missing) - MAX_MISSING} more without a result", file=stream)
+    if len(started) > MAX_MISSING:
+        print(f"and {len(started) - MAX_MISSING} more without a result", file=stream)
 
 
 def _print_text(text: str, stream: TextIO) -> None:
@@ -146,20 +181,15 @@ def print_where(
     """
     stream = stream or sys.stdout
     places = (Path(place) for place in reused)
-    sources = Counter(place.parent if place.is_absolute() else "the store" for place in places)
+    sources = Counter(
+        from_here(place.parent) if place.is_absolute() else "the store" for place in places
+    )
     for source, count in sources.items():
-        runs = f"{count} run{'s' * (count > 1)} of"
-        print(f"taken over: {runs} {_shown(source)}", file=stream)
-    what = f"results: {_shown(folder)} (summary.md, results.csv, figures)"
-    print(what, file=stream)
+        runs = f"{counted(count, 'run')} of"
+        print(f"taken over: {runs} {source}", file=stream)
+    print(f"results: {from_here(folder)} (summary.md, results.csv, figures)", file=stream)
     if ui_command:
         print(f"to see them in MLflow: {ui_command}", file=stream)
-
-
-def _shown(place: Path | str) -> Path | str:
-    """Return a path as it is from here, if it lies below."""
-    here = Path.cwd()
-    return Path(place).relative_to(here) if Path(place).is_relative_to(here) else place
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -17,6 +17,7 @@ from bnsweep.records import (
     CONFIG_FILE,
     ERROR_FILE,
     WEIGHTS_FILE,
+    Measurements,
     RunFolder,
     RunResult,
     RunSpec,
@@ -30,10 +31,16 @@ LOG_FILE = "run.log"
 _log = logging.getLogger(__name__)
 
 
-def attempt(spec: RunSpec, path: Path, on_trained: Callable[[], None] = lambda: None) -> RunResult:
+def attempt(
+    spec: RunSpec,
+    path: Path,
+    on_epoch: Callable[[int, Measurements], None] = lambda *_: None,
+    on_trained: Callable[[], None] = lambda: None,
+) -> RunResult:
     """Do a run in the folder `path`, and return its result, which is there as well.
 
-    An exception ends the run as `failed` and an interruption as `killed`.
+    An exception ends the run as `failed` and an interruption as `killed`. `on_epoch` is called with
+    each epoch and its measurements, `on_trained` when no more will come.
 
     Raises:
         OSError: not even that could be written.
@@ -41,13 +48,16 @@ def attempt(spec: RunSpec, path: Path, on_trained: Callable[[], None] = lambda: 
     folder = RunFolder(path)
     begun = folder.begin(spec)
     network: Network | None = None
+
+    def keep(epoch: int, measured: Measurements) -> None:
+        folder.append(begun.id, epoch, measured)
+        on_epoch(epoch, measured)
+
     with _logged_to(path / LOG_FILE):
         try:
             experiment = build_experiment(spec, load_dataset(spec.config))
             network = experiment.network
-            result = experiment.run(
-                lambda epoch, measured: folder.append(begun.id, epoch, measured), time.perf_counter
-            )
+            result = experiment.run(keep, time.perf_counter)
         except (Exception, SystemExit):
             result = RunResult(spec, "failed", error=without_secrets(traceback.format_exc()))
         except KeyboardInterrupt:

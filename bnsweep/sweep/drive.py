@@ -3,7 +3,7 @@
 import contextlib
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hydra.core.config_loader import ConfigLoader
@@ -23,10 +23,9 @@ from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.launched import Launched
 from bnsweep.sweep.opening import check_folders, opened
 from bnsweep.sweep.plan import make_plan
-from bnsweep.sweep.workers import OpenSweep, Reasons, Workers, every, run_all
+from bnsweep.sweep.watching import displayed
+from bnsweep.sweep.workers import OpenSweep, Reasons, Workers, run_all
 from bnsweep.tracking.store import Store, make_store
-
-PROGRESS_SECONDS = 0.3
 
 
 def run_sweep(
@@ -91,27 +90,26 @@ def _followed(sweep: OpenSweep) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext() if sweep.recorder is None else sweep.recorder.following()
 
 
-@contextlib.contextmanager
-def _progress(sweep: OpenSweep) -> Iterator[None]:
-    """Show how many runs are done: those that have a history."""
+def _progress(sweep: OpenSweep) -> contextlib.AbstractContextManager[None]:
+    """Show how many runs are done, those that have a history, and how many of these failed."""
     left = {spec.number for spec in sweep.plan.specs}
+    total, failed = len(left), 0
 
-    def count() -> int:
-        left.difference_update([number for number in left if sweep.run(number).has_history()])
-        return len(sweep.plan.specs) - len(left)
+    def count() -> tuple[int, str]:
+        nonlocal failed
+        for number in [number for number in left if sweep.run(number).has_history()]:
+            left.remove(number)
+            with contextlib.suppress(OSError, ValueError):
+                failed += sweep.run(number).result().status == "failed"
+        return total - len(left), f"{failed} failed" if failed else ""
 
-    with terminal.Progress(len(left)) as display:
-        display.update(count())
-        try:
-            with every(PROGRESS_SECONDS, lambda: display.update(count())):
-                yield
-        finally:
-            display.update(count())
+    return displayed(terminal.Progress(total, "runs"), count)
 
 
 def _outcomes(sweep: OpenSweep, reasons: Reasons) -> Iterator[SweepRun]:
     """Yield each run's row of the report, from its folder."""
     run_ids = sweep.recorder.run_ids if sweep.recorder is not None else {}
+    elsewhere = sweep.recorder.elsewhere if sweep.recorder is not None else ()
     for spec in sweep.plan.specs:
         folder, result = sweep.run(spec.number), None
         try:
@@ -120,8 +118,25 @@ def _outcomes(sweep: OpenSweep, reasons: Reasons) -> Iterator[SweepRun]:
         except (OSError, ValueError):
             if spec.number in reasons:
                 result = RunResult(spec, "failed", error=reasons[spec.number])
+            elif folder.has_begun() or folder.path.name in elsewhere:
+                result = RunResult(spec, "killed", error="it has left no result")
         reused_from = sweep.plan.reused.get(spec.number)
         yield SweepRun(spec, result, run_ids.get(folder.path), reused_from)
+
+
+def _without_end(counts: Mapping[str, int]) -> list[str]:
+    """Say how many runs failed, were interrupted, or were not started."""
+    said: list[str] = []
+    for outcome, how in (
+        ("failed", "failed"),
+        ("killed", "interrupted"),
+        ("not_started", "not started"),
+    ):
+        if number := counts[f"runs_{outcome}"]:
+            total = "" if said else f" of {counts['runs_total']} runs"
+            verb = "" if how == "failed" else "was " if number == 1 else "were "
+            said.append(f"{number}{total} {verb}{how}")
+    return said
 
 
 def _finish(
@@ -147,13 +162,9 @@ def _finish(
     runs = list(_outcomes(sweep, reasons))
     findings = Findings(runs, options.choose)
     counts = findings.counts
-    problems = []
-    if interrupted:
-        problems.append("interrupted")
-    if counts["runs_failed"]:
-        problems.append(f"{counts['runs_failed']} of {len(runs)} runs failed")
-    if counts["runs_killed"]:
-        problems.append(f"{counts['runs_killed']} of {len(runs)} runs did not end")
+    problems = _without_end(counts)
+    if interrupted and not counts["runs_killed"]:
+        problems.insert(0, "interrupted")
     if recorder is not None and store is not None and (missing := recorder.missing):
         problems.append(f"{missing} of {len(runs)} runs are not in the store {store.shown}")
     elif not complete:
@@ -166,8 +177,8 @@ def _finish(
         problems.append(f"the report cannot be written ({first_line(error)})")
     ui_command = None
     if recorder is not None and store is not None and sweep.plan.parent is not None:
-        bad = counts["runs_failed"] + counts["runs_killed"]
-        status = "killed" if interrupted else "failed" if bad or not complete else "finished"
+        whole = complete and not findings.missing
+        status = "killed" if interrupted else "finished" if whole else "failed"
         try:
             if recorder.answers:
                 metrics = {**counts, **findings.best_validated}

@@ -18,7 +18,8 @@ from bnsweep.redact import first_line, has_secret
 from bnsweep.run.config import option_files, specify, to_plain, where_started
 from bnsweep.sweep import cluster
 from bnsweep.sweep.resume import fetch
-from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons, Terms, do, every
+from bnsweep.sweep.watching import every
+from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Reasons, Terms, do
 from bnsweep.tracking.recorder import recorded
 from bnsweep.tracking.store import Store, make_store
 from bnsweep.tracking.ui import run_tags

@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnsweep.errors import ConfigError, StoreUnreachable, TrackingError
-from bnsweep.records import LOCK_FILE, SweepPlan, lock
+from bnsweep.records import LOCK_FILE, SweepPlan, from_here, lock
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.sweep import cluster
 from bnsweep.sweep.resume import EarlierRuns, differences, take_over
@@ -29,7 +29,8 @@ def check_place(folder: Path, key: str) -> None:
     above = next(place for place in folder.parents if place.exists())
     if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
         raise ConfigError(
-            f"{key}={folder}: no folder can be made in {above}; give another output_dir"
+            f"{key}={from_here(folder)}: no folder can be made in {from_here(above)}; "
+            "give another output_dir"
         )
 
 
@@ -78,8 +79,8 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
             OmegaConf.save(config, folder / "multirun.yaml")
         except BlockingIOError as error:
             raise ConfigError(
-                f"resume=true: another process is at work on this sweep, in {folder}; wait until "
-                "it has ended, or interrupt it"
+                f"resume=true: another process is at work on this sweep, in {from_here(folder)}; "
+                "wait until it has ended, or interrupt it"
             ) from error
         except OSError as error:
             raise ConfigError(
@@ -113,13 +114,13 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
 
 def _taken(folder: Path) -> ConfigError:
     return ConfigError(
-        f"hydra.sweep.dir={folder}: exists; give another folder, or resume=true to go on with the "
-        "sweep in it"
+        f"hydra.sweep.dir={from_here(folder)}: exists; give another folder, or resume=true to go "
+        "on with the sweep in it"
     )
 
 
 def _without_sweep(folder: Path) -> ConfigError:
-    return ConfigError(f"hydra.sweep.dir={folder}: holds no sweep; give another folder")
+    return ConfigError(f"hydra.sweep.dir={from_here(folder)}: holds no sweep; give another folder")
 
 
 def _in_store(plan: SweepPlan, folder: Path, store: Store, *, new: bool) -> SweepPlan:
@@ -132,7 +133,7 @@ def _in_store(plan: SweepPlan, folder: Path, store: Store, *, new: bool) -> Swee
         if isinstance(error, StoreUnreachable) and store.database is None:
             # A server that hangs may have made the run, and be asked no more: the plan knows it.
             raise StoreUnreachable(
-                f"{error}; with resume=true, the sweep goes on in {folder}"
+                f"{error}; with resume=true, the sweep goes on in {from_here(folder)}"
             ) from error
         try:
             for run in store.runs(attempt=plan.id):  # its id may not have come back
@@ -155,8 +156,8 @@ def _continued(folder: Path, plan: SweepPlan, earlier: EarlierRuns) -> tuple[Pat
             raise _without_sweep(folder)
         if how := differences(plan, other):
             raise ConfigError(
-                f"hydra.sweep.dir={folder}: holds another sweep than this command asks for: {how}; "
-                "leave hydra.sweep.dir out, and the runs of it are taken over"
+                f"hydra.sweep.dir={from_here(folder)}: holds another sweep than this command asks "
+                f"for: {how}; leave hydra.sweep.dir out, and the runs of it are taken over"
             )
         return folder, plan.numbered_like(other)
     if (same := earlier.sweep_like(plan)) is not None:

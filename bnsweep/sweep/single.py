@@ -1,18 +1,31 @@
 """A run by itself: checked before it starts, trained, recorded, and its outcome printed."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hydra.conf import HydraConf
 from omegaconf import DictConfig
 
 from bnsweep.errors import ConfigError, IncompleteError
-from bnsweep.records import ERROR_FILE, LOCK_FILE, RunFolder, RunResult, RunSpec, lock
+from bnsweep.records import (
+    ERROR_FILE,
+    LOCK_FILE,
+    Measurements,
+    RunFolder,
+    RunResult,
+    RunSpec,
+    from_here,
+    lock,
+)
 from bnsweep.report.output import ReportOptions
+from bnsweep.report.terminal import Progress
 from bnsweep.run.attempt import attempt
 from bnsweep.run.config import option_files, specify, to_plain, where_started
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.opening import check_place
 from bnsweep.sweep.resume import EarlierRuns
+from bnsweep.sweep.watching import displayed
 from bnsweep.tracking.recorder import Recorder, recorded
 from bnsweep.tracking.store import Store, make_store
 
@@ -41,19 +54,16 @@ def _check_folder(config: DictConfig, spec: RunSpec) -> None:
     folder = Path(config.hydra.run.dir).absolute()
     check_place(folder, "hydra.run.dir")
     run = RunFolder(folder)
-    begun = run.attempt()
+    begun, given = run.attempt(), f"hydra.run.dir={from_here(folder)}"
     if begun is None and run.has_history():
-        raise ConfigError(f"hydra.run.dir={folder}: holds another run; give another folder")
+        raise ConfigError(f"{given}: holds another run; give another folder")
     if begun is not None:
         if not config.resume:
             raise ConfigError(
-                f"hydra.run.dir={folder}: holds a run; give another folder, or resume=true to go "
-                "on with that run"
+                f"{given}: holds a run; give another folder, or resume=true to go on with that run"
             )
         if begun.spec.fingerprint != spec.fingerprint:
-            raise ConfigError(
-                f"hydra.run.dir={folder}: holds another run, {begun.spec.name}; give another folder"
-            )
+            raise ConfigError(f"{given}: holds another run, {begun.spec.name}; give another folder")
 
 
 def _is_done(config: DictConfig, spec: RunSpec, store: Store | None) -> bool:
@@ -64,9 +74,11 @@ def _is_done(config: DictConfig, spec: RunSpec, store: Store | None) -> bool:
     earlier = EarlierRuns(sweeps, runs, store)
     earlier.close_dead()
     if (place := earlier.under_way(spec)) is not None:
-        raise ConfigError(f"resume=true: another process is at work on this run, in {place}")
+        raise ConfigError(
+            f"resume=true: another process is at work on this run, in {from_here(place)}"
+        )
     if (place := earlier.find(spec)) is not None:
-        print(f"done already: {place}")
+        print(f"done already: {from_here(place)}")
         if store is not None:
             recorder = Recorder(store, [place], known=earlier.stored)
             recorder.finish()
@@ -89,18 +101,42 @@ def do_run(cfg: DictConfig, hydra_config: HydraConf) -> None:
     with where_started(hydra_config):
         spec, store = specify(cfg), make_store(cfg)
     with Interrupts() as interrupts, lock(folder / LOCK_FILE):
-        with recorded(store, folder) as recorder:
-            # Once training is over, Ctrl-C waits until the result is written and recorded.
+        with recorded(store, folder) as recorder, ExitStack() as shown:
+            on_epoch = shown.enter_context(_progress(spec))
+
+            def on_trained() -> None:
+                interrupts.hold()  # Ctrl-C waits until the result is written and recorded
+                shown.close()
+
             try:
-                result = attempt(spec, folder, on_trained=interrupts.hold)
+                result = attempt(spec, folder, on_epoch, on_trained)
             except OSError as error:
-                raise IncompleteError(f"the run cannot be written to {folder} ({error})") from error
+                raise IncompleteError(
+                    f"the run cannot be written to {from_here(folder)} ({error})"
+                ) from error
             if result.status == "killed":
                 raise KeyboardInterrupt
-            _print_outcome(result, folder)
+            with where_started(hydra_config):
+                _print_outcome(result, from_here(folder))
         if recorder is not None and store is not None:
             recorder.check()
             print(f"to see it in MLflow: {store.ui_command(recorder.run_ids[folder])}")
+
+
+@contextmanager
+def _progress(spec: RunSpec) -> Iterator[Callable[[int, Measurements], None]]:
+    """Show how far the training is, and yield what is to be called with each epoch."""
+    latest: tuple[int, str] = 0, ""
+
+    def note(epoch: int, measured: Measurements) -> None:
+        nonlocal latest
+        loss, accuracy = measured["train_loss"], measured["train_accuracy"]
+        latest = epoch, f"train loss {loss:.3g}, accuracy {accuracy:.3f}"
+
+    with displayed(
+        Progress(spec.config["training"]["epochs"], "epochs", brief=True), lambda: latest
+    ):
+        yield note
 
 
 def _print_outcome(result: RunResult, folder: Path) -> None:

@@ -1,9 +1,8 @@
 """Who does the runs of a sweep, and what becomes of those whose worker is lost."""
 
 import contextlib
-import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -81,24 +80,6 @@ class InProcess:
 
     def stop(self) -> None:
         """Nothing is under way."""
-
-
-@contextlib.contextmanager
-def every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
-    """Call a function every few seconds, in a thread, while the context lasts."""
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(seconds):
-            call()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def do(spec: RunSpec, folder: Path, terms: Terms) -> None:

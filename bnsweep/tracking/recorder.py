@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bnsweep.errors import IncompleteError, StoreRefused, StoreUnreachable, TrackingError
-from bnsweep.records import Attempt, RunFolder, RunResult
+from bnsweep.records import Attempt, RunFolder, RunResult, from_here
 from bnsweep.records.folder import Epoch
 from bnsweep.tracking.metrics import readable, swept_metrics
 from bnsweep.tracking.store import Point, Store, StoredRun
@@ -71,6 +71,7 @@ class Recorder:
         self._over = False
         self._away = 0  # looks in a row that found the store away
         self.answers = True  # the store did so at the last look
+        self.elsewhere: set[str] = set()  # runs, by their numbers, that others have brought
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -115,7 +116,7 @@ class Recorder:
                 except (StoreRefused, ValueError) as error:
                     # One stands for all; in the end they are counted.
                     if not any(other.refused for other in self._runs.values()):
-                        _log.warning("%s: cannot be recorded (%s)", path, error)
+                        _log.warning("%s: cannot be recorded (%s)", from_here(path), error)
                     self._runs[path].refused = True  # `run` is another if its attempt is new
                 except OSError:
                     continue  # the folder cannot be read now, perhaps at the next look
@@ -165,6 +166,7 @@ class Recorder:
         """Ask the store for the runs of the sweep, and return them."""
         runs = self._store.runs(parent=self._parent)
         with self._lock:
+            self.elsewhere |= {run.number for run in runs if run.attempt not in self._known}
             self._known |= {run.attempt: run for run in runs}
         return runs
 

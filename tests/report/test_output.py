@@ -44,15 +44,33 @@ def test_results_csv_has_a_row_for_each_run_and_a_column_for_each_swept_key(tmp_
 
 
 def test_a_reused_run_counts_only_as_reused():
-    outcomes = ["finished", "diverged", "failed", "killed", "finished"]
-    runs = sweep(seed=[*range(5)])
+    outcomes = ["finished", "diverged", "failed", "killed", "finished", "finished"]
+    runs = sweep(seed=[*range(6)])
     runs = [with_result(r, result(status=s)) for r, s in zip(runs, outcomes, strict=True)]
     runs[4] = replace(runs[4], reused_from="/another/0")
+    runs[5] = replace(runs[5], result=None)
     counts = Findings(runs).counts
-    assert counts.pop("runs_total") == sum(counts.values()) == 5
+    assert counts.pop("runs_total") == sum(counts.values()) == 6
     assert counts == dict.fromkeys(
-        ["runs_finished", "runs_diverged", "runs_failed", "runs_killed", "runs_reused"], 1
+        [
+            *("runs_finished", "runs_diverged", "runs_reused"),
+            *("runs_failed", "runs_killed", "runs_not_started"),
+        ],
+        1,
     )
+
+
+def test_a_run_that_was_not_started_is_called_so_and_listed_last(tmp_path):
+    runs = sweep(weight_std=[1, 0.1, 0.01])
+    runs[0] = replace(runs[0], result=None)
+    runs[2] = with_result(runs[2], result((), status="failed", error="MemoryError"))
+    report = report_of(Findings(runs), tmp_path, [])
+    assert [row["status"] for row in rows(report.csv)] == ["not started", "finished", "failed"]
+    assert "3 runs: 1 finished, 1 failed, 1 not started." in report.summary
+    assert [line for line in report.summary.splitlines() if line.startswith("- ")] == [
+        f"- `{runs[2].spec.name}`: failed, MemoryError",
+        f"- `{runs[0].spec.name}`: not started",
+    ]
 
 
 def test_the_report_is_written_to_the_folder(tmp_path):

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import re
 import sys
 from dataclasses import replace
 
@@ -33,6 +34,13 @@ def clock(monkeypatch):
     return now
 
 
+@pytest.fixture
+def without_rich(monkeypatch):
+    """Forget that rich has been imported."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch):
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
@@ -41,9 +49,9 @@ def surroundings(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
 
 
-def progress_lines(clock, total, seconds_each, already=0):
+def progress_lines(clock, total, seconds_each, already=0, **kwargs):
     stream = io.StringIO()
-    with Progress(total, stream=stream) as progress:
+    with Progress(total, "runs", stream=stream, **kwargs) as progress:
         progress.update(already)
         for done in range(already + 1, total + 1):
             clock[0] += seconds_each
@@ -51,10 +59,31 @@ def progress_lines(clock, total, seconds_each, already=0):
     return stream.getvalue().splitlines()
 
 
-def test_without_a_terminal_lines_are_ten_seconds_and_a_tenth_apart(clock):
+def times(lines):
+    """Return what each line says of time."""
+    return [line.split(", ")[1] for line in lines]
+
+
+def test_without_a_terminal_lines_are_ten_seconds_or_a_tenth_of_the_time_apart(clock):
     assert progress_lines(clock, 100, 0.1) == ["100/100 runs, done in 0:10"]
-    assert len(progress_lines(clock, 1000, 1)) == 10
+    assert len(progress_lines(clock, 100, 1)) == 10
+    assert 20 < len(progress_lines(clock, 1000, 1)) < 40
     assert len(progress_lines(clock, 5, 60)) == 5
+
+
+def test_a_line_is_printed_only_for_what_is_new(clock):
+    stream = io.StringIO()
+    with Progress(8, "runs", stream=stream) as progress:
+        for second in range(100):
+            clock[0] = second
+            progress.update(3 if second >= 50 else 2)
+        lines = stream.getvalue().splitlines()
+    assert lines == ["2/8 runs, 0:10 so far", "3/8 runs, 4:10 left"]
+
+
+def test_what_is_brief_prints_nothing_without_a_terminal(clock):
+    assert progress_lines(clock, 20, 0.2, brief=True) == []
+    assert times(progress_lines(clock, 3, 6, brief=True)) == ["0:06 left", "done in 0:18"]
 
 
 def test_reused_runs_do_not_shorten_the_time_left(clock):
@@ -64,28 +93,85 @@ def test_reused_runs_do_not_shorten_the_time_left(clock):
 
 def test_an_interrupted_sweep_shows_its_last_state(clock):
     stream = io.StringIO()
-    with contextlib.suppress(KeyboardInterrupt), Progress(8, stream=stream) as progress:
+    with contextlib.suppress(KeyboardInterrupt), Progress(8, "runs", stream=stream) as progress:
         progress.update(0)
         clock[0] = 4
-        progress.update(2, failed=1)
+        progress.update(2, "1 failed")
         raise KeyboardInterrupt
-    assert stream.getvalue() == "2/8 runs, 1 failed, 0:12 left\n"
+    assert stream.getvalue() == "2/8 runs, ended after 0:04, 1 failed\n"
 
 
 def test_without_updates_nothing_is_printed():
     stream = io.StringIO()
-    with Progress(8, stream=stream):
+    with Progress(8, "runs", stream=stream):
         pass
     assert stream.getvalue() == ""
 
 
 def test_on_a_terminal_a_bar_shows_the_same(clock):
     screen = Terminal()
-    with Progress(8, stream=screen) as progress:
+    with Progress(8, "runs", stream=screen) as progress:
         progress.update(0)
-        progress.update(8)
-    assert "8/8 runs, done in 0:00" in screen.text()
+        clock[0] = 5
+        progress.update(8, "[red]1[/red] failed")
+        clock[0] = 7  # what comes behind the last run is not its time
+        progress.update(8, "[red]1[/red] failed")
+    assert "8/8 runs, done in 0:05, [red]1[/red] failed" in screen.text()
     assert "\x1b[" in screen.text()
+
+
+def frames(screen):
+    """Return what a bar's screen has shown, each state once."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\N{BOX DRAWINGS HEAVY HORIZONTAL}", "", screen.text())
+    return list(dict.fromkeys(re.findall(r"\d+/\d+ [^\r\n]*", text)))
+
+
+def test_between_completions_the_time_left_is_counted_down(clock):
+    screen = Terminal()
+    with Progress(4, "runs", stream=screen) as progress:
+        for second, done in enumerate([1, 1, 2, 2, 2, 2, 2, 2, 3, 4]):
+            clock[0] = second
+            progress.update(done)
+    assert times(frames(screen)) == [
+        *("0:00 so far", "0:01 so far"),  # the first was done before, so nothing is known yet
+        *("0:04 left", "0:03 left", "0:02 left", "0:01 left"),
+        *("0:06 so far", "0:07 so far"),  # the estimate has run out
+        "0:04 left",
+        "done in 0:09",
+    ]
+
+
+def test_what_is_brief_shows_no_bar_in_its_first_second(clock, without_rich):
+    screen = Terminal()
+    with Progress(20, "epochs", brief=True, stream=screen) as progress:
+        progress.update(0)
+        clock[0] = 0.9
+        progress.update(19)
+        clock[0] = 1.1
+        progress.update(20)
+    assert screen.text() == ""
+    assert "rich" not in sys.modules
+
+
+def test_what_goes_on_for_a_second_shows_a_bar(clock):
+    screen = Terminal()
+    with Progress(20, "epochs", brief=True, stream=screen) as progress:
+        progress.update(0)
+        clock[0] = 1
+        progress.update(5, "train loss nan")
+    assert frames(screen)[0] == "5/20 epochs, 0:03 left, train loss nan"
+
+
+@pytest.mark.parametrize("columns", [20, 80])
+def test_a_bar_is_one_line_high(clock, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    screen = Terminal()
+    with Progress(2000, "epochs", stream=screen) as progress:
+        progress.update(0)
+        clock[0] = 1
+        progress.update(1000, "train loss 0.000123, accuracy 1.000")
+    assert screen.text().count("\n") == 1
+    assert frames(screen)[-1].startswith("1000/2000 ")
 
 
 def table(runs, stream=None):
@@ -166,9 +252,7 @@ def test_the_answer_is_printed_above_the_table():
     assert second.startswith("Claim: the result depends less on the initial weights. Holds. Over 3")
 
 
-def test_without_a_terminal_rich_is_not_imported(monkeypatch):
-    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
-        monkeypatch.delitem(sys.modules, name)
+def test_without_a_terminal_rich_is_not_imported(without_rich):
     table(outcomes())
     assert "rich" not in sys.modules
 
@@ -199,6 +283,17 @@ def test_a_long_table_is_cut_but_runs_without_a_result_are_listed():
     lines = table(runs).splitlines()
     assert "and 16 more rows, in summary.md and results.csv" in lines
     assert lines[-1] == f"{runs[7].spec.name}: killed"
+
+
+def test_runs_that_were_not_started_are_counted_and_not_listed():
+    runs = sweep(weight_std=[0.9**k for k in range(80)])
+    runs = [replace(run, result=None) for run in runs]
+    assert table(runs) == "80 runs: 80 not started.\n"
+    runs[40] = with_result(runs[40], result((), status="failed", error="MemoryError"))
+    assert table(runs).splitlines() == [
+        "80 runs: 1 failed, 79 not started.",
+        f"{runs[40].spec.name}: failed: MemoryError",
+    ]
 
 
 def test_one_configuration_has_its_row():

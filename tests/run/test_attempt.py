@@ -133,6 +133,18 @@ def test_a_run_that_is_interrupted_is_killed_and_keeps_its_epochs(tmp_path):
     assert (place.path / "error.txt").read_text() == "interrupted"
 
 
+def test_whoever_follows_a_run_is_told_of_each_epoch_and_of_the_end(tmp_path):
+    told = []
+    attempt(
+        spec_of(),
+        tmp_path / "0",
+        on_epoch=lambda epoch, measured: told.append((epoch, measured["train_loss"])),
+        on_trained=lambda: told.append("trained"),
+    )
+    losses = RunFolder(tmp_path / "0").result().curves["train_loss"]
+    assert told == [*enumerate(losses), "trained"]
+
+
 def test_from_the_end_of_training_on_an_interruption_can_be_held(tmp_path):
     seen = []
     place = RunFolder(tmp_path / "0")

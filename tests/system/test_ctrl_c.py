@@ -74,7 +74,8 @@ def test_an_interrupted_sweep_is_closed_with_its_report(shell, end, launcher):
         end(sweep.process)
         assert sweep.ends(PATIENCE) == 130, sweep.text
         sweep.leaves_nobody()
-    assert "interrupted" in sweep.text
+    under_way = {1: "1 of 4 runs was interrupted, 2 were", 2: "2 of 4 runs were interrupted, 1 was"}
+    assert f"bnsweep: {under_way[len(rates)]} not started; " in sweep.text
     assert "resume=true" in sweep.text
     assert "Traceback" not in sweep.text
     (parent,) = shell.runs("tags.`bnsweep.role` = 'sweep'")
@@ -90,10 +91,16 @@ def test_an_interrupted_sweep_is_closed_with_its_report(shell, end, launcher):
     assert runs["0.2"].data.tags["bnsweep.status"] == "killed"
     assert parent.info.status == "KILLED"
     counts = {key: value for key, value in parent.data.metrics.items() if value}
-    assert counts == {"runs_total": 4, "runs_finished": 1, "runs_killed": 3}
+    assert counts == {
+        "runs_total": 4,
+        "runs_finished": 1,
+        "runs_killed": len(rates),
+        "runs_not_started": 3 - len(rates),
+    }
     (table,) = shell.folder.glob("outputs/sweeps/*/results.csv")
     rows = list(csv.DictReader(table.open()))
-    assert [row["status"] for row in rows] == ["finished", "killed", "killed", "killed"]
+    left = [*["killed"] * len(rates), "not started", "not started"]
+    assert [row["status"] for row in rows] == ["finished", *left[:3]]
 
 
 def test_a_sweep_with_nohup_outlives_a_hang_up(shell):

@@ -70,7 +70,10 @@ def test_on_failure_stop_starts_nothing_after_the_first_failure(shell):
     assert done.returncode == 1
     runs, parent = statuses(shell)
     assert {lr: run.info.status for lr, run in runs.items()} == {0.1: "FINISHED", 0.5: "FAILED"}
-    assert parent.data.metrics["runs_killed"] == 1
+    assert parent.info.status == "FAILED"
+    assert parent.data.metrics["runs_not_started"] == 1
+    assert parent.data.metrics["runs_killed"] == 0
+    assert "1 of 3 runs failed, 1 was not started; " in done.stderr
     assert len(list(shell.folder.glob("outputs/sweeps/*/*/history.json"))) == 2
 
 

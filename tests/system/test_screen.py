@@ -56,44 +56,75 @@ def test_a_sweep_outlives_its_screen(shell, redirection, options):
     check_done(shell)
 
 
-def test_a_sweep_outlives_its_terminal(shell):
-    """Started with nohup, as a person does who then closes the window."""
-    terminal, its_end = pty.openpty()
+class Terminal:
+    """A command at a terminal of its own, started with nohup; it ends with the context."""
 
+    def __init__(self, shell, *arguments):
+        self.screen = b""
+        self.end, its_end = pty.openpty()
+        self.process = subprocess.Popen(
+            [*BNSWEEP, *arguments],
+            cwd=shell.folder,
+            env=shell.environment | {"TERM": "xterm", "COLUMNS": "100"},
+            stdin=its_end,
+            stdout=its_end,
+            stderr=its_end,
+            start_new_session=True,
+            preexec_fn=self.sit_at_it,
+        )
+        os.close(its_end)
+        os.set_blocking(self.end, False)
+
+    @staticmethod
     def sit_at_it():
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    sweep = subprocess.Popen(
-        [*BNSWEEP, "-m", *SCRIPTED, "optimizer.lr=0.1,0.2,0.02", ONE_PROCESS],
-        cwd=shell.folder,
-        env=shell.environment | {"TERM": "xterm"},
-        stdin=its_end,
-        stdout=its_end,
-        stderr=its_end,
-        start_new_session=True,
-        preexec_fn=sit_at_it,
-    )
-    os.close(its_end)
-    os.set_blocking(terminal, False)
-    shown = b""
+    def __enter__(self):
+        return self
 
-    def under_way():
-        nonlocal shown
-        with contextlib.suppress(BlockingIOError):
-            shown += os.read(terminal, 4096)
-        assert sweep.poll() is None, shown
-        return (shell.folder / "waiting-0.2").exists() and b"1/3 runs" in shown
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        with contextlib.suppress(OSError):
+            os.close(self.end)
 
-    try:
+    def shows(self, text):
+        """Return whether the terminal has shown `text`."""
+        with contextlib.suppress(OSError):  # nothing has come, or nothing more will
+            while more := os.read(self.end, 4096):
+                self.screen += more
+        return text.encode() in self.screen
+
+
+def test_a_sweep_outlives_its_terminal(shell):
+    """Started with nohup, as a person does who then closes the window."""
+    arguments = ("-m", *SCRIPTED, "optimizer.lr=0.1,0.2,0.02", ONE_PROCESS)
+    with Terminal(shell, *arguments) as terminal:
+
+        def under_way():
+            assert terminal.process.poll() is None, terminal.screen
+            return terminal.shows("1/3 runs") and (shell.folder / "waiting-0.2").exists()
+
         wait_until(under_way, "the sweep is under way and shows it")
-        os.close(terminal)
+        os.close(terminal.end)
         (shell.folder / "go").touch()
-        assert sweep.wait(PATIENCE) == 0
-    finally:
-        sweep.kill()
-        sweep.wait()
+        assert terminal.process.wait(PATIENCE) == 0
     check_done(shell)
+
+
+def test_a_run_that_takes_a_while_shows_on_a_terminal_how_far_it_is(shell):
+    with Terminal(shell, *SCRIPTED, "optimizer.lr=0.2", "tracking=none") as terminal:
+
+        def under_way():
+            assert terminal.process.poll() is None, terminal.screen
+            return terminal.shows("1/3 epochs, ") and terminal.shows(", train loss ")
+
+        wait_until(under_way, "the run is under way and shows it")
+        (shell.folder / "go").touch()
+        wait_until(lambda: terminal.shows("results: outputs/runs/"), "the run ends")
+        assert terminal.shows("3/3 epochs, done in ")
+        assert terminal.process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", ">&-", "> /dev/full 2>&1"])

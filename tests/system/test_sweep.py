@@ -123,6 +123,7 @@ def test_the_parent_holds_counts_report_and_note(swept, parent):
     assert metrics["runs_diverged"] == 1
     assert metrics["runs_finished"] == 3
     assert metrics["runs_failed"] == metrics["runs_killed"] == metrics["runs_reused"] == 0
+    assert metrics["runs_not_started"] == 0
     assert parent.info.status == "FINISHED"
     assert "weight" in parent.data.tags["mlflow.note.content"]
     client = swept.client()

@@ -478,7 +478,10 @@ def test_a_call_that_fails_or_whose_answer_is_lost_is_made_up_for(store, folder,
     assert recorder.missing == 0
 
 
-def test_a_run_that_is_refused_does_not_block_the_others(store, folder, tmp_path, caplog):
+def test_a_run_that_is_refused_does_not_block_the_others(
+    store, folder, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     other = RunFolder(tmp_path / "1")
     ended_run(folder)
     ended_run(other)
@@ -491,7 +494,7 @@ def test_a_run_that_is_refused_does_not_block_the_others(store, folder, tmp_path
     assert recorder.run_ids.keys() == {other.path}
     assert recorder.missing == 1
     (message,) = caplog.messages
-    assert message == f"{folder.path}: cannot be recorded (a parameter is too long)"
+    assert message == "0: cannot be recorded (a parameter is too long)"
 
 
 def test_a_new_attempt_that_is_refused_is_warned_of_once(store, folder, caplog):
@@ -575,6 +578,16 @@ def test_what_is_learnt_is_not_made_again(store, folder):
     recorder.look()
     assert len(store.held) == 1
     assert recorder.missing == 0
+    assert recorder.elsewhere == {"0"}
+
+
+def test_a_run_of_its_own_or_of_earlier_is_not_one_that_others_brought(store, folder, tmp_path):
+    store.add(RunFolder(tmp_path / "earlier").begin(SPEC), "sweep", "killed", number="1")
+    recorder = Recorder(store, [folder.path], "sweep", store.runs())
+    start(folder)
+    recorder.look()
+    recorder.learn()
+    assert recorder.elsewhere == set()
 
 
 def wait_until(true, what):
