@@ -150,7 +150,7 @@ def print_where(
     for source, count in sources.items():
         runs = f"{count} run{'s' * (count > 1)} of"
         print(f"taken over: {runs} {_shown(source)}", file=stream)
-    what = f"results: {_shown(folder)} (summary.md, results.csv, figures)"
+    what = f"results: {_shown(folder)} (report.html, summary.md, results.csv, figures)"
     print(what, file=stream)
     if ui_command:
         print(f"to see them in MLflow: {ui_command}", file=stream)

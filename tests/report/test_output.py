@@ -60,7 +60,9 @@ def test_the_report_is_written_to_the_folder(tmp_path):
     report = report_of(Findings(runs), tmp_path, ["final_accuracy", "curves"])
     assert [path.name for path in report.figures] == ["final_accuracy.png", "curves.png"]
     assert all(path.stat().st_size for path in report.figures)
-    assert (tmp_path / "summary.md").read_text() == report.summary
+    title, _, rest = (tmp_path / "summary.md").read_text().partition("\n\n")
+    assert title.startswith("# Sweep of")
+    assert rest == report.summary
 
 
 def test_a_sweep_of_failed_runs_has_a_report(tmp_path):
