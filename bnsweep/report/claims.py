@@ -45,12 +45,16 @@ def initial_weights(comparison: Comparison) -> list[Claim]:
         for pair in pairs
         if (judgement := _initial_weights(comparison, axis, pair, statements=len(pairs)))
     ]
+    ahead = "; then the scales at which one of the two ends higher"
+    note = (
+        "How far the final training accuracy at the worst scale falls short of the best of the "
+        f"pair, {NOTE}{ahead if any(each.more for each in judgements) else ''}."
+    )
     claim = Claim(
         INITIAL_WEIGHTS,
         judgements,
         changes="the worst scale's shortfall from the best training accuracy changes by",
-        note="How far the final training accuracy at the worst scale falls short of the best of "
-        f"the pair, {NOTE}; then the scales at which one of the two ends higher.",
+        note=note,
         head=(*COLUMNS, "higher with BN at", "higher without BN at"),
     )
     return [claim] if judgements else []

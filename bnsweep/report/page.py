@@ -12,7 +12,7 @@ from bnsweep.report.summary import Summary
 STYLE = """
 :root { color-scheme: light; }
 body { margin: 0; background: #fff; color: #1a1a1a; font: 1rem/1.5 system-ui, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 1rem; overflow-wrap: break-word; }
+main { max-width: 66rem; margin: 0 auto; padding: 1rem; overflow-wrap: break-word; }
 main > p, main > ul { max-width: 46rem; }
 h1, h2, h3 { line-height: 1.25; }
 h1 { font-size: 1.4rem; }
@@ -27,12 +27,17 @@ th, td { padding: 0.2rem 0.7rem; text-align: left; vertical-align: bottom; white
 th:first-child, td:first-child { padding-left: 0; }
 th { white-space: normal; border-bottom: 1px solid #888; }
 td { border-bottom: 1px solid #e5e5e5; }
+@media (max-width: 40rem) {
+  figure { overflow-x: auto; }
+  img { max-width: none; width: 40rem; }
+}
 @media print {
   body { font-size: 9pt; }
   main { max-width: none; padding: 0; }
   h2, h3 { break-after: avoid; }
   figure, tr { break-inside: avoid; }
-  .table { overflow: visible; }
+  figure, .table { overflow: visible; }
+  img { max-width: 100%; }
   table { font-size: 7pt; }
   th, td { padding: 0.1rem 0.4rem; white-space: normal; }
 }

@@ -70,10 +70,10 @@ def summarise(findings: Findings, figures: Sequence[SweepFigure]) -> Summary:
     if runs:
         parts.append(f"The same in all runs: {setting(with_results(findings.runs))}.")
         parts.append(_how_to_read(findings))
-        if any(run.chosen for run in runs):
-            parts += _choices(runs)
         with_gaps = any(figure.name == "generalization_gap" for figure in figures)
         sections += _claims(findings, with_gaps=with_gaps)
+        if any(run.chosen for run in runs):
+            sections.append(Section("Chosen on the validation samples", _choices(runs)))
         for figure in figures:
             texts = [text for text in figure.section(runs) if text]
             sections.append(Section(figure.title, texts, figure.name))
@@ -123,12 +123,10 @@ def _choices(runs: Sequence[SweepRun]) -> list[str]:
         for run in runs
     }
     names = in_words(
-        [key_label(key) for key in dict.fromkeys(k for run in runs for k in run.chosen)]
+        [key_label(key) for key in dict.fromkeys(key for run in runs for key in run.chosen)]
     )
     rows = [[who or "the network", choice_text(choice)] for who, choice in chosen.items()]
-    note = (
-        f"Chosen for each by the accuracy on the validation samples, mean over the seeds: {names}."
-    )
+    note = f"The {names} with the highest accuracy there, mean over the seeds, of each network."
     return [note, *long_table(["", "chosen"], rows, "row")]
 
 

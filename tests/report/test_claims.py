@@ -316,3 +316,74 @@ def test_too_few_seeds_give_no_verdict_in_bold():
 
 def test_a_sweep_without_results_has_no_answer():
     assert Findings([]).answer == []
+
+
+def test_many_pairs_are_one_sentence_and_a_row_each():
+    runs = sweep(
+        lambda run: (
+            0.1,
+            (STEADY if run.model == "batchnorm" else FRAIL)[run.weight_std] + noise(run),
+        ),
+        weight_std=[1, 0.1, 0.01],
+        model=MODELS,
+        training__batch_size=range(1, 41),
+        seed=range(5),
+    )
+    (claim,) = initial_weights(compare(runs))
+    assert claim.text.count("difference") + claim.text.count("changes by") == 1
+    assert "**Holds** for all 40 pairs." in claim.text
+    assert "these intervals hold for all 40 pairs at once" in claim.text
+    _, table = claim.table
+    head, _, *rows = table.splitlines()
+    assert head == "|  | verdict | with BN | without BN | difference | n | higher with BN at |"
+    assert len(rows) == 40
+    assert rows[1].startswith("| batch size 2 | holds | 0.1")
+    assert rows[1].endswith(" | 5 | 1, 0.01 |")
+    # Bonferroni: the interval of one of 40 pairs is wider than that of one alone.
+    alone = weights({"batchnorm": STEADY, "plain": FRAIL}, seeds=5)[0]
+    widths = [float(re.findall(r"-0\.\d+ ± (0\.\d+)", text)[0]) for text in (alone, rows[1])]
+    assert widths[0] < widths[1]
+
+
+def test_pairs_that_cannot_be_judged_are_named_with_the_reason():
+    ends = {"relu": FRAIL, "tanh": dict.fromkeys(FRAIL, 0.1)}
+    runs = sweep(
+        lambda run: (
+            0.1,
+            (STEADY if run.model == "batchnorm" else ends[run.model__activation])[run.weight_std]
+            + noise(run),
+        ),
+        weight_std=[1, 0.1, 0.01],
+        model=MODELS,
+        model__activation=["relu", "tanh"],
+        seed=range(10),
+    )
+    (claim,) = initial_weights(compare(runs))
+    assert "**Holds** for relu: over 3 scales, the final training accuracy" in claim.text
+    assert "n = 10" in claim.text
+    assert claim.text.endswith("Not judged for tanh: plain learns at none of the 3 scales.")
+    note, table = claim.table
+    assert note.endswith("Not judged: plain learns at none of the 3 scales.")
+    assert table.splitlines()[-1] == "| tanh | not judged | - | - | - | - | - | - |"
+
+
+def test_a_claim_that_no_pair_can_judge_says_so_once():
+    runs = gaps((0.1, 0.3), train=(0.9, 0.2), seeds=5, rates_of_dropout=(0, 0.1, 0.5))
+    (claim,) = overfitting(compare(runs, overlay="all"))
+    assert claim.text == (
+        "Claim: Batch Normalization reduces overfitting. "
+        "Not judged for any of the 3 pairs: the two have not fitted alike."
+    )
+    assert claim.table == []
+
+
+def test_without_a_claim_the_test_accuracies_are_compared_in_one_sentence():
+    runs = sweep(
+        fields=lambda run: {"gap": 0.2 + noise(run) - 0.1 * (run.model == "batchnorm")},
+        model=MODELS,
+        model__activation=["relu", "tanh", "sigmoid"],
+        seed=range(5),
+    )
+    _, compared = Findings(runs).answer
+    assert compared.startswith("With Batch Normalization, the test accuracy changes by +0.1")
+    assert compared.endswith("n = 5; these intervals hold for all 3 pairs at once.")
