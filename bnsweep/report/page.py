@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
-from markdown_it import MarkdownIt
-
 from bnsweep.report.summary import Summary
 
 STYLE = """
@@ -70,6 +68,9 @@ def html_page(summary: Summary, pictures: Mapping[str, Picture], *, name: str) -
         pictures: the figures by their names; each stands in its section.
         name: of the sweep's folder.
     """
+    # Importing it takes a tenth of a second, which a sweep's start does not have to spend.
+    from markdown_it import MarkdownIt
+
     # No HTML from a name or a message, and no image from elsewhere.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 
