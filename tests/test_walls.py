@@ -33,7 +33,7 @@ WALLS = {
 }
 # Packages that only one part of a room imports, because they are slow or rest on inside knowledge.
 PARTS = {
-    "markdown_it": "report/page.py",
+    "markdown_it": "report/webpage.py",
     "matplotlib": ("report/figures/", "report/sections.py"),
     "PIL": "report/figures/",
     "rich": "report/terminal.py",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bnsweep.records import SweepRun
-from bnsweep.report import claims, gaps, learning, measures
+from bnsweep.report import claims, gaps, learning, measures, rates
 from bnsweep.report.comparison import Comparison, choose, compare
 from bnsweep.report.markdown import counted, with_interval
 from bnsweep.report.tables import FinalTable, final_table
@@ -80,7 +80,7 @@ class Findings:
         """
         return [
             *claims.initial_weights(self._comparison),
-            *claims.learning_rate(self.compared),
+            *rates.learning_rate(self.compared),
             *(self.gap_claims if self.swept_dropout else []),
         ]
 

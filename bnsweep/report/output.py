@@ -12,9 +12,9 @@ from bnsweep.records import RunSpec, SweepRun, write_whole
 from bnsweep.records.keys import hashable
 from bnsweep.report import sections
 from bnsweep.report.findings import Findings
-from bnsweep.report.page import Picture, html_page
 from bnsweep.report.sections import SweepFigure
 from bnsweep.report.summary import summarise
+from bnsweep.report.webpage import Picture, html_page
 
 FINAL_METRICS = (
     "final_train_accuracy",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bnsweep.errors import UserError
 from bnsweep.records import SweepRun
 from bnsweep.records.keys import Value
-from bnsweep.report import claims, gaps, learning, measures
+from bnsweep.report import gaps, learning, measures, rates
 from bnsweep.report.comparison import Line, compare
 from bnsweep.report.findings import MAX_LINES
 from bnsweep.report.markdown import long_table, with_interval
@@ -140,7 +140,7 @@ def _speed(runs: Runs) -> list[str]:
     for line in comparison.lines:
         row = [learning.name_of(comparison, line)]
         for threshold in (LEARNS, TARGET):
-            largest = claims.largest_rates(comparison, axis, line, threshold).values()
+            largest = rates.largest_rates(comparison, axis, line, threshold).values()
             ends = dict.fromkeys(axis.text(pick(largest)) for pick in (min, max)) if largest else {}
             row += [" to ".join(ends) or "none", str(len(largest))]
         rows.append(row)

@@ -8,11 +8,12 @@ import re
 import pytest
 from made_up import sweep
 
-from bnsweep.report.claims import initial_weights, learning_rate
+from bnsweep.report.claims import initial_weights
 from bnsweep.report.comparison import compare
 from bnsweep.report.findings import Findings
 from bnsweep.report.gaps import dropout, overfitting
 from bnsweep.report.learning import where_it_learns
+from bnsweep.report.rates import learning_rate
 
 MODELS = ["batchnorm", "plain"]
 NOISE = (0.0, 0.01, -0.01, 0.005, -0.005, 0.002, 0.008, -0.008, 0.004, -0.002)

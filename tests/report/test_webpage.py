@@ -9,9 +9,9 @@ from made_up import result, sweep, with_result
 
 from bnsweep.report.findings import Findings
 from bnsweep.report.output import ReportOptions, write_report
-from bnsweep.report.page import Picture, html_page
 from bnsweep.report.sections import sweep_figures
 from bnsweep.report.summary import Section, Summary
+from bnsweep.report.webpage import Picture, html_page
 
 MODELS = ["batchnorm", "plain"]
 
