@@ -18,7 +18,7 @@ WALLS = {
     "records": ("errors", ""),
     "data": ("errors records", "sklearn pooch requests platformdirs"),
     "nn": ("errors records", ""),
-    "report": ("errors records nn", "matplotlib PIL rich scipy"),
+    "report": ("errors records nn", "markdown_it matplotlib PIL rich scipy"),
     "run": ("errors redact records data nn report", "hydra omegaconf"),
     "tracking": (
         "errors redact records nn report run",
@@ -36,6 +36,7 @@ WALLS = {
 }
 # Packages that only one part of a room imports, because they are slow or rest on inside knowledge.
 PARTS = {
+    "markdown_it": "report/webpage.py",
     "matplotlib": ("report/figures/", "report/sections.py"),
     "PIL": "report/figures/",
     "rich": "report/terminal.py",

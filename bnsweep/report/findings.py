@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bnsweep.records import SweepRun
-from bnsweep.report import claims, gaps, measures
-from bnsweep.report.claims import Claim
+from bnsweep.report import claims, gaps, learning, measures, rates
 from bnsweep.report.comparison import Comparison, choose, compare
 from bnsweep.report.markdown import counted, with_interval
 from bnsweep.report.tables import FinalTable, final_table
+from bnsweep.report.verdicts import Claim
 
 OUTCOMES = ("finished", "diverged", "reused", "failed", "killed", "not started")
 VALIDATED = "final_validation_accuracy"
-MAX_LINES = 4  # more are listed in the summary instead of the answer
+MAX_LINES = 4  # of more, the answer gives numbers and the summary a table
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,18 @@ class Findings:
         """Where each line learns, and the outcome of each claim; empty if no run ended."""
         if not self.compared:
             return []
-        by_claim: dict[str, list[Claim]] = {}
-        for claim in self.claims:
-            by_claim.setdefault(claim.claimed, []).append(claim)
-        outcomes = [_of_all_pairs(judged) for judged in by_claim.values()]
-        return [" ".join(_what_learns(self._comparison)), *(outcomes or self.on_test[:1])]
+        texts = [claim.text for claim in self.claims or self.on_test]
+        return [" ".join(_what_learns(self._comparison)), *texts]
 
     @cached_property
     def claims(self) -> list[Claim]:
-        """The claims that the sweep can judge, for each pair of networks.
+        """The claims that the sweep can judge.
 
         Gaps are judged if Dropout was swept.
         """
         return [
             *claims.initial_weights(self._comparison),
-            *claims.learning_rate(self.compared),
+            *rates.learning_rate(self.compared),
             *(self.gap_claims if self.swept_dropout else []),
         ]
 
@@ -103,12 +100,12 @@ class Findings:
 
     @cached_property
     def gap_claims(self) -> list[Claim]:
-        """The claims about the generalisation gap, for each pair of networks."""
+        """The claims about the generalisation gap."""
         return [*gaps.overfitting(self._overlaid), *gaps.dropout(self.compared)]
 
     @cached_property
-    def on_test(self) -> list[str]:
-        """The test accuracies of each pair of networks, with and without the layer."""
+    def on_test(self) -> list[Claim]:
+        """The test accuracies of each pair of networks, with and without the layer, compared."""
         return claims.accuracies_on_test(self._overlaid)
 
     @cached_property
@@ -118,16 +115,6 @@ class Findings:
     @cached_property
     def _overlaid(self) -> Comparison:
         return compare(self.compared, overlay="all")
-
-
-def _of_all_pairs(judged: Sequence[Claim]) -> str:
-    """Return a claim as judged for the first pair that can judge it, and a tally of all pairs."""
-    first = next((claim for claim in judged if claim.outcome != "not judged"), judged[0])
-    if len(judged) == 1:
-        return first.text
-    outcomes = Counter(claim.outcome for claim in judged)
-    tally = ", ".join(f"{outcome} for {number}" for outcome, number in outcomes.items())
-    return f"{first.text} Of {len(judged)} pairs: {tally}."
 
 
 def _what_learns(comparison: Comparison) -> list[str]:
@@ -140,6 +127,5 @@ def _what_learns(comparison: Comparison) -> list[str]:
         seeds = counted(len(results), "seed")
         return [f"Final accuracy: {train} on the training set, {test} on the test set ({seeds})."]
     if len(comparison.lines) <= MAX_LINES:
-        return claims.where_it_learns(comparison)
-    learn = [all(measures.learns(r) for r in results) for results in comparison.cells.values()]
-    return [f"{sum(learn)} of {len(learn)} combinations learn with every seed that ended."]
+        return learning.where_it_learns(comparison)
+    return [learning.in_how_many(comparison)]

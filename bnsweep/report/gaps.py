@@ -5,27 +5,26 @@ from collections.abc import Sequence
 from bnsweep.records import SweepRun
 from bnsweep.report import measures
 from bnsweep.report.claims import (
-    MAX_PAIRS,
+    COLUMNS,
+    NOTE,
     NOTHING_TO_CHOOSE_BY,
-    Claim,
-    Pair,
     choice_of,
+    compared_cells,
     difference_text,
-    judged,
-    not_judged,
-    who,
+    finals,
     with_each,
 )
-from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, choose, compare
+from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, Line, choose, compare
 from bnsweep.report.estimates import MIN_SEEDS, Estimate
-from bnsweep.report.markdown import table, with_interval
+from bnsweep.report.markdown import in_words, long_table, with_interval
 from bnsweep.report.measures import LEARNS
+from bnsweep.report.verdicts import Claim, Judgement, Pair, outcome_of, pairs_of
 
 DROPOUT = "model.dropout"
 BEST = "at its best rate"
 OVERFITTING = "Batch Normalization reduces overfitting"
 DROPOUT_LESS = "Dropout matters less"
-MAX_VALUES, MAX_CHANGES = 4, 24
+MAX_VALUES = 4  # of a key whose changes are listed
 COMPARABLE = 0.02  # training accuracies that differ by no more are alike
 
 
@@ -34,18 +33,20 @@ def overfitting(comparison: Comparison) -> list[Claim]:
 
     Gaps are compared between networks that fit their training samples equally well.
     """
-    pairs = comparison.with_and_without[:MAX_PAIRS]
+    pairs = pairs_of(comparison)
     alike = [pair for pair in pairs if _fitted_alike(comparison, pair)]
-    return [
-        _gap_claim(comparison, pair, statements=len(alike))
-        if pair in alike
-        else _not_comparable(comparison, pair)
-        for pair in pairs
-    ]
+    claim = Claim(
+        OVERFITTING,
+        [_gap(comparison, pair, alike=pair in alike, statements=len(alike)) for pair in pairs],
+        changes="the gap between training and test accuracy changes by",
+        note=f"The gap between training and test accuracy, {NOTE}; and the training accuracies.",
+        head=(*COLUMNS, "training with BN", "training without BN"),
+    )
+    return [claim] if pairs else []
 
 
 def _fitted_alike(comparison: Comparison, pair: Pair) -> bool:
-    train = _finals(comparison, pair, measures.TRAIN)
+    train = finals(comparison, pair.lines, measures.TRAIN)
     difference = Estimate.paired(*train)
     if difference is None or min(Estimate.of([*t.values()]).mean for t in train) < LEARNS:
         return False
@@ -55,25 +56,29 @@ def _fitted_alike(comparison: Comparison, pair: Pair) -> bool:
     return all(abs(end) <= COMPARABLE for end in ends)
 
 
-def _gap_claim(comparison: Comparison, pair: Pair, *, statements: int) -> Claim:
-    gaps = _finals(comparison, pair, measures.GAP)
-    difference = Estimate.paired(*gaps, statements=statements)
-    assert difference is not None
+def _gap(comparison: Comparison, pair: Pair, *, alike: bool, statements: int) -> Judgement:
+    train = finals(comparison, pair.lines, measures.TRAIN)
+    gaps = finals(comparison, pair.lines, measures.GAP)
+    fitted = [with_interval(Estimate.of([*of_line.values()])) for of_line in train]
+    difference = Estimate.paired(*gaps, statements=statements) if alike else None
+    if difference is None:
+        ends = with_each(pair, train)
+        return Judgement(
+            pair,
+            "not judged",
+            f"the training accuracy ends at {ends}; gaps are compared between networks that have "
+            "fitted alike",
+            reason="the two have not fitted alike",
+            cells=("-",) * len(COLUMNS) + tuple(fitted),
+        )
     of_each = with_each(pair, gaps)
-    return judged(
-        OVERFITTING,
-        difference,
-        "less",
+    return Judgement(
+        pair,
+        outcome_of(difference, "less"),
         f"the gap between training and test accuracy is {of_each}; {difference_text(difference)}",
-    )
-
-
-def _not_comparable(comparison: Comparison, pair: Pair) -> Claim:
-    ends = with_each(pair, _finals(comparison, pair, measures.TRAIN))
-    return not_judged(
-        OVERFITTING,
-        f"the training accuracy ends at {ends}; gaps are compared between networks that have "
-        "fitted alike",
+        difference=difference,
+        difference_text=with_interval(difference, "+z.3f"),
+        cells=(*compared_cells(gaps, difference), *fitted),
     )
 
 
@@ -84,25 +89,29 @@ def changes(comparison: Comparison) -> list[str]:
     """
     few = [axis for axis in comparison.line_axes if len(axis.values) <= MAX_VALUES]
     pairs = list(dict.fromkeys(pair for axis in few for pair in _changes_of(comparison, axis)))
-    if not 0 < len(pairs) <= MAX_CHANGES:
+    if not pairs:
         return []
-    quantities = (measures.TRAIN, measures.TEST, measures.GAP)
     rows = []
-    for changed, reference in pairs:
+    for lines in pairs:
+        pair = Pair.of(comparison, lines)
         differences = [
-            Estimate.paired(*_finals(comparison, (changed, reference), quantity))
-            for quantity in quantities
+            Estimate.paired(*finals(comparison, lines, quantity))
+            for quantity in (measures.TRAIN, measures.TEST, measures.GAP)
         ]
         cells = [with_interval(d, "+z.3f") if d else "-" for d in differences]
-        rows.append([f"{changed.label} against {reference.label}", *cells])
-    return [
+        rows.append([" against ".join(pair.names), pair.shared or "-", *cells])
+    many = [axis.label for axis in comparison.line_axes if axis not in few]
+    note = (
         "Differences between runs of one seed, where one key was changed. Each interval holds by "
-        "itself: of twenty, one leaves zero out by chance.",
-        table(["", "training", "test", "gap"], rows),
-    ]
+        "itself: of twenty, one leaves zero out by chance."
+    )
+    if many:
+        has = "has" if len(many) == 1 else "have"
+        note += f" {in_words(many)} {has} more than {MAX_VALUES} values: see the figure."
+    return [note, *long_table(["change", "of", "training", "test", "gap"], rows, "change")]
 
 
-def _changes_of(comparison: Comparison, axis: Axis) -> list[Pair]:
+def _changes_of(comparison: Comparison, axis: Axis) -> list[tuple[Line, Line]]:
     """Return each changed line with its reference line, for one key."""
     if axis.key in MODEL_KEYS:
         return comparison.with_and_without
@@ -119,9 +128,9 @@ def dropout(runs: Sequence[SweepRun]) -> list[Claim]:
     try:
         best = choose([run for run in runs if run.spec.swept[DROPOUT] != 0], [DROPOUT])
     except ValueError:
-        pairs = compare(runs, overlay="all").with_and_without
+        has_pairs = compare(runs, overlay="all").with_and_without
         why = f"the best rate {NOTHING_TO_CHOOSE_BY}"
-        return [not_judged(DROPOUT_LESS, why)] if pairs else []
+        return [Claim(DROPOUT_LESS, why_not=why)] if has_pairs else []
     dropped = [run.with_swept({**run.spec.swept, DROPOUT: BEST}) for run in best]
     comparison = compare(
         [*dropped, *(run for run in runs if run.spec.swept[DROPOUT] == 0)], overlay="all"
@@ -130,43 +139,53 @@ def dropout(runs: Sequence[SweepRun]) -> list[Claim]:
     if DROPOUT not in keys:
         return []
     index = keys.index(DROPOUT)
-    pairs = [pair for pair in comparison.with_and_without if pair[0].values[index] == BEST][
-        :MAX_PAIRS
+    pairs = [
+        pair
+        for pair in pairs_of(comparison, without=[DROPOUT])
+        if pair.lines[0].values[index] == BEST
     ]
-    return [
-        _dropout_claim(dropped, comparison, pair, index, statements=len(pairs)) for pair in pairs
-    ]
+    claim = Claim(
+        DROPOUT_LESS,
+        [_gains(dropped, comparison, pair, index, statements=len(pairs)) for pair in pairs],
+        changes="what Dropout adds to the test accuracy changes by",
+        note=f"What Dropout adds to the test accuracy, {NOTE}; and what was chosen for each.",
+        head=(*COLUMNS, "chosen with BN", "chosen without BN"),
+    )
+    return [claim] if pairs else []
 
 
-def _dropout_claim(
+def _gains(
     runs: Sequence[SweepRun], comparison: Comparison, pair: Pair, index: int, *, statements: int
-) -> Claim:
+) -> Judgement:
     gains: list[dict[int, float]] = []
-    for line in pair:
+    for name, line in zip(pair.names, pair.lines, strict=True):
         without = comparison.changed(line, index, 0)
         if without is None:
-            return not_judged(DROPOUT_LESS, f"{who(line)} has no result without it")
-        after, before = _finals(comparison, (line, without), measures.TEST)
+            return Judgement(pair, "not judged", f"{name} has no result without it")
+        after, before = finals(comparison, (line, without), measures.TEST)
         gains.append({seed: after[seed] - before[seed] for seed in after if seed in before})
     difference = Estimate.paired(*gains, statements=statements)
     if difference is None:
-        return not_judged(DROPOUT_LESS, "the four networks have no seed in common")
+        return Judgement(pair, "not judged", "the four networks have no seed in common")
     estimates = [Estimate.of([*gain.values()], statements=statements) for gain in gains]
+    each = [with_interval(estimate, "+z.3f") for estimate in estimates]
+    choices = [choice_of(runs, comparison.results(None, line)) for line in pair.lines]
     gained = " and by ".join(
-        f"{with_interval(estimate, '+z.3f')} with {who(line)} "
-        f"({choice_of(runs, comparison.results(None, line))})"
-        for line, estimate in zip(pair, estimates, strict=True)
+        f"{gain} with {name} ({choice})"
+        for gain, name, choice in zip(each, pair.names, choices, strict=True)
     )
     detail = f"chosen on the validation samples, it changes the test accuracy by {gained}"
+    text, n = with_interval(difference, "+z.3f"), difference.n
+    cells = (*each, text, str(n), *choices)
     if difference.verdict != "none" and all(e.verdict != "more" for e in estimates):
-        return not_judged(
-            DROPOUT_LESS, f"{detail}, n = {difference.n}: it measurably helps neither"
-        )
-    return judged(DROPOUT_LESS, difference, "less", f"{detail}; {difference_text(difference)}")
-
-
-def _finals(
-    comparison: Comparison, pair: Pair, quantity: measures.Quantity
-) -> list[dict[int, float]]:
-    """Return the final values of a quantity for each line of a pair, by seed."""
-    return [measures.finals_by_seed(quantity, comparison.results(None, line)) for line in pair]
+        why = "it measurably helps neither"
+        detail = f"{detail}, n = {n}: {why}"
+        return Judgement(pair, "not judged", detail, reason=why, cells=cells)
+    return Judgement(
+        pair,
+        outcome_of(difference, "less"),
+        f"{detail}; {difference_text(difference)}",
+        difference=difference,
+        difference_text=text,
+        cells=cells,
+    )

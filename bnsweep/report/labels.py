@@ -20,6 +20,18 @@ LABELS = {
     "data.train_size": "training samples",
 }
 
+# How a sentence counts the values of a key: "at 2 of 16 scales".
+COUNTED = {
+    "weight_std": ("at", "scales"),
+    "data": ("on", "data sets"),
+    "model": ("with", "models"),
+    "model.activation": ("with", "activations"),
+    "model.dropout": ("at", "rates of Dropout"),
+    "optimizer": ("with", "optimizers"),
+    "optimizer.lr": ("at", "learning rates"),
+    "training.batch_size": ("at", "batch sizes"),
+}
+
 # What the name of the model says, and the place of the data.
 UNREMARKABLE_KEYS = ("model.batch_norm", "data.root")
 
@@ -27,6 +39,11 @@ UNREMARKABLE_KEYS = ("model.batch_norm", "data.root")
 def key_label(key: str) -> str:
     """Return a key's short name."""
     return LABELS.get(key, key)
+
+
+def counted_values(key: str) -> tuple[str, str]:
+    """Return a preposition and a plural, for a sentence that counts the values of a key."""
+    return COUNTED.get(key, ("with", f"values of {key_label(key)}"))
 
 
 def key_heading(key: str) -> str:

@@ -7,11 +7,28 @@ from bnsweep.records.keys import Value
 from bnsweep.report.comparison import Axis
 from bnsweep.report.estimates import Estimate
 
+MAX_ROWS = 500  # of a table
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
+    lines = [[_cell(text) for text in cells] for cells in (head, *rows)]
+    lines.insert(1, ["---"] * len(head))
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def long_table(head: Sequence[str], rows: Sequence[Sequence[str]], noun: str) -> list[str]:
+    """Return a Markdown table; if it is cut, also a sentence that says so.
+
+    `noun` is what a row stands for.
+    """
+    left = len(rows) - MAX_ROWS
+    cut = [f"And {counted(left, f'more {noun}')}: `results.csv` has the runs."] if left > 0 else []
+    return [table(head, rows[:MAX_ROWS]), *cut]
 
 
 def with_interval(estimate: Estimate, form: str = "z.3f") -> str:
@@ -40,3 +57,13 @@ def listing(axis: Axis, values: Iterable[Value]) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural unless the number is one."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def in_words(texts: Sequence[str]) -> str:
+    """Return an enumeration: `relu, tanh and sigmoid`."""
+    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
+
+
+def capitalised(text: str) -> str:
+    """Return a text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]

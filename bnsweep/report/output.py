@@ -1,8 +1,8 @@
-"""The files of a finished sweep: its table, its figures and its summary."""
+"""The files of a finished sweep: its table, its figures, its summary and its page."""
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ from bnsweep.report import sections
 from bnsweep.report.findings import Findings
 from bnsweep.report.sections import SweepFigure
 from bnsweep.report.summary import summarise
+from bnsweep.report.webpage import Picture, html_page
 
 FINAL_METRICS = (
     "final_train_accuracy",
@@ -25,11 +26,15 @@ FINAL_METRICS = (
     "epochs_run",
 )
 MAX_NOTE = 8000  # characters; a longer tag is refused
+PIXELS_PER_INCH = 96  # of a browser
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written; `summary` is cut to the length of a note."""
+    """What was written.
+
+    `summary` is the summary without its title, cut to the length of a note.
+    """
 
     csv: Path
     figures: tuple[Path, ...]
@@ -64,7 +69,7 @@ class ReportOptions:
 
 
 def write_report(findings: Findings, folder: Path, options: ReportOptions) -> Report:
-    """Write `results.csv`, `summary.md` and the figures into `folder`.
+    """Write `results.csv`, `summary.md`, `report.html` and the figures into `folder`.
 
     The table holds all runs; the figures and the summary hold those with the chosen values.
     Figures with nothing to show are left out: all of them if no run ended, and those against
@@ -73,13 +78,17 @@ def write_report(findings: Findings, folder: Path, options: ReportOptions) -> Re
     table = folder / "results.csv"
     write_whole(table, results_csv(findings.runs).encode())
     drawn: dict[str, list[Path]] = {}
+    pictures: dict[str, Picture] = {}
     try:
-        _draw(findings.chosen, folder / "figures", options, drawn)
+        for name, files, picture in _draw(findings.chosen, folder / "figures", options):
+            drawn[name], pictures[name] = files, picture
     finally:  # a figure of the user's own that fails does not take the summary with it
-        summary = summarise(findings, options.figures, drawn)
-        write_whole(folder / "summary.md", summary.encode())
-    files = tuple(path for paths in drawn.values() for path in paths)
-    return Report(table, files, _shortened(summary))
+        summary = summarise(findings, options.figures)
+        write_whole(folder / "summary.md", summary.markdown(drawn).encode())
+        page = html_page(summary, pictures, name=folder.name)
+        write_whole(folder / "report.html", page.encode())
+    written = tuple(path for paths in drawn.values() for path in paths)
+    return Report(table, written, _shortened(summary.text(drawn)))
 
 
 def check_choice(keys: Sequence[str], specs: Sequence[RunSpec]) -> None:
@@ -139,16 +148,19 @@ def _shortened(summary: str) -> str:
 
 
 def _draw(
-    runs: Sequence[SweepRun], folder: Path, options: ReportOptions, drawn: dict[str, list[Path]]
-) -> None:
-    """Draw the figures that apply, and enter the files of each into `drawn`, by its name."""
+    runs: Sequence[SweepRun], folder: Path, options: ReportOptions
+) -> Iterator[tuple[str, list[Path], Picture]]:
+    """Draw the figures that apply: of each its name, its files, and its picture for the page."""
     if not any(run.comparable for run in runs):
         return
     # Importing matplotlib takes a third of a second, so wait until there is something to draw.
-    from bnsweep.report.figures.saving import save
+    from bnsweep.report.figures.saving import picture, save
     from bnsweep.report.figures.style import applied
 
     with applied(options.style, math=True):
         for kind in options.figures:
             if figure := kind.draw(runs):
-                drawn[kind.name] = save(figure, folder, kind.name, options.formats)
+                files = save(figure, folder, kind.name, options.formats)
+                width = round(figure.get_figwidth() * PIXELS_PER_INCH)
+                caption, titled = str(figure.get_label()), bool(figure.texts)
+                yield kind.name, files, Picture(*picture(figure, files), width, caption, titled)

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING, Any
 from bnsweep.errors import UserError
 from bnsweep.records import SweepRun
 from bnsweep.records.keys import Value
-from bnsweep.report import claims, gaps, measures
+from bnsweep.report import gaps, learning, measures, rates
 from bnsweep.report.comparison import Line, compare
 from bnsweep.report.findings import MAX_LINES
-from bnsweep.report.markdown import table, with_interval
+from bnsweep.report.markdown import long_table, with_interval
 from bnsweep.report.measures import LEARNS, TARGET
 from bnsweep.report.tables import diverged_text, final_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-MAX_ROWS = 128
-MAX_GAPS = 40
 
 Runs = Sequence[SweepRun]
 Draw = Callable[[Runs], "Figure | None"]
@@ -123,14 +120,15 @@ def _ours(name: str, **arguments: Any) -> Draw:
 
 def _which_learn(runs: Runs) -> list[str]:
     """Return where each line learns, if there are too many lines for the answer."""
-    learns = claims.where_it_learns(compare(runs))
-    return ["\n".join(f"- {text}" for text in learns)] if len(learns) > MAX_LINES else []
+    comparison = compare(runs)
+    if comparison.across is None or len(comparison.lines) <= MAX_LINES:
+        return []
+    return long_table(*learning.learning_table(comparison), "row")
 
 
 def _final_table(runs: Runs) -> list[str]:
     final = final_table(compare(runs))
-    cut = "; first rows" if len(final.rows) > MAX_ROWS else ""
-    return [f"{final.note}{cut}.", table(final.head, final.rows[:MAX_ROWS])]
+    return [f"{final.note}.", *long_table(final.head, final.rows, "row")]
 
 
 def _speed(runs: Runs) -> list[str]:
@@ -139,33 +137,31 @@ def _speed(runs: Runs) -> list[str]:
     if not axis or not axis.numeric:
         return []
     rows = []
-    for line in comparison.lines[:MAX_ROWS]:
-        row = [line.label or "the network"]
+    for line in comparison.lines:
+        row = [learning.name_of(comparison, line)]
         for threshold in (LEARNS, TARGET):
-            largest = claims.largest_rates(comparison, axis, line, threshold).values()
+            largest = rates.largest_rates(comparison, axis, line, threshold).values()
             ends = dict.fromkeys(axis.text(pick(largest)) for pick in (min, max)) if largest else {}
             row += [" to ".join(ends) or "none", str(len(largest))]
         rows.append(row)
     head = ["", f"largest {axis.label} that learns", "seeds"]
     head += [f"that ends at {TARGET:.0%} or more", "seeds"]
     note = "Of each seed the largest; smallest to largest over the seeds that have one."
-    return [note, table(head, rows)]
+    return [note, *long_table(head, rows, "row")]
 
 
 def _gaps(runs: Runs) -> list[str]:
     comparison = compare(runs, overlay="all")
     rows = []
-    for line in comparison.lines[:MAX_GAPS]:
+    for line in comparison.lines:
         results = comparison.results(None, line)
         quantities = (measures.TRAIN, measures.TEST, measures.GAP)
         estimates = [measures.final(quantity, results) for quantity in quantities]
         train, test, gap = (with_interval(estimate) for estimate in estimates)
         diverged = diverged_text(estimates[0].diverged, estimates[0].n)
-        rows.append([line.label or "the network", train + diverged, test, gap])
-    parts = [table(["", "training", "test", "gap"], rows)]
-    if left := len(comparison.lines) - len(rows):
-        parts.append(f"{left} more combinations are in results.csv.")
-    return [*parts, *gaps.changes(comparison)]
+        rows.append([learning.name_of(comparison, line), train + diverged, test, gap])
+    head = ["", "training", "test", "gap"]
+    return [*long_table(head, rows, "row"), *gaps.changes(comparison)]
 
 
 def _health(runs: Runs) -> list[str]:
@@ -187,14 +183,16 @@ def _health(runs: Runs) -> list[str]:
 
     lines, values = comparison.lines, comparison.values
     if len(lines) <= len(values):
-        head = [axis.label if axis else "", *(claims.who(line) for line in lines)]
+        head = [axis.label if axis else "", *(learning.name_of(comparison, line) for line in lines)]
         rows = [[axis.text(v) if axis else "", *(cell(v, line) for line in lines)] for v in values]
     else:
         head = ["", *(axis.equation(v) if axis else "" for v in values)]
-        rows = [[claims.who(line), *(cell(v, line) for v in values)] for line in lines]
+        rows = [
+            [learning.name_of(comparison, line), *(cell(v, line) for v in values)] for line in lines
+        ]
     seeds = f", over {comparison.repeats} seeds" if comparison.repeats > 1 else ""
     note = "How many layers are what, before \N{RIGHTWARDS ARROW} after training where that differs"
-    return [f"{note}{seeds}.", table(head, rows[:MAX_GAPS])]
+    return [f"{note}{seeds}.", *long_table(head, rows, "row")]
 
 
 FIGURES: dict[str, SweepFigure] = {

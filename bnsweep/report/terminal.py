@@ -187,7 +187,8 @@ def print_where(
     for source, count in sources.items():
         runs = f"{counted(count, 'run')} of"
         print(f"taken over: {runs} {source}", file=stream)
-    print(f"results: {from_here(folder)} (summary.md, results.csv, figures)", file=stream)
+    files = "report.html, summary.md, results.csv, figures"
+    print(f"results: {from_here(folder)} ({files})", file=stream)
     if ui_command:
         print(f"to see them in MLflow: {ui_command}", file=stream)
 

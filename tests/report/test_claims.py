@@ -8,10 +8,12 @@ import re
 import pytest
 from made_up import sweep
 
-from bnsweep.report.claims import initial_weights, learning_rate, where_it_learns
+from bnsweep.report.claims import initial_weights
 from bnsweep.report.comparison import compare
 from bnsweep.report.findings import Findings
 from bnsweep.report.gaps import dropout, overfitting
+from bnsweep.report.learning import where_it_learns
+from bnsweep.report.rates import learning_rate
 
 MODELS = ["batchnorm", "plain"]
 NOISE = (0.0, 0.01, -0.01, 0.005, -0.005, 0.002, 0.008, -0.008, 0.004, -0.002)
@@ -78,9 +80,8 @@ def test_values_at_which_only_some_seeds_learn_are_listed():
         seed=range(10),
     )
     assert where_it_learns(compare(runs)) == [
-        "batchnorm learns with each of 10 seeds at 2 of 3 values of W (0.1, 0.01); "
-        "with 7 of 10 at 1.",
-        "plain learns with each of 10 seeds at 1 of 3 values of W (0.1).",
+        "batchnorm learns with each of 10 seeds at 2 of 3 scales (0.1, 0.01); at 1 with 7 of 10.",
+        "plain learns with each of 10 seeds at 1 of 3 scales (0.1).",
     ]
 
 
@@ -217,7 +218,7 @@ def test_equal_configurations_are_judged_once():
         ((0.05, 0.01), 10, "**Does not hold here.**"),
         ((0.03, 0.03), 10, "**Undecided.**"),
         ((-0.01, -0.05), 10, ": it measurably helps neither."),
-        ((0.01, 0.05), 10, "with batchnorm, dropout at its best rate (dropout 0.1) and by +0.050"),
+        ((0.01, 0.05), 10, "with batchnorm (dropout 0.1) and by +0.050"),
     ],
 )
 def test_dropout(gain, seeds, part):
@@ -257,9 +258,12 @@ def test_speed_is_compared_on_the_same_problem(key):
         seed=range(5),
         **{key: [200, 400]},
     )
-    faster = [claim.text for claim in learning_rate(runs) if claim.claimed == "learning is faster"]
-    assert len(faster) == 2
-    assert [re.findall(" [24]00", text) for text in faster] == [[" 200"] * 6, [" 400"] * 6]
+    _, faster = learning_rate(runs)
+    sizes = [
+        re.findall(" [24]00", f"{judgement.pair.lines} {judgement.pair.shared}")
+        for judgement in faster.judgements
+    ]
+    assert [set(of_pair) for of_pair in sizes] == [{" 200"}, {" 400"}]
 
 
 def test_means_and_their_difference_use_the_same_seeds():
@@ -285,7 +289,10 @@ def test_the_answer_counts_pairs_that_disagree():
         model__activation=["relu", "tanh"],
         seed=range(5),
     )
-    assert Findings(runs).answer[1].endswith("Of 2 pairs: holds for 1, does not hold here for 1.")
+    _, claim = Findings(runs).answer
+    assert "**Holds** for relu; **does not hold here** for tanh." in claim
+    assert re.search(r"changes by -0\.\d+ ± 0\.\d+ to \+0\.\d+ ± 0\.\d+, n = 5", claim)
+    assert claim.endswith("these intervals hold for both pairs at once.")
 
 
 def test_dropout_is_not_judged_without_a_reference():
@@ -295,7 +302,7 @@ def test_dropout_is_not_judged_without_a_reference():
         if run.spec.swept["model"] == "batchnorm" or run.spec.swept["model.dropout"]
     ]
     (claim,) = dropout(runs)
-    assert "Not judged: plain, dropout at its best rate has no result without it" in claim.text
+    assert "Not judged: plain has no result without it" in claim.text
 
 
 def test_too_few_seeds_give_no_verdict_in_bold():
@@ -305,8 +312,79 @@ def test_too_few_seeds_give_no_verdict_in_bold():
     ):
         answer = " ".join(Findings(runs).answer)
         assert "no verdict" in answer
-        assert all(bold.endswith("no verdict.") for bold in re.findall(r"\*\*(.+?)\*\*", answer))
+        assert all("no verdict" in bold for bold in re.findall(r"\*\*(.+?)\*\*", answer))
 
 
 def test_a_sweep_without_results_has_no_answer():
     assert Findings([]).answer == []
+
+
+def test_many_pairs_are_one_sentence_and_a_row_each():
+    runs = sweep(
+        lambda run: (
+            0.1,
+            (STEADY if run.model == "batchnorm" else FRAIL)[run.weight_std] + noise(run),
+        ),
+        weight_std=[1, 0.1, 0.01],
+        model=MODELS,
+        training__batch_size=range(1, 41),
+        seed=range(5),
+    )
+    (claim,) = initial_weights(compare(runs))
+    assert claim.text.count("difference") + claim.text.count("changes by") == 1
+    assert "**Holds** for all 40 pairs." in claim.text
+    assert "these intervals hold for all 40 pairs at once" in claim.text
+    _, table = claim.table
+    head, _, *rows = table.splitlines()
+    assert head == "|  | verdict | with BN | without BN | difference | n | higher with BN at |"
+    assert len(rows) == 40
+    assert rows[1].startswith("| batch size 2 | holds | 0.1")
+    assert rows[1].endswith(" | 5 | 1, 0.01 |")
+    # Bonferroni: the interval of one of 40 pairs is wider than that of one alone.
+    alone = weights({"batchnorm": STEADY, "plain": FRAIL}, seeds=5)[0]
+    widths = [float(re.findall(r"-0\.\d+ ± (0\.\d+)", text)[0]) for text in (alone, rows[1])]
+    assert widths[0] < widths[1]
+
+
+def test_pairs_that_cannot_be_judged_are_named_with_the_reason():
+    ends = {"relu": FRAIL, "tanh": dict.fromkeys(FRAIL, 0.1)}
+    runs = sweep(
+        lambda run: (
+            0.1,
+            (STEADY if run.model == "batchnorm" else ends[run.model__activation])[run.weight_std]
+            + noise(run),
+        ),
+        weight_std=[1, 0.1, 0.01],
+        model=MODELS,
+        model__activation=["relu", "tanh"],
+        seed=range(10),
+    )
+    (claim,) = initial_weights(compare(runs))
+    assert "**Holds** for relu: over 3 scales, the final training accuracy" in claim.text
+    assert "n = 10" in claim.text
+    assert claim.text.endswith("Not judged for tanh: plain learns at none of the 3 scales.")
+    note, table = claim.table
+    assert note.endswith("Not judged: plain learns at none of the 3 scales.")
+    assert table.splitlines()[-1] == "| tanh | not judged | - | - | - | - | - | - |"
+
+
+def test_a_claim_that_no_pair_can_judge_says_so_once():
+    runs = gaps((0.1, 0.3), train=(0.9, 0.2), seeds=5, rates_of_dropout=(0, 0.1, 0.5))
+    (claim,) = overfitting(compare(runs, overlay="all"))
+    assert claim.text == (
+        "Claim: Batch Normalization reduces overfitting. "
+        "Not judged for any of the 3 pairs: the two have not fitted alike."
+    )
+    assert claim.table == []
+
+
+def test_without_a_claim_the_test_accuracies_are_compared_in_one_sentence():
+    runs = sweep(
+        fields=lambda run: {"gap": 0.2 + noise(run) - 0.1 * (run.model == "batchnorm")},
+        model=MODELS,
+        model__activation=["relu", "tanh", "sigmoid"],
+        seed=range(5),
+    )
+    _, compared = Findings(runs).answer
+    assert compared.startswith("With Batch Normalization, the test accuracy changes by +0.1")
+    assert compared.endswith("n = 5; these intervals hold for all 3 pairs at once.")

@@ -7,6 +7,7 @@ from matplotlib import rc_context, rcParams
 
 from bnsweep.errors import UserError
 from bnsweep.report.findings import Findings
+from bnsweep.report.markdown import MAX_ROWS, long_table, table
 from bnsweep.report.output import MAX_NOTE, ReportOptions, check_choice, write_report
 from bnsweep.report.sections import sweep_figures
 
@@ -78,7 +79,9 @@ def test_the_report_is_written_to_the_folder(tmp_path):
     report = report_of(Findings(runs), tmp_path, ["final_accuracy", "curves"])
     assert [path.name for path in report.figures] == ["final_accuracy.png", "curves.png"]
     assert all(path.stat().st_size for path in report.figures)
-    assert (tmp_path / "summary.md").read_text() == report.summary
+    title, _, rest = (tmp_path / "summary.md").read_text().partition("\n\n")
+    assert title.startswith("# Sweep of")
+    assert rest == report.summary
 
 
 def test_a_sweep_of_failed_runs_has_a_report(tmp_path):
@@ -234,7 +237,8 @@ def test_the_note_fits_the_store(tmp_path):
 
 
 def summary(tmp_path, figure, *args, **kwargs):
-    return report_of(Findings(sweep(*args, **kwargs)), tmp_path, [figure]).summary
+    report_of(Findings(sweep(*args, **kwargs)), tmp_path, [figure])
+    return (tmp_path / "summary.md").read_text()
 
 
 def test_the_heading_says_what_was_compared(tmp_path):
@@ -259,7 +263,7 @@ def test_the_summary_opens_with_the_answer(tmp_path):
     )
     title, learns, claim, outcome, *_ = text.split("\n\n")
     assert title.startswith("# Sweep")
-    assert learns.startswith("batchnorm learns with each of 5 seeds at 4 of 4 values of W. plain")
+    assert learns.startswith("batchnorm learns with each of 5 seeds at all 4 scales. plain")
     assert claim.startswith("Claim: the result depends less on the initial weights. **Holds.**")
     assert outcome == "40 runs: 40 finished."
     assert text.count("**Holds.**") == 1
@@ -344,10 +348,10 @@ def test_a_change_of_one_key_is_compared_over_the_same_seeds(tmp_path):
         model__dropout=[0, 0.5],
         seed=[0, 1, 2],
     )
-    change = "| plain, dropout 0.5 against plain, dropout 0 "
+    change = "| dropout 0.5 against dropout 0 | plain |"
     zero = "+0.000 ± 0.000"
-    assert f"{change}| {zero} | +0.050 ± 0.000 | -0.050" in text
-    assert f"| batchnorm, dropout 0 against plain, dropout 0 | {zero} | {zero} | {zero} |" in text
+    assert f"{change} {zero} | +0.050 ± 0.000 | -0.050" in text
+    assert f"| batchnorm against plain | dropout 0 | {zero} | {zero} | {zero} |" in text
 
 
 def test_changes_are_relative_to_the_first_value(tmp_path):
@@ -357,3 +361,33 @@ def test_changes_are_relative_to_the_first_value(tmp_path):
 
 def test_a_seed_given_twice_is_one_run(tmp_path):
     assert "(1 seed)" in summary(tmp_path, "curves", seed=[3, 3, 3])
+
+
+def test_a_table_that_is_cut_says_how_many_rows_are_left_out_and_where_they_are():
+    rows = [[str(number)] for number in range(MAX_ROWS + 2)]
+    text, note = long_table(["n"], rows, "pair")
+    assert text.splitlines()[-1] == f"| {MAX_ROWS - 1} |"
+    assert note == "And 2 more pairs: `results.csv` has the runs."
+    assert long_table(["n"], rows[:MAX_ROWS], "pair") == [table(["n"], rows[:MAX_ROWS])]
+
+
+def test_sixteen_scales_at_eight_rates_have_all_their_rows(tmp_path):
+    text = summary(
+        tmp_path,
+        "final_accuracy",
+        weight_std=[0.5**k for k in range(16)],
+        optimizer__lr=range(1, 9),
+    )
+    assert len([line for line in text.splitlines() if line.startswith("| ")]) == 128 + 2
+
+
+def test_keys_with_many_values_are_left_to_the_figure_of_the_gap_and_it_is_said(tmp_path):
+    text = summary(tmp_path, "generalization_gap", model=MODELS, optimizer__lr=[1, 2, 3, 4, 5])
+    assert "learning rate has more than 4 values: see the figure." in text
+
+
+def test_the_summary_explains_only_what_it_uses(tmp_path):
+    alone = summary(tmp_path, "curves", optimizer=["sgd", "adam"])
+    assert "A network *learns* where" in alone
+    assert not any(word in alone for word in ("Student", "verdict", "diverged"))
+    assert "Student" in summary(tmp_path, "curves", optimizer=["sgd", "adam"], seed=[0, 1])

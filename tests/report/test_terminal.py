@@ -246,8 +246,8 @@ def test_the_answer_is_printed_above_the_table():
     )
     first, second, *_ = table(runs).split("\n\n")
     assert first == (
-        "batchnorm learns with each of 5 seeds at 3 of 3 values of W. "
-        "plain learns with each of 5 seeds at 1 of 3 values of W (0.1)."
+        "batchnorm learns with each of 5 seeds at all 3 scales. "
+        "plain learns with each of 5 seeds at 1 of 3 scales (0.1)."
     )
     assert second.startswith("Claim: the result depends less on the initial weights. Holds. Over 3")
 
@@ -325,5 +325,5 @@ def test_it_is_said_where_runs_come_from_that_the_sweep_did_not_do(tmp_path, mon
     assert out.getvalue().splitlines() == [
         "taken over: 2 runs of out/first",
         "taken over: 1 run of the store",
-        "results: out/second (summary.md, results.csv, figures)",
+        "results: out/second (report.html, summary.md, results.csv, figures)",
     ]
