@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,12 +33,12 @@ PIXELS_PER_INCH = 96  # of a browser
 class Report:
     """What was written.
 
-    `summary` is the summary without its title, cut to the length of a note.
+    `note` is the summary without its title, cut to the length of a note of the tracking store.
     """
 
     csv: Path
     figures: tuple[Path, ...]
-    summary: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,15 @@ class ReportOptions:
         return cls(**{**given, "figures": sections.sweep_figures(given.get("figures", ()))})
 
 
-def write_report(findings: Findings, folder: Path, options: ReportOptions) -> Report:
+def write_report(
+    findings: Findings, folder: Path, options: ReportOptions, remarks: Sequence[str] = ()
+) -> Report:
     """Write `results.csv`, `summary.md`, `report.html` and the figures into `folder`.
 
     The table holds all runs; the figures and the summary hold those with the chosen values.
     Figures with nothing to show are left out: all of them if no run ended, and those against
-    a key if only seeds were swept.
+    a key if only seeds were swept. The note has paragraphs of the caller's own, `remarks`, below
+    the answer.
     """
     table = folder / "results.csv"
     write_whole(table, results_csv(findings.runs).encode())
@@ -88,7 +91,9 @@ def write_report(findings: Findings, folder: Path, options: ReportOptions) -> Re
         page = html_page(summary, pictures, name=folder.name)
         write_whole(folder / "report.html", page.encode())
     written = tuple(path for paths in drawn.values() for path in paths)
-    return Report(table, written, _shortened(summary.text(drawn)))
+    answer = len(findings.answer)
+    paragraphs = [*summary.paragraphs[:answer], *remarks, *summary.paragraphs[answer:]]
+    return Report(table, written, _shortened(replace(summary, paragraphs=paragraphs).text(drawn)))
 
 
 def check_choice(keys: Sequence[str], specs: Sequence[RunSpec]) -> None:

@@ -169,9 +169,11 @@ def _finish(
         problems.append(f"{missing} of {len(runs)} runs are not in the store {store.shown}")
     elif not complete:
         problems.append("the store could not be asked what it has")
-    summary = ", ".join(problems)
+    note = ", ".join(problems)
     try:
-        summary = output.write_report(findings, folder, options).summary
+        remarks = [store.note] if store is not None and store.note else []
+        remarks.append(f"Command: `{sweep.plan.typed}`")
+        note = output.write_report(findings, folder, options, remarks).note
     except Exception as error:
         # The runs are done whatever the report fails at, and their parent must be closed.
         problems.append(f"the report cannot be written ({first_line(error)})")
@@ -183,7 +185,7 @@ def _finish(
             if recorder.answers:
                 metrics = {**counts, **findings.best_validated}
                 store.close_sweep(
-                    sweep.plan.parent, status=status, metrics=metrics, note=summary, folder=folder
+                    sweep.plan.parent, status=status, metrics=metrics, note=note, folder=folder
                 )
                 ui_command = store.ui_command(sweep.plan.parent, sweep=True)
             else:

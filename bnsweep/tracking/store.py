@@ -166,7 +166,7 @@ class Store:
                 f"tracking.tags: {taken[0]} is reserved; give a name that begins with neither "
                 f"{' nor '.join(RESERVED)}"
             )
-        self._note = without_secrets(str(note)) if note else ""
+        self.note = without_secrets(str(note)) if note else ""
         self._model = model
         self._source: dict[str | None, dict[str, str]] = {}
 
@@ -273,8 +273,8 @@ class Store:
             "bnsweep.folder": str(folder),
             "bnsweep.command": plan.typed,
         }
-        if self._note:
-            tags[NOTE] = self._note
+        if self.note:
+            tags[NOTE] = self.note
         run = self.client.create_run(
             self.experiment_id,
             run_name=os.environ.get(NAME_VARIABLE) or plan.name,
@@ -330,7 +330,7 @@ class Store:
 
         now = _milliseconds(time.time())
         points = [Metric(key, value, now, 0) for key, value in readable(metrics).items()]
-        tags = [RunTag(NOTE, _joined(note, self._note)), RunTag("bnsweep.status", status)]
+        tags = [RunTag(NOTE, note), RunTag("bnsweep.status", status)]
         self.client.log_batch(parent, metrics=points, tags=tags)
         self._log_files(parent, folder, REPORT, done)
         self.client.set_terminated(parent, STATUS[status])
@@ -384,8 +384,8 @@ class Store:
             tags["mlflow.parentRunId"] = parent
         else:
             name = os.environ.get(NAME_VARIABLE)
-            if self._note:
-                tags[NOTE] = self._note
+            if self.note:
+                tags[NOTE] = self.note
         run = self.client.create_run(
             self.experiment_id,
             start_time=_milliseconds(attempt.started),

@@ -67,8 +67,8 @@ def test_a_run_that_was_not_started_is_called_so_and_listed_last(tmp_path):
     runs[2] = with_result(runs[2], result((), status="failed", error="MemoryError"))
     report = report_of(Findings(runs), tmp_path, [])
     assert [row["status"] for row in rows(report.csv)] == ["not started", "finished", "failed"]
-    assert "3 runs: 1 finished, 1 failed, 1 not started." in report.summary
-    assert [line for line in report.summary.splitlines() if line.startswith("- ")] == [
+    assert "3 runs: 1 finished, 1 failed, 1 not started." in report.note
+    assert [line for line in report.note.splitlines() if line.startswith("- ")] == [
         f"- `{runs[2].spec.name}`: failed, MemoryError",
         f"- `{runs[0].spec.name}`: not started",
     ]
@@ -81,7 +81,7 @@ def test_the_report_is_written_to_the_folder(tmp_path):
     assert all(path.stat().st_size for path in report.figures)
     title, _, rest = (tmp_path / "summary.md").read_text().partition("\n\n")
     assert title.startswith("# Sweep of")
-    assert rest == report.summary
+    assert rest == report.note
 
 
 def test_a_sweep_of_failed_runs_has_a_report(tmp_path):
@@ -89,8 +89,8 @@ def test_a_sweep_of_failed_runs_has_a_report(tmp_path):
     runs = [with_result(run, broken) for run in sweep(weight_std=[1, 0.1])]
     report = report_of(Findings(runs), tmp_path, ["curves", "final_accuracy"])
     assert report.figures == ()
-    assert "2 runs: 2 failed." in report.summary
-    assert f"- `{runs[1].spec.name}`: failed, MemoryError: too large" in report.summary
+    assert "2 runs: 2 failed." in report.note
+    assert f"- `{runs[1].spec.name}`: failed, MemoryError: too large" in report.note
     assert len(rows(report.csv)) == 2
 
 
@@ -126,7 +126,7 @@ def test_a_users_own_figure_is_drawn_by_its_dotted_path(tmp_path):
     names = ["own_figures.dots", "own_figures.counted"]
     report = report_of(Findings(sweep(weight_std=[1, 0.1])), tmp_path, names)
     assert [path.name for path in report.figures] == ["dots.png", "counted.png"]
-    assert "## How many (figures/counted.png)\n\nThey are 2." in report.summary
+    assert "## How many (figures/counted.png)\n\nThey are 2." in report.note
 
 
 @pytest.mark.usefixtures("own_figures")
@@ -232,8 +232,8 @@ def test_the_note_fits_the_store(tmp_path):
     runs = [with_result(run, result((0.1, 0.1 * run.spec.number % 1))) for run in runs]
     names = ["curves", "final_accuracy", "epochs_to_target", "generalization_gap"]
     report = report_of(Findings(runs), tmp_path, names)
-    assert len((tmp_path / "summary.md").read_text()) > MAX_NOTE >= len(report.summary)
-    assert "The rest is in `summary.md`" in report.summary
+    assert len((tmp_path / "summary.md").read_text()) > MAX_NOTE >= len(report.note)
+    assert "The rest is in `summary.md`" in report.note
 
 
 def summary(tmp_path, figure, *args, **kwargs):
@@ -308,8 +308,8 @@ def test_chosen_values_are_listed_and_then_compared(tmp_path):
     )
     report = report_of(Findings(runs, ["optimizer.lr"]), tmp_path, ["generalization_gap"])
     assert len(rows(report.csv)) == 30
-    assert "| batchnorm | learning rate 0.2 |" in report.summary
-    assert "difference +0.000" in report.summary
+    assert "| batchnorm | learning rate 0.2 |" in report.note
+    assert "difference +0.000" in report.note
 
 
 def test_keys_that_cannot_be_chosen_are_refused():
