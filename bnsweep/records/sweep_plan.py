@@ -1,6 +1,7 @@
 """The runs of a sweep: as planned, in the file `sweep.json`, and with what came out of each."""
 
 import json
+import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ class SweepPlan:
         id: names the sweep in a tracking store.
         parent: the id of its parent run there; None if it has none.
         reused: where the result of a run comes from that this sweep did not do, by its number.
+        begun: when the sweep began, or when it was last gone on with (seconds since 1970).
     """
 
     specs: tuple[RunSpec, ...]
@@ -35,6 +37,7 @@ class SweepPlan:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     parent: str | None = None
     reused: Mapping[int, str] = field(default_factory=dict)
+    begun: float = field(default_factory=time.time)
 
     @property
     def fingerprints(self) -> Counter[str]:
@@ -81,6 +84,7 @@ class SweepPlan:
                 id=document["id"],
                 parent=document["parent"],
                 reused={int(number): place for number, place in document["reused"].items()},
+                begun=document["begun"],
             )
 
 
