@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import documented
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -107,6 +108,15 @@ def test_below_each_picture_stands_what_made_it(monkeypatch):
 def test_the_check_of_the_derivation_runs_as_it_is_typed():
     (block,) = re.findall(r"```python\n(.*?)```", (DOCS / "batchnorm.md").read_text(), re.DOTALL)
     exec(compile(block, "docs/batchnorm.md", "exec"), {})
+
+
+def test_each_command_fits_a_rule_that_says_how_it_is_checked():
+    commands = [command for page in documented.PAGES for command in documented.commands(page)]
+    assert len(commands) > 40
+    assert [command for command in commands if command.rule is None] == []
+    assert {command.rule for command in commands} == set(documented.RULES)
+    for rule in documented.RULES:
+        assert rule.how != "elsewhere" or rule.words in (ROOT / rule.where).read_text(), rule
 
 
 def test_each_experiment_has_its_stored_result():

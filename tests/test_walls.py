@@ -30,7 +30,7 @@ WALLS = {
     ),
     "hydra_plugins": ("sweep", "hydra omegaconf"),
     "cli": ("errors redact records run tracking sweep hydra_plugins", "hydra omegaconf"),
-    "reading": ("errors records nn run tracking", "pandas"),
+    "reading": ("errors records data nn run tracking", "pandas"),
     "__init__": ("report reading", ""),
     "__main__": ("redact screen sweep cli", ""),
 }

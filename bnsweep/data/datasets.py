@@ -29,7 +29,7 @@ _Samples = NDArray[np.floating[Any]]  # (samples, features)
 _Labels = NDArray[np.int64]  # (samples,)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Samples and labels for training, testing and, optionally, validation.
 
@@ -56,6 +56,10 @@ class Dataset:
         # All runs of a process share one Dataset: none of them may change it for the next.
         for array in self._arrays():
             array.setflags(write=False)
+
+    def __repr__(self) -> str:
+        facts = (f"{key}={value!r}" for key, value in self.facts.items() if key != "digest")
+        return f"Dataset({', '.join(facts)})"
 
     def _arrays(self) -> list[_Samples | _Labels]:
         parts = (

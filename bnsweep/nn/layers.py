@@ -39,6 +39,11 @@ class Layer:
     cancels_bias: bool = False
     out: Mapping[str, Array] = {}
 
+    def __repr__(self) -> str:
+        shapes = {name: getattr(self, name).shape for name in self.params}
+        sizes = (f"{name}: {' x '.join(map(str, shape))}" for name, shape in shapes.items())
+        return f"{type(self).__name__}({', '.join(sizes)})"
+
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:
         """Compute y from x, in training mode or in evaluation mode."""
         raise NotImplementedError
@@ -147,6 +152,9 @@ class Dropout(Layer):
         keys.check("model.dropout", rate)
         self.rate = float(rate)
         self.rng = rng
+
+    def __repr__(self) -> str:
+        return f"Dropout(rate: {self.rate})"
 
     def forward(self, x: Array, *, train: bool) -> tuple[Array, Backward]:
         """Drop units in training, return x in evaluation. Backward: dx = dy mask / (1 - rate)."""

@@ -38,6 +38,10 @@ class Network:
         self.layers = [layer for block in self.blocks for layer in block]
         self.params, self.grads, self.n_weights = _packed(self.layers)
 
+    def __repr__(self) -> str:
+        lines = (f"\n    {', '.join(map(repr, block))}" for block in self.blocks)
+        return f"Network of {self.params.size} params, {self.dtype}:{''.join(lines)}"
+
     def gradient(self, x: Array, labels: Labels) -> Array:
         """Compute the gradient of a minibatch's mean cross-entropy, in training mode.
 

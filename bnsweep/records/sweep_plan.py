@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ class SweepPlan:
         id: names the sweep in a tracking store.
         parent: the id of its parent run there; None if it has none.
         reused: where the result of a run comes from that this sweep did not do, by its number.
+        begun: when the sweep began, or when it was last gone on with (seconds since 1970).
     """
 
     specs: tuple[RunSpec, ...]
@@ -38,6 +40,7 @@ class SweepPlan:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     parent: str | None = None
     reused: Mapping[int, str] = field(default_factory=dict)
+    begun: float = field(default_factory=time.time)
 
     @property
     def typed(self) -> str:
@@ -92,6 +95,7 @@ class SweepPlan:
                 id=document["id"],
                 parent=document["parent"],
                 reused={int(number): place for number, place in document["reused"].items()},
+                begun=document["begun"],
             )
 
 

@@ -122,6 +122,13 @@ def test_a_run_cannot_change_the_data_of_the_next(root):
             array[0] = 0
 
 
+def test_a_data_set_shows_its_sizes():
+    assert repr(datasets.digits(validation_size=200)) == (
+        "Dataset(name='digits', train_samples=800, validation_samples=200, test_samples=797, "
+        "features=64, classes=10)"
+    )
+
+
 def test_the_digest_tells_data_apart_and_not_their_place(root, tmp_path):
     folder = tmp_path / "elsewhere"
     root_digest = datasets.mnist(train_size=9, test_size=9, root=str(root)).digest

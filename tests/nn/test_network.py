@@ -275,3 +275,17 @@ def test_dropout_follows_every_hidden_block_or_only_the_last():
     assert places(dropout=0.5) == [True, True, False]
     assert places(dropout=0.5, dropout_position="last") == [False, True, False]
     assert places(dropout_position="last") == [False, False, False]
+
+
+def test_a_network_shows_the_layers_of_each_block_with_their_sizes():
+    norm = "BatchNorm(gamma: 6, beta: 6)"
+    assert repr(make((6,), dropout=0.5)).splitlines() == [
+        "Network of 63 params, float64:",
+        f"    Affine(W: 5 x 6), {norm}, ReLU(), Dropout(rate: 0.5)",
+        "    Affine(W: 6 x 3, b: 3)",
+    ]
+    after = make((6,), activation="tanh", norm_position="after")
+    assert f"    Affine(W: 5 x 6, b: 6), Tanh(), {norm}\n" in repr(after)
+    assert "    Affine(W: 5 x 6, b: 6), Sigmoid()\n" in repr(
+        make((6,), activation="sigmoid", batch_norm=False)
+    )
