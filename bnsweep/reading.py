@@ -119,8 +119,7 @@ def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network
     Raises:
         ReadingError: the run does not exist or has no weights.
     """
-    from bnsweep.run.build import build_network
-    from bnsweep.run.execute import Draws
+    from bnsweep.run.build import trained_network
 
     with _on_disk(run, tracking_uri, (HISTORY_FILE, WEIGHTS_FILE)) as folder:
         config = _result(folder, run).spec.config
@@ -130,16 +129,9 @@ def load_network(run: str | Path, *, tracking_uri: str | None = None) -> Network
                 "folder, if the project has been moved"
             )
         with _damaged(run, HISTORY_FILE):
-            draws = Draws.of(config["seed"])
-            _ = config["model"]["_target_"], config["weight_std"], config["dtype"]
+            _ = config["model"]["_target_"], config["weight_std"], config["dtype"], config["seed"]
         with _damaged(run, WEIGHTS_FILE), np.load(folder / WEIGHTS_FILE) as arrays:
-            state = dict(arrays)
-            weights = [array for array in state.values() if array.ndim == 2]
-            shape = {"inputs": len(weights[0]), "classes": weights[-1].shape[1]}
-        network = build_network(config, draws, **shape)
-        with _damaged(run, WEIGHTS_FILE):
-            network.load_state(state)
-    return network
+            return trained_network(config, dict(arrays))
 
 
 def load_data(run: str | Path, *, tracking_uri: str | None = None) -> Dataset:

@@ -33,7 +33,10 @@ CONFIG = {
     "output_dir": "outputs",
     "resume": False,
     "on_failure": "continue",
-    "tracking": {"uri": None, "experiment": "bnsweep", "figures": True, "weights": True},
+    "tracking": {
+        **{"uri": None, "experiment": "bnsweep", "note": None},
+        **{"figures": True, "weights": True, "model": False},
+    },
     "report": {"figures": ["curves"], "formats": ["png"], "style": "screen", "choose": []},
 }
 OPTIONS = {"model": "batchnorm", "optimizer": "sgd", "data": "digits"}
@@ -115,7 +118,10 @@ def test_the_defaults_pass():
         ("resume", "no"),
         ("on_failure", "no"),
         ("tracking__uri", 5),
-        ("tracking__experiment", None),
+        ("tracking__experiment", ""),
+        ("tracking__note", ["a"]),
+        ("tracking__tags", "ml"),
+        ("tracking__model", "yes"),
         ("tracking__figures", "no"),
         ("tracking__weights", 1),
         ("report__figures", "curves"),
@@ -271,3 +277,10 @@ def test_run_names_tell_runs_apart():
     assert spec.name == "batchnorm weight_std=0.0464 optimizer.lr=0.1 seed=0"
     assert spec_of().name == "batchnorm weight_std=0.01 seed=0"
     assert (spec.number, spec.seed, spec.swept["model"]) == (3, 0, "batchnorm")
+
+
+def test_a_model_without_weights_is_refused():
+    config = changed(tracking__model=True, tracking__weights=False)
+    with pytest.raises(ConfigError, match=r"tracking.model=true: .*set tracking.weights=true"):
+        check_run(config)
+    check_run(changed(tracking__model=True))
