@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep import __version__
 from bnsweep.cli import arguments, help_page, messages
-from bnsweep.cli.known_keys import KnownKeys
+from bnsweep.cli.known_keys import KnownKeys, listed
 from bnsweep.errors import ConfigError, IncompleteError, UserError
 from bnsweep.redact import REFUSAL, has_secret, without_secrets
 from bnsweep.run.config import sweep_of_experiment
@@ -170,8 +170,8 @@ class Preview(CheckBeforeRun):
 
             if config.hydra.sweeper.get("_target_") != OUR_SWEEPER:
                 raise ConfigError(
-                    f"hydra/sweeper={config.hydra.runtime.choices['hydra/sweeper']}: only it knows "
-                    "what it will run; leave it out, or -m"
+                    f"hydra/sweeper={config.hydra.runtime.choices['hydra/sweeper']}: --cfg job "
+                    "shows the runs of bnsweep's own sweeper alone; leave hydra/sweeper out"
                 )
             plan = preview(config, GlobalHydra.instance().config_loader())
         except Exception as error:
@@ -219,8 +219,8 @@ def _check_mode(config: DictConfig) -> None:
     by_hydra = "hydra.mode=RUN" in config.hydra.overrides.hydra and not said
     if by_hydra and (keys := sweep_of_experiment(config.hydra.runtime)):
         raise ConfigError(
-            f"experiment={config.hydra.runtime.choices.experiment}: its file describes a sweep over "
-            f"{', '.join(keys)}; add -m to run it, or hydra.mode=RUN for a single run"
+            f"experiment={config.hydra.runtime.choices.experiment}: its file describes a sweep "
+            f"over {listed(keys)}; add -m to run it, or hydra.mode=RUN for a single run"
         )
 
 
@@ -249,7 +249,8 @@ def _print_error(error: BaseException, tracebacks: bool) -> int:
         text = "".join(traceback.format_exception(error))
         print(without_secrets(text), file=sys.stderr)
         return status
-    if isinstance(error, HydraException | OmegaConfBaseException):
+    # Hydra also raises a bare ValueError.
+    if isinstance(error, HydraException | OmegaConfBaseException) or type(error) is ValueError:
         message = messages.explain(
             error, lambda: KnownKeys.of(config_folder(), sys.argv[1:]), sys.argv[1:]
         )

@@ -105,6 +105,13 @@ def of_one_run(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
     return [*itertools.chain(*kept), *overrides]
 
 
+def config_dir(arguments: Sequence[str]) -> str | None:
+    """Return the folder that `--config-dir` adds; None without it."""
+    options, _ = _split(arguments)
+    added = [o for o in options if _name(o) in ("--config-dir", "-cd")]
+    return added[-1][-1].removeprefix(f"{added[-1][0].partition('=')[0]}=") if added else None
+
+
 def _split(arguments: Sequence[str]) -> tuple[list[tuple[str, ...]], list[str]]:
     """Return the options, each with its value, and the overrides."""
     options: list[tuple[str, ...]] = []

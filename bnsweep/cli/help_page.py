@@ -38,11 +38,7 @@ def keys(*, _root_: DictConfig) -> str:
     words["report.figures"] = f"a list out of {', '.join(FIGURES)}, or of your own"
     values = flatten(to_plain(_root_))
     return _escaped(
-        [
-            _row(f"{key}={shown(values[key], 12)}", words[key], 34)
-            for key in KEYS
-            if key in values
-        ]
+        [_row(f"{key}={shown(values[key], 12)}", words[key], 34) for key in KEYS if key in values]
     )
 
 

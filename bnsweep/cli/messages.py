@@ -8,7 +8,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 
-from bnsweep.cli.known_keys import KnownKeys
+from bnsweep.cli.known_keys import GROUPS, KnownKeys
 
 # The extra that installs a launcher, by the name under which Hydra misses it.
 _EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit_slurm": "slurm"}
@@ -34,12 +34,15 @@ def explain(
         return f"hydra/launcher={extra[1]}: its packages are not installed; use {install}"
     option = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
     if option:
-        listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n?)*)", text)
-        options = ", ".join((listed[1] if listed else "").split()) or "none"
-        return f"{option[1]}={option[2]}: there is no such option; there are: {options}"
-    twice = re.search(r"Multiple values for ([^\s]+?)\. To|already at '([^']+)'", text)
+        return _no_option(option[1], option[2], text)
+    twice = re.search(
+        r"Multiple values for (\S+?)\. To|already at '([^']+)'|(\S+) appears more than once", text
+    )
     if twice:
-        return _given_twice(twice[1] or twice[2], text, arguments)
+        return _given_twice(str(twice[twice.lastindex or 0]), text, arguments)
+    if "Config group override must be a string" in text:
+        number = next((a for a in arguments if re.fullmatch(r"[\w/]+=[^A-Za-z]*", a)), "an option")
+        return f"{number}: an option of a group is a name; see --help for the options"
     key = re.search(r"Could not (?:override|append to|delete from)[^']*'?([^'\n ]+)", text)
     if key:
         name, at, package = key[1].rstrip(".").partition("=")[0].partition("@")
@@ -51,6 +54,21 @@ def explain(
         return _unreadable(str(override), text.splitlines()[0])
     lines = [line for line in text.splitlines() if line and not line.startswith("See https")]
     return " ".join(line.strip() for line in lines[:3]) or type(error).__name__
+
+
+def _no_option(group: str, option: str, text: str) -> str:
+    """Return the message on an option that does not exist, or on a group that a file misplaces."""
+    available = re.search(r"Available options in '[^']*':\n((?:\t.*\n?)*)", text)
+    if available:
+        options = ", ".join(available[1].split())
+        return f"{group}={option}: there is no such option; there are: {options}"
+    within, _, last = group.rpartition("/")
+    if within and last in GROUPS:
+        return (
+            f"{group}={option}: there is no group {group}; in the defaults list of a file in "
+            f"{within}/, write `override /{last}: {option}`"
+        )
+    return f"{group}={option}: there is no such option, nor another one"
 
 
 def _given_twice(key: str, text: str, arguments: Sequence[str]) -> str:

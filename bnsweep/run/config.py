@@ -213,6 +213,6 @@ def _content(
         if name == "_self_":
             content |= own
         elif isinstance(name, str):
-            content |= _content(group, name, sources, part)
+            content |= _content(group, name.removeprefix(f"/{group}/"), sources, part)
         # Other entries fill a part within the group.
     return content

@@ -42,7 +42,7 @@ def describe(plan: SweepPlan) -> str:
         texts = [shown(value, 3) for value in values]
         if len(texts) > SHOWN:
             texts = [*texts[:FIRST], "...", texts[-1]]
-        line = f"  {key}: {len(values)} values, {', '.join(texts)}"
+        line = f"  {key}, {len(values)} values: {', '.join(texts)}"
         lines += textwrap.wrap(line, WIDTH - 2, subsequent_indent="    ", break_on_hyphens=False)
     lines.append(f"its first run: {plan.specs[0].name}")
     return "\n".join(f"# {line}" for line in lines)
