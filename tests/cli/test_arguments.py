@@ -165,8 +165,8 @@ def test_the_job_of_a_sweep_is_asked_for_by_cfg_job(given, rest):
 
 
 def test_one_run_of_a_sweep_is_shown_with_the_options_of_the_sweep():
-    given = "-m --cfg job --config-dir=x -p model --multirun a=1,2 b=3".split()
-    expected = "--cfg job --config-dir=x -p model a=1 b=3".split()
+    given = ["-m", "--cfg", "job", "--config-dir=x", "-p", "model", "--multirun", "a=1,2", "b=3"]
+    expected = ["--cfg", "job", "--config-dir=x", "-p", "model", "a=1", "b=3"]
     assert of_one_run(given, ["a=1", "b=3"]) == expected
 
 

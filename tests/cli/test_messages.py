@@ -111,7 +111,7 @@ def test_a_key_is_never_answered_with_itself(key, chosen):
         ),
         (
             "+optimizer.lr=0.1",
-            "Could not append to config. An item is already at 'optimizer.lr'.\nEither remove + pre",
+            "Could not append to config. An item is already at 'optimizer.lr'.\nEither remove +",
         ),
     ],
 )

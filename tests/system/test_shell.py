@@ -135,7 +135,8 @@ def test_the_tab_key_completes_groups_and_keys(shell, line, offered):
         ("-m modle=plain", "modle: there is no such key; did you mean model?"),
         (
             "-m optimizer=adam,sgd optimizer.beta1=0.8",
-            "optimizer.beta1: there is no such key; optimizer=sgd has no beta1; optimizer=adam has it",
+            "optimizer.beta1: there is no such key; optimizer=sgd has no beta1; "
+            "optimizer=adam has it",
         ),
         (
             "+experiment=activations",
