@@ -289,7 +289,7 @@ def test_debugging_runs_a_sweep_in_a_folder_of_its_own_and_no_store(shell):
     assert [path.name for path in (shell.folder / "outputs").iterdir()] == ["debug"]
     assert [path.name for path in (shell.folder / "outputs" / "debug").iterdir()] == ["sweeps"]
     rows = shell.results("outputs/debug")
-    assert [row["epochs_run"] for row in rows] == ["1"] * 4
+    assert [float(row["epochs_run"]) for row in rows] == [1] * 4
 
 
 def test_an_option_may_stand_between_overrides(shell):
