@@ -1,8 +1,9 @@
 """The Hydra entry: the only place where configuration becomes a run.
 
-Relies on Hydra turning every exception of a callback into a warning except SystemExit, and on
-HYDRA_FULL_ERROR to get Hydra's errors raised instead of printed; remove when a callback can refuse
-a run and `hydra.main` can raise.
+Relies on Hydra turning every exception of a callback into a warning except SystemExit, on
+HYDRA_FULL_ERROR to get Hydra's errors raised instead of printed, and on the override
+`hydra.mode=RUN` that Hydra adds where nobody has given a mode; remove when a callback can refuse a
+run, `hydra.main` can raise, and Hydra tells who chose the mode.
 """
 
 import os
@@ -35,7 +36,7 @@ OUR_SWEEPER = f"{BnsweepSweeper.__module__}.{BnsweepSweeper.__qualname__}"
 PASSWORDS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")  # variables that hold one
 
 
-PREVIEW = "hydra.callbacks.check._target_=bnsweep.cli.app.Preview"
+PREVIEW = "++hydra.callbacks.check._target_=bnsweep.cli.app.Preview"
 
 
 class _Refused(SystemExit):

@@ -10,10 +10,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep.cli.arguments import config_dir
 from bnsweep.records.keys import flatten
-from bnsweep.run.config import contents, to_plain
+from bnsweep.run.config import contents
 
 # Of the configuration; what else it is composed of are `hydra/...`.
 GROUPS = ("data", "model", "optimizer", "tracking", "experiment", "debug")
@@ -46,12 +47,12 @@ class KnownKeys:
         if (mine := config_dir(arguments)) is not None:
             places = [f'hydra.searchpath=["file://{Path(mine).absolute()}"]']
         pairs = [argument.split("=", 1) for argument in arguments if "=" in argument]
-        chosen = {key: value.split(",") for key, value in pairs if key in GROUPS}
+        named = [pair for pair in pairs if pair[0] in GROUPS and re.fullmatch(r"[\w,]+", pair[1])]
+        chosen = {group: options.split(",") for group, options in named}
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(folder), version_base="1.3"):
             cfg = _composed([*places, *(f"{group}={of[0]}" for group, of in chosen.items())])
-        hydra = flatten(_container(cfg.hydra), "hydra.")
-        keys = [key for key in flatten(to_plain(cfg)) if not key.startswith("sweep.")] + [*hydra]
+        keys = [key for key in flatten(_container(cfg)) if not key.startswith("sweep.")]
         nodes = {key.rpartition(".")[0] for key in keys} - {"", "hydra"}
         choices = cfg.hydra.runtime.choices
         return cls(
@@ -119,7 +120,7 @@ class KnownKeys:
 def _composed(overrides: Sequence[str]) -> DictConfig:
     try:
         return compose("config", [*overrides], return_hydra_config=True)
-    except HydraException:  # an option of a folder of the user's own
+    except (HydraException, OmegaConfBaseException, ValueError):  # one of these is wrong, too
         return compose("config", return_hydra_config=True)
 
 

@@ -56,6 +56,7 @@ def mine(tmp_path_factory):
         # Nothing is near.
         ("data.foo=1", "data has root, train_size, test_size and validation_size"),
         ("optimizer.learning_rate=1", "optimizer has lr and weight_decay"),
+        ("optimizer=adm data=3 model={dropout:0.1} optimizer.lrr=1", "did you mean optimizer.lr?"),
         ("foo=1", NOWHERE),
         ("number=1", NOWHERE),  # set by the program
         ("hydra.foo=1", "see --cfg hydra for Hydra's keys"),
