@@ -75,6 +75,7 @@ class BnsweepSweeper(Sweeper):
 
         from bnsweep.sweep.drive import run_sweep
         from bnsweep.sweep.local import Processes
+        from bnsweep.sweep.plan import sweep_overrides
         from bnsweep.sweep.workers import InProcess, Workers
 
         assert self.config is not None
@@ -83,12 +84,9 @@ class BnsweepSweeper(Sweeper):
             workers = Processes(self.launcher.n_jobs)
         elif isinstance(self.launcher, BasicLauncher):
             workers = InProcess()
-        defaults = [
-            f"{key}={'null' if value is None else value}" for key, value in self.params.items()
-        ]
         return run_sweep(
             self.config,
-            overrides=[*defaults, *arguments],
+            overrides=sweep_overrides(self.params, arguments),
             loader=self.loader,
             launcher=self.launcher,
             workers=workers,

@@ -29,7 +29,10 @@ WALLS = {
         "hydra omegaconf cloudpickle ray",
     ),
     "hydra_plugins": ("sweep", "hydra omegaconf"),
-    "cli": ("errors redact records run tracking sweep hydra_plugins", "hydra omegaconf"),
+    "cli": (
+        "errors redact records nn report run tracking sweep hydra_plugins",
+        "hydra omegaconf",
+    ),
     "reading": ("errors records data nn run tracking", "pandas"),
     "__init__": ("report reading", ""),
     "__main__": ("redact screen sweep cli", ""),

@@ -1,18 +1,20 @@
 """The Hydra entry: the only place where configuration becomes a run.
 
-Relies on Hydra turning every exception of a callback into a warning except SystemExit, and on
-HYDRA_FULL_ERROR to get Hydra's errors raised instead of printed; remove when a callback can refuse
-a run and `hydra.main` can raise.
+Relies on Hydra turning every exception of a callback into a warning except SystemExit, on
+HYDRA_FULL_ERROR to get Hydra's errors raised instead of printed, and on the override
+`hydra.mode=RUN` that Hydra adds where nobody has given a mode; remove when a callback can refuse a
+run, `hydra.main` can raise, and Hydra tells who chose the mode.
 """
 
 import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
@@ -21,18 +23,31 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bnsweep.cli import arguments
+from bnsweep import __version__
+from bnsweep.cli import arguments, help_page, messages
+from bnsweep.cli.known_keys import KnownKeys, listed
 from bnsweep.errors import ConfigError, IncompleteError, UserError
-from bnsweep.records.keys import GROUPS, flatten
 from bnsweep.redact import REFUSAL, has_secret, without_secrets
+from bnsweep.run.config import sweep_of_experiment
 from bnsweep.sweep.cluster import worker_environment
 from hydra_plugins.bnsweep import BnsweepSweeper, LocalLauncher
 
+OUR_SWEEPER = f"{BnsweepSweeper.__module__}.{BnsweepSweeper.__qualname__}"
 PASSWORDS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")  # variables that hold one
+
+
+PREVIEW = "++hydra.callbacks.check._target_=bnsweep.cli.app.Preview"
 
 
 class _Refused(SystemExit):
     """Leaves Hydra at once, from a callback too, and without a message by Hydra."""
+
+
+class _Previewed(SystemExit):
+    """Leaves Hydra before it runs anything; `first` are the overrides of a sweep's first run."""
+
+    def __init__(self, first: Sequence[str] | None = None) -> None:
+        self.first = first
 
 
 def run_command_line() -> int:
@@ -50,10 +65,14 @@ def run_command_line() -> int:
     try:
         arguments.check_options(sys.argv[1:])
         arguments.check_secrets(sys.argv[1:])
+        if arguments.asks_for_version(sys.argv[1:]):
+            print(f"bnsweep {__version__}")
+            return 0
         sys.argv[1:] = arguments.expand(arguments.options_first(sys.argv[1:]))
         prepare_hydra()
-        config = str(config_folder())
-        hydra.main(version_base="1.3", config_path=config, config_name="config")(run)()
+        if arguments.asks_for_job(sys.argv[1:]):
+            sys.argv[1:] = _first_of_sweep(sys.argv[1:])
+        _call_hydra()
     except _Refused as refusal:
         return _print_error(refusal.__cause__, tracebacks) if refusal.__cause__ else 0
     except Exception as error:
@@ -61,11 +80,31 @@ def run_command_line() -> int:
     return 0
 
 
+def _call_hydra() -> None:
+    config = str(config_folder())
+    hydra.main(version_base="1.3", config_path=config, config_name="config")(run)()
+
+
+def _first_of_sweep(given: list[str]) -> list[str]:
+    """Print what a sweep would do, and return the arguments that show its first run.
+
+    Only Hydra can tell whether `--cfg job` is asked of a sweep: an experiment's file may say so. It
+    starts as if to run, and `Preview` stops it. Of a single run, the arguments stay as they are.
+    """
+    sys.argv[1:] = [*arguments.without_cfg(given), PREVIEW]
+    try:
+        _call_hydra()
+    except _Previewed as previewed:
+        return given if previewed.first is None else arguments.of_one_run(given, previewed.first)
+    return given
+
+
 def prepare_hydra() -> None:
     """Register the plugins and the resolvers that the configuration refers to."""
     # Hydra's own search does not find the plugins in an editable installation.
     for plugin in (BnsweepSweeper, LocalLauncher):
         Plugins.instance().register(plugin)
+    help_page.register()
     OmegaConf.register_new_resolver("logspace", arguments.logspace, replace=True)
     OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("worker_environment", worker_environment, replace=True)
@@ -108,11 +147,47 @@ class CheckBeforeRun(Callback):
             # Here, because --help and sweeps need nothing of it.
             from bnsweep.sweep.single import prepare_run
 
+            _check_mode(config)
             _set_environment(config)
             if not prepare_run(config):
                 raise _Refused(0)
         except Exception as error:
             raise _Refused(2) from error
+
+
+class Preview(CheckBeforeRun):
+    """Stops Hydra where it would start a run or a sweep, and prints what the sweep would do."""
+
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
+        """Print the sweep.
+
+        Raises:
+            _Refused: the sweep could not be done.
+            _Previewed: always else.
+        """
+        super().on_multirun_start(config)
+        try:
+            from bnsweep.sweep.preview import describe, preview
+
+            if config.hydra.sweeper.get("_target_") != OUR_SWEEPER:
+                raise ConfigError(
+                    f"hydra/sweeper={config.hydra.runtime.choices['hydra/sweeper']}: --cfg job "
+                    "shows the runs of bnsweep's own sweeper alone; leave hydra/sweeper out"
+                )
+            plan = preview(config, GlobalHydra.instance().config_loader())
+        except Exception as error:
+            raise _Refused(2) from error
+        print(describe(plan))
+        hydras = [text for text in config.hydra.overrides.hydra if text != PREVIEW]
+        raise _Previewed([*hydras, *plan.specs[0].overrides])
+
+    def on_run_start(self, config: DictConfig, **_: object) -> None:  # noqa: ARG002
+        """Do nothing: Hydra shows the configuration of a single run.
+
+        Raises:
+            _Previewed: always.
+        """
+        raise _Previewed
 
 
 def run(cfg: DictConfig) -> str | None:
@@ -133,6 +208,21 @@ def run(cfg: DictConfig) -> str | None:
     except IncompleteError as error:
         raise _Refused(error.exit_status) from error
     return None
+
+
+def _check_mode(config: DictConfig) -> None:
+    """Check that a single run is meant, where its experiment's file describes a sweep.
+
+    Raises:
+        ConfigError: neither the file nor the command line says which of them is meant.
+    """
+    said = any(text.lstrip("+").startswith("hydra.mode=") for text in sys.argv[1:])
+    by_hydra = "hydra.mode=RUN" in config.hydra.overrides.hydra and not said
+    if by_hydra and (keys := sweep_of_experiment(config.hydra.runtime)):
+        raise ConfigError(
+            f"experiment={config.hydra.runtime.choices.experiment}: its file describes a sweep "
+            f"over {listed(keys)}; add -m to run it, or hydra.mode=RUN for a single run"
+        )
 
 
 def _set_environment(config: DictConfig) -> None:
@@ -160,8 +250,11 @@ def _print_error(error: BaseException, tracebacks: bool) -> int:
         text = "".join(traceback.format_exception(error))
         print(without_secrets(text), file=sys.stderr)
         return status
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        message = arguments.explain(error, _known_keys())
+    # Hydra also raises a bare ValueError.
+    if isinstance(error, HydraException | OmegaConfBaseException) or type(error) is ValueError:
+        message = messages.explain(
+            error, lambda: KnownKeys.of(config_folder(), sys.argv[1:]), sys.argv[1:]
+        )
     elif isinstance(error, MemoryError):
         message = "there is not enough memory"
     elif isinstance(error, UserError | OSError | ValueError):
@@ -170,17 +263,3 @@ def _print_error(error: BaseException, tracebacks: bool) -> int:
         message = f"{type(error).__name__}: {error} (set HYDRA_FULL_ERROR=1 for the traceback)"
     print(f"bnsweep: {without_secrets(message)}", file=sys.stderr)
     return status
-
-
-def _known_keys() -> Iterable[str]:
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    from bnsweep.run.config import to_plain
-
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        cfg = compose("config")
-    keys = flatten(to_plain(cfg))
-    prefixes = {key.rpartition(".")[0] for key in keys} - {""}
-    return [*keys, *sorted(prefixes), *GROUPS, "tracking", "experiment"]

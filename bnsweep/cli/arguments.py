@@ -1,14 +1,13 @@
-"""Prepare the command line for Hydra, and explain Hydra's errors.
+"""Prepare the command line for Hydra.
 
-Relies on a copy of Hydra's option names and on the wording of its error messages; remove when
-Hydra accepts options between overrides and its errors carry the key, the value and the choices.
+Relies on a copy of Hydra's option names; remove when Hydra accepts options between overrides.
 """
 
 import difflib
+import itertools
 import os
 import re
-import shlex
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 
 import numpy as np
 
@@ -27,8 +26,8 @@ _WITH_VALUE = (
     *("--config-dir", "-cd", "--experimental-rerun"),
 )
 _MAYBE_WITH_VALUE = ("--info", "-i")
-# The extra that installs a launcher, by the name under which Hydra misses it.
-_EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit_slurm": "slurm"}
+_CFG = ("--cfg", "-c")
+_OF_CFG = ("--resolve", "--package", "-p")
 
 
 def logspace(start: float | str, stop: float | str, count: float | str) -> str:
@@ -75,18 +74,65 @@ def check_options(arguments: Sequence[str]) -> None:
 
 def options_first(arguments: Sequence[str]) -> list[str]:
     """Return the options first: Hydra accepts none between two overrides."""
-    options: list[str] = []
+    options, overrides = _split(arguments)
+    if options and len(options[-1]) == 1 and _full_name(options[-1][0]) in _MAYBE_WITH_VALUE:
+        options[-1] = ("--info=all",)  # otherwise the first override becomes its value
+    return [*itertools.chain(*options), *overrides]
+
+
+def asks_for_version(arguments: Sequence[str]) -> bool:
+    """Return whether `--version` is among the arguments."""
+    return any(_name(option) == "--version" for option in _split(arguments)[0])
+
+
+def asks_for_job(arguments: Sequence[str]) -> bool:
+    """Return whether `--cfg job` is among the arguments."""
+    options, _ = _split(arguments)
+    values = (option[-1].rpartition("=")[2] for option in options if _name(option) in _CFG)
+    return "job" in values
+
+
+def without_cfg(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments without `--cfg job` and the options that belong to it."""
+    options, overrides = _split(arguments)
+    kept = [o for o in options if _name(o) not in (*_CFG, *_OF_CFG)]
+    return [*itertools.chain(*kept), *overrides]
+
+
+def of_one_run(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """Return the arguments for one run of a sweep: their options, and its overrides."""
+    kept = [o for o in _split(arguments)[0] if _name(o) not in ("--multirun", "-m")]
+    return [*itertools.chain(*kept), *overrides]
+
+
+def config_dir(arguments: Sequence[str]) -> str | None:
+    """Return the folder that `--config-dir` adds; None without it."""
+    options, _ = _split(arguments)
+    added = [o for o in options if _name(o) in ("--config-dir", "-cd")]
+    return added[-1][-1].removeprefix(f"{added[-1][0].partition('=')[0]}=") if added else None
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Return the options, each with its value, and the overrides."""
+    options: list[tuple[str, ...]] = []
     overrides: list[str] = []
     previous = ""
     for argument in arguments:
         is_value = previous in _WITH_VALUE or (
-            previous in _MAYBE_WITH_VALUE and "=" not in argument
+            previous in _MAYBE_WITH_VALUE and "=" not in argument and argument[:1] != "-"
         )
-        (options if is_value or argument.startswith("-") else overrides).append(argument)
+        if is_value:
+            options[-1] = (*options[-1], argument)
+        elif argument.startswith("-"):
+            options.append((argument,))
+        else:
+            overrides.append(argument)
         previous = "" if is_value else _full_name(argument)
-    if options and _full_name(options[-1]) in _MAYBE_WITH_VALUE:
-        options[-1] = "--info=all"  # otherwise the first override becomes its value
-    return [*options, *overrides]
+    return options, overrides
+
+
+def _name(option: tuple[str, ...]) -> str:
+    return _full_name(option[0].partition("=")[0])
 
 
 def _full_name(option: str) -> str:
@@ -129,51 +175,6 @@ def check_secrets(arguments: Sequence[str]) -> None:
         key, _, value = argument.partition("=")
         if has_user(argument) or (key.lstrip("+") == "tracking.uri" and has_secret(value)):
             raise ConfigError(f"{without_secrets(key)}: {REFUSAL}")
-
-
-def explain(error: BaseException, known_keys: Iterable[str]) -> str:
-    """Return Hydra's `error` as one clear message: what is wrong and how to fix it."""
-    text = str(error).strip()
-    ambiguous = re.search(r"Ambiguous value for argument '(.*)'", text)
-    if ambiguous:
-        return f"{ambiguous[1]}: several values make a sweep; use -m to run it"
-    extra = re.search(r"'?hydra/launcher/(\w+)'(?:: Could not load 'hydra/launcher/(\w+)')?", text)
-    if extra and (missing := _EXTRAS.get(extra[2] or extra[1])):
-        install = f"pip install 'bnsweep[{missing}]'"
-        return f"hydra/launcher={extra[1]}: its packages are not installed; use {install}"
-    option = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
-    if option:
-        listed = re.search(r"Available options in '[^']*':\n((?:\t.*\n?)*)", text)
-        options = ", ".join((listed[1] if listed else "").split()) or "none"
-        return f"{option[1]}={option[2]}: there is no such option; there are: {options}"
-    key = re.search(r"Could not (?:override|append to|delete from)[^']*'?([^'\n ]+)", text)
-    if key:
-        name = key[1].rstrip(".").partition("=")[0].partition("@")[0]
-        near = _nearest(name, known_keys)
-        hint = f"did you mean {' or '.join(near)}?" if near else "see --help for the keys"
-        return f"{name}: there is no such key; {hint}"
-    override = getattr(error, "override", None)
-    if override is not None:
-        return _unreadable(str(override), text.splitlines()[0])
-    lines = [line for line in text.splitlines() if line and not line.startswith("See https")]
-    return " ".join(line.strip() for line in lines[:3]) or type(error).__name__
-
-
-def _nearest(name: str, known_keys: Iterable[str]) -> list[str]:
-    """Return the known keys that are closest to the mistyped `name`."""
-    near = difflib.get_close_matches(name, sorted(set(known_keys)), n=3, cutoff=0.5)
-    scores = [difflib.SequenceMatcher(None, name, key).ratio() for key in near]
-    return [key for key, score in zip(near, scores, strict=True) if score > scores[0] - 0.05]
-
-
-def _unreadable(override: str, why: str) -> str:
-    key, equals, value = override.partition("=")
-    if not equals:
-        return f"{override}: is neither an option nor key=value; see --help for the keys"
-    if not why.startswith("LexerNoViableAlt"):
-        return f"{override}: cannot be read ({why})"
-    quoted = shlex.quote(f'{key}="{value}"')
-    return f"{override}: contains characters that need quoting; use {quoted}"
 
 
 def set_environment_defaults(environment: MutableMapping[str, str]) -> None:

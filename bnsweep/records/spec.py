@@ -19,6 +19,7 @@ from bnsweep.records.keys import (
     shown,
 )
 
+USUAL_OPTIMIZER = "sgd"  # a run's name leaves it out
 FINGERPRINT_FORMAT = 3  # raise it when the code changes what a configuration computes
 
 
@@ -108,11 +109,20 @@ class RunSpec:
 
     @property
     def name(self) -> str:
-        """A name such as `batchnorm weight_std=0.0464 optimizer.lr=0.1 seed=0`."""
-        others = [key for key in self.swept if key not in ("model", "weight_std", "seed")]
+        """A name such as `batchnorm weight_std=0.0464 optimizer.lr=0.1 seed=0`.
+
+        The optimizer follows the model, `batchnorm optimizer=adam ...`, unless it is the usual
+        one, or its swept `_target_` stands in the name.
+        """
+        placed = ("model", "optimizer", "weight_std", "seed")
+        others = [key for key in self.swept if key not in placed]
+        unusual = self.options.get("optimizer", USUAL_OPTIMIZER) != USUAL_OPTIMIZER
+        told = "optimizer" in self.swept or (unusual and "optimizer._target_" not in self.swept)
+        keys = [*(["optimizer"] if told else []), "weight_std", *others, "seed"]
         values = self.leaves | dict(self.swept)
-        parts = [f"{key}={shown(values.get(key), 3)}" for key in ("weight_std", *others, "seed")]
-        return " ".join([self.options["model"], *parts])
+        return " ".join(
+            [self.options["model"], *(f"{key}={shown(values.get(key), 3)}" for key in keys)]
+        )
 
     @cached_property
     def leaves(self) -> dict[str, Value]:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from hydra.conf import HydraConf
+from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
-from bnsweep.data import Dataset
 from bnsweep.errors import ConfigError
 from bnsweep.records import RunSpec
-from bnsweep.records.keys import GROUPS, Config, check_all, is_ours
+from bnsweep.records.keys import GROUPS, Config, Value, check_all, is_ours
 from bnsweep.run.build import load_dataset
 
 
@@ -37,7 +37,7 @@ def specify(
     *,
     number: int = 0,
     overrides: Sequence[str] = (),
-    load: Callable[[Config], Dataset] | None = None,
+    facts: Callable[[Config], Mapping[str, Value]] | None = None,
 ) -> RunSpec:
     """Return the run that `cfg` describes, checked.
 
@@ -49,7 +49,7 @@ def specify(
             holds its number and the names of its parts.
         number: the run's number in its sweep.
         overrides: from which `cfg` was composed.
-        load: what returns the data set of a configuration; `load_dataset` by default.
+        facts: what describes the data set of a configuration; by default it is loaded for that.
 
     Raises:
         ConfigError: a value is out of bounds, or two of them do not go together.
@@ -62,8 +62,8 @@ def specify(
         config["data"]["root"] = str(Path(root).expanduser().absolute())
     if files is not None:
         config["sweep"] |= {"options": chosen_options(config, files), "number": number}
-    dataset = (load or load_dataset)(config)
-    return RunSpec.of(config, data=dataset.facts, overrides=overrides)
+    data = facts(config) if facts is not None else load_dataset(config).facts
+    return RunSpec.of(config, data=data, overrides=overrides)
 
 
 def where_started(hydra_config: HydraConf) -> contextlib.AbstractContextManager[None]:
@@ -153,12 +153,7 @@ def option_files(runtime: Any) -> dict[str, OptionFile]:
     Args:
         runtime: Hydra's record of what was chosen and where files were found, `hydra.runtime`.
     """
-    found: list[Any] = Plugins.instance().discover(ConfigSource)
-    kinds = {kind.scheme(): kind for kind in found}
-    sources = [
-        kinds[source.schema](source.provider, f"{source.schema}://{source.path}")
-        for source in runtime.config_sources
-    ]
+    sources = _sources(runtime)
     options = {group: str(runtime.choices.get(group)) for group in GROUPS}
     return {
         group: OptionFile(option, _content(group, option, sources))
@@ -166,8 +161,46 @@ def option_files(runtime: Any) -> dict[str, OptionFile]:
     }
 
 
-def _content(group: str, option: str, sources: Sequence[ConfigSource]) -> Config:
-    """Return what an option's file sets in its group, defaults of the same group included."""
+def contents(group: str, runtime: Any) -> dict[str, Config]:
+    """Return what the file of each option of a group sets there; `runtime` as above."""
+    sources = _sources(runtime)
+    names = {name for source in sources for name in _options(group, source)}
+    return {name: _content(group, name, sources) for name in sorted(names)}
+
+
+def sweep_of_experiment(runtime: Any) -> list[str]:
+    """Return the keys that the chosen experiment's own file sweeps; `runtime` as above."""
+    option = runtime.choices.get("experiment")
+    if option is None:
+        return []
+    content = _content("experiment", str(option), _sources(runtime), part="hydra")
+    return list(content.get("sweeper", {}).get("params") or {})
+
+
+def _sources(runtime: Any) -> list[ConfigSource]:
+    found: list[Any] = Plugins.instance().discover(ConfigSource)
+    kinds = {kind.scheme(): kind for kind in found}
+    return [
+        kinds[source.schema](source.provider, f"{source.schema}://{source.path}")
+        for source in runtime.config_sources
+    ]
+
+
+def _options(group: str, source: ConfigSource) -> list[str]:
+    return source.list(group, ObjectType.CONFIG) if source.is_group(group) else []
+
+
+def _content(
+    group: str, option: str, sources: Sequence[ConfigSource], part: str | None = None
+) -> Config:
+    """Return what an option's file sets in its group, defaults of the same group included.
+
+    Args:
+        group: the group of the option.
+        option: the name of its file.
+        sources: where files are looked for.
+        part: what of a file for the whole configuration is meant, if not the group.
+    """
     path = f"{group}/{option}"
     source = next((source for source in sources if source.is_config(path)), None)
     if source is None:
@@ -176,12 +209,12 @@ def _content(group: str, option: str, sources: Sequence[ConfigSource]) -> Config
     own: Any = OmegaConf.to_container(loaded.config, resolve=False)
     defaults = own.pop("defaults", [])
     if loaded.header["package"] == "_global_":
-        own = own.get(group, {})
+        own = own.get(part or group, {})
     content: Config = {}
     for name in defaults if "_self_" in defaults else [*defaults, "_self_"]:
         if name == "_self_":
             content |= own
         elif isinstance(name, str):
-            content |= _content(group, name, sources)
+            content |= _content(group, name.removeprefix(f"/{group}/"), sources, part)
         # Other entries fill a part within the group.
     return content

@@ -3,7 +3,7 @@
 import contextlib
 import gc
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hydra.core.config_loader import ConfigLoader
@@ -11,8 +11,8 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from bnsweep.errors import IncompleteError, InterruptedSweepError, TrackingError
-from bnsweep.records import RunResult, SweepRun
-from bnsweep.records.keys import check_all
+from bnsweep.records import RunResult, SweepPlan, SweepRun
+from bnsweep.records.keys import Config, Value, check_all
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import first_line
 from bnsweep.report import output, terminal
@@ -52,13 +52,7 @@ def run_sweep(
         ConfigError, DataError, TrackingError: nothing was started.
         IncompleteError: runs failed, or were interrupted, or are not in the store.
     """
-    check_all(to_plain(config))
-    options = output.ReportOptions.of(to_plain(config.report))
-    check_folders(config)
-    plan = make_plan(config, overrides, loader)
-    experiment = config.hydra.runtime.choices.get("experiment")
-    plan = replace(plan, name=sweep_name(plan.specs, experiment), command=tuple(sys.argv))
-    output.check_choice(options.choose, plan.specs)
+    options, plan = checked_plan(config, overrides, loader)
     store = make_store(config)
     if workers is not None:
         workers.prepare()
@@ -84,6 +78,26 @@ def run_sweep(
         finally:
             doing.stop()
         return _finish(options, sweep, store, reasons, interrupted=interrupted)
+
+
+def checked_plan(
+    config: DictConfig,
+    overrides: Sequence[str],
+    loader: ConfigLoader,
+    facts: Callable[[Config], Mapping[str, Value]] | None = None,
+) -> tuple[output.ReportOptions, SweepPlan]:
+    """Return what is to be reported and what is to be run; arguments are those of `make_plan`.
+
+    Raises:
+        ConfigError, DataError: the sweep could not be done.
+    """
+    check_all(to_plain(config))
+    options = output.ReportOptions.of(to_plain(config.report))
+    check_folders(config)
+    plan = make_plan(config, overrides, loader, facts)
+    output.check_choice(options.choose, plan.specs)
+    name = sweep_name(plan.specs, config.hydra.runtime.choices.get("experiment"))
+    return options, replace(plan, name=name, command=tuple(sys.argv))
 
 
 def _followed(sweep: OpenSweep) -> contextlib.AbstractContextManager[None]:

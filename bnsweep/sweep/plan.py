@@ -2,8 +2,9 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
@@ -11,7 +12,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bnsweep.data import Dataset
 from bnsweep.errors import ConfigError
 from bnsweep.records import RunSpec, SweepPlan
 from bnsweep.records.keys import Config, Value, flatten, hashable
@@ -24,12 +24,29 @@ MAX_RUNS = 100_000
 Choice = tuple[str, Value]  # of an override: as text, and its value
 
 
-def make_plan(config: DictConfig, overrides: Sequence[str], loader: ConfigLoader) -> SweepPlan:
+def sweep_overrides(params: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:
+    """Return the overrides of a sweep: its `hydra.sweeper.params`, then the command line's."""
+    defaults = [f"{key}={'null' if value is None else value}" for key, value in params.items()]
+    return [*defaults, *arguments]
+
+
+def make_plan(
+    config: DictConfig,
+    overrides: Sequence[str],
+    loader: ConfigLoader,
+    facts: Callable[[Config], Mapping[str, Value]] | None = None,
+) -> SweepPlan:
     """Return the runs that `overrides` describe, checked.
 
     Hydra reads and merges a dozen files for a configuration, which takes longer than some runs
     train. One is composed for each distinct choice of group options; all other values are put
     into it and checked without composing.
+
+    Args:
+        config: the composed configuration.
+        overrides: the choices of each key.
+        loader: what composes the configuration of a run.
+        facts: what describes the data set of a configuration; by default it is loaded for that.
 
     Raises:
         ConfigError, DataError: one of the runs could not be done.
@@ -45,14 +62,14 @@ def make_plan(config: DictConfig, overrides: Sequence[str], loader: ConfigLoader
         raise ConfigError(f"the sweep has {total} runs; sweep at most {MAX_RUNS}")
 
     composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, OptionFile]]] = {}
-    loaded: dict[str, Dataset] = {}
+    known: dict[str, Mapping[str, Value]] = {}
     specs = []
 
-    def load(full: Config) -> Dataset:
+    def once(full: Config) -> Mapping[str, Value]:
         place = repr((full["data"], full["dtype"]))
-        if place not in loaded:
-            loaded[place] = load_dataset(full)
-        return loaded[place]
+        if place not in known:
+            known[place] = facts(full) if facts is not None else load_dataset(full).facts
+        return known[place]
 
     for number, combination in enumerate(itertools.product(*choices)):
         texts = tuple(text for text, _ in combination)
@@ -71,7 +88,7 @@ def make_plan(config: DictConfig, overrides: Sequence[str], loader: ConfigLoader
         cfg, files = composed[structure]
         for key, value in values.items():
             OmegaConf.update(cfg, key, value, merge=False)
-        spec = specify(cfg, files, number=number, overrides=texts, load=load)
+        spec = specify(cfg, files, number=number, overrides=texts, facts=once)
         # A key that stands in no configuration has the value it was given.
         given = {key.lstrip("+"): value for key, value in typed.items()}
         swept = {k: given.get(k) if v is None else v for k, v in spec.swept.items()}

@@ -1,17 +1,20 @@
 import itertools
 
 import pytest
-from hydra.errors import MissingConfigException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnsweep.cli.arguments import (
+    asks_for_job,
+    asks_for_version,
     check_secrets,
+    config_dir,
     expand,
-    explain,
     logspace,
+    of_one_run,
     options_first,
     set_environment_defaults,
+    without_cfg,
 )
 from bnsweep.errors import ConfigError
 
@@ -49,6 +52,7 @@ def test_other_arguments_stay_as_they_are():
         ("plain -m +a=1 ~b", "-m plain +a=1 ~b"),
         ("--config-d mine -m a=1", "--config-d mine -m a=1"),
         ("a=1 --inf", "--info=all a=1"),
+        ("a=1 --info -m", "--info -m a=1"),
     ],
 )
 def test_options_come_first_with_their_values(given, sorted_):
@@ -127,15 +131,53 @@ def test_no_telemetry_unless_the_user_says_so():
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "false"
 
 
-def test_a_mistyped_key_is_answered_with_near_ones():
-    error = ValueError("Could not override 'optimizer.lrr'.\nTo append to your config use +")
-    assert "did you mean optimizer.lr" in explain(error, ["optimizer.lr", "model.eps"])
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("--version", True),
+        ("--vers", True),
+        ("-m --version seed=1", True),
+        ("--config-dir --version", False),
+        ("version=--version", False),
+    ],
+)
+def test_the_version_is_asked_for_by_its_option(given, asked):
+    assert asks_for_version(given.split()) == asked
 
 
-def test_an_unknown_option_is_answered_with_those_that_exist():
-    text = (
-        "In 'config': Could not find 'model/foo'\n\nAvailable options in 'model':\n"
-        "\tbatchnorm\n\tplain\nConfig search path:\n\tprovider=hydra, path=pkg://hydra.conf\n"
-    )
-    message = explain(MissingConfigException(text, "model/foo"), [])
-    assert message == "model=foo: there is no such option; there are: batchnorm, plain"
+@pytest.mark.parametrize(
+    ("given", "rest"),
+    [
+        ("-m --cfg job a=1,2", "-m a=1,2"),
+        ("--cfg=job -m --resolve -p model a=1", "-m a=1"),
+        ("-c job --package=model experiment=x", "experiment=x"),
+        ("--cf job --config-dir mine a=1", "--config-dir mine a=1"),
+        ("-m --cfg hydra", None),
+        ("--cfg all", None),
+        ("-p job", None),
+        ("-m cfg=job", None),
+    ],
+)
+def test_the_job_of_a_sweep_is_asked_for_by_cfg_job(given, rest):
+    assert asks_for_job(given.split()) == (rest is not None)
+    if rest is not None:
+        assert without_cfg(given.split()) == rest.split()
+
+
+def test_one_run_of_a_sweep_is_shown_with_the_options_of_the_sweep():
+    given = ["-m", "--cfg", "job", "--config-dir=x", "-p", "model", "--multirun", "a=1,2", "b=3"]
+    expected = ["--cfg", "job", "--config-dir=x", "-p", "model", "a=1", "b=3"]
+    assert of_one_run(given, ["a=1", "b=3"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ("--config-dir mine a=1", "mine"),
+        ("-cd=a=b", "a=b"),
+        ("--config-d=mine", "mine"),
+        ("", None),
+    ],
+)
+def test_the_folder_of_the_users_own_configuration_is_known(given, folder):
+    assert config_dir(given.split()) == folder

@@ -1,5 +1,7 @@
 """The named sweeps: that they compose, and are the experiments that they claim to be."""
 
+import math
+
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
@@ -81,6 +83,57 @@ def test_overfitting_crosses_the_models_with_rates_and_places_of_dropout_on_few_
     assert cfg.report.choose == ["optimizer.lr"]
     assert cfg.data.train_size - cfg.data.validation_size <= 300
     assert len(cfg.model.hidden_sizes) >= 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_debugging_cuts_an_experiment_to_what_takes_seconds(name):
+    cfg = composed(name, "debug=fast")
+    data, sizes = cfg.data, ("train_size", "test_size", "validation_size")
+    assert (cfg.training.epochs, *(data[size] for size in sizes)) == (1, 100, 100, 0)
+    assert (cfg.tracking._target_, cfg.output_dir) == (None, "outputs/debug")
+    assert cfg.report.choose == []
+    assert math.prod(len(values(cfg, key)) for key in cfg.hydra.sweeper.params) <= 100
+    config.check_run(config.to_plain(cfg))
+
+
+def test_debugging_leaves_the_last_word_to_the_command_line():
+    overrides = ("tracking=mlflow", "training.epochs=3", "output_dir=o", "data=mnist")
+    cfg = composed("overfitting", "debug=fast", *overrides)
+    assert cfg.tracking._target_ == "bnsweep.tracking.store.Store"
+    assert (cfg.training.epochs, cfg.output_dir) == (3, "o")
+    assert (cfg.data._target_, cfg.data.train_size) == ("bnsweep.data.datasets.mnist", 100)
+
+
+SWEEP = (
+    "# @package _global_\nhydra:\n  sweeper:\n    params:\n      seed: 0,1\n      weight_std: he\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        (SWEEP, ["seed", "weight_std"]),
+        ("# @package _global_\ndefaults: [sweep]\nseed: 3\n", ["seed", "weight_std"]),
+        ("# @package _global_\ndefaults: [/experiment/sweep]\n", ["seed", "weight_std"]),
+        ("# @package _global_\nseed: 3\n", []),
+        ("# @package _global_\nhydra:\n  sweeper:\n    params: {}\n", []),
+    ],
+    ids=["its own", "of its default", "of its absolute default", "none", "empty"],
+)
+def test_an_experiment_sweeps_what_its_file_says_beside_the_default_sweep(tmp_path, text, keys):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "sweep.yaml").write_text(SWEEP)
+    (tmp_path / "experiment" / "mine.yaml").write_text(text)
+    cfg = composed("mine", "debug=fast", f"hydra.searchpath=[file://{tmp_path}]")
+    assert set(cfg.hydra.sweeper.params) >= {"weight_std", "model"}
+    assert config.sweep_of_experiment(cfg.hydra.runtime) == keys
+
+
+def test_without_an_experiment_there_is_no_sweep_of_one():
+    prepare_hydra()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        cfg = compose("config", return_hydra_config=True)
+    assert config.sweep_of_experiment(cfg.hydra.runtime) == []
 
 
 def test_the_command_line_has_the_last_word():

@@ -74,7 +74,7 @@ CASES = [
     case(
         [],
         "batchnorm/sgd/digits",
-        runs=["batchnorm weight_std=0.01 seed=0"],
+        runs=["batchnorm weight_std=0.01 seed=0"],  # the usual optimizer goes without saying
         says="digits, 1000 training samples, batchnorm, 5 x 100, relu, sgd, learning rate 0.01",
         keeps_from=TARGETS,
     ),
@@ -106,10 +106,27 @@ CASES = [
     case(
         ["optimizer._target_=mine.SignSGD", "optimizer.lr=0.001"],
         "batchnorm/SignSGD/digits",
+        runs=["batchnorm optimizer=SignSGD weight_std=0.01 seed=0"],
         told={"optimizer._target_": "mine.SignSGD"},
         says=", SignSGD, learning rate 0.001",
     ),
     case(["optimizer={_target_: mine.SignSGD}"], "batchnorm/SignSGD/digits"),
+    case(
+        ["optimizer=adam", "seed=1,2"],
+        "batchnorm/adam/digits",
+        swept={"seed": [1, 2]},
+        runs=[f"batchnorm optimizer=adam weight_std=0.01 seed={seed}" for seed in (1, 2)],
+    ),
+    case(
+        ["optimizer.lr=0.1,1", "optimizer=adam,sgd"],
+        ["batchnorm/adam/digits", "batchnorm/sgd/digits"],
+        swept={"optimizer.lr": [0.1, 0.1, 1, 1], "optimizer": ["adam", "sgd"] * 2},
+        runs=[
+            f"batchnorm optimizer={optimizer} weight_std=0.01 optimizer.lr={lr} seed=0"
+            for lr in (0.1, 1)
+            for optimizer in ("adam", "sgd")
+        ],
+    ),
     case(
         ["optimizer._target_=bnsweep.nn.optimizers.SGD"],
         "batchnorm/sgd/digits",

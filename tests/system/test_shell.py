@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from faults import NO_FIGURES, ONE_PROCESS, put_database
 
+from bnsweep import __version__
+from bnsweep.report.sections import FIGURES
+
 SCRIPT = Path(sys.executable).with_name("bnsweep")
 HEAVY = ("mlflow", "matplotlib", "sklearn", "pandas", "scipy", "requests")
 NO_UTF8 = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
@@ -59,8 +62,33 @@ def message(done):
 def test_help_names_how_to_start_the_groups_and_the_keys(shell):
     done = shell("--help")
     assert done.returncode == 0
-    for text in ("python -m bnsweep -m", "optimizer: adagrad, adam", "weight_std: 0.01", "--info"):
+    for text in (
+        "python -m bnsweep -m",
+        "  optimizer=       adagrad, adam, momentum, nesterov, rmsprop, sgd",
+        "  debug=           fast",
+        "  hydra/launcher=  basic, ",
+        "local, ray_cluster, slurm",
+        "  hydra/sweeper=   basic, bnsweep",
+        "  weight_std=0.01                 a finite number greater than 0, or he, or",
+        "  dtype=float32                   float32, float64",
+        "  model.activation=relu           relu, sigmoid, tanh",
+        "  model.norm_position=before      before, after",
+        "  model.dropout_position=every    every, last",
+        "  training.sampling=replacement   replacement, shuffle",
+        "  on_failure=continue             continue, stop",
+        "  report.style=screen             screen, paper, slides",
+        "png, svg and pdf",
+        "--info",
+    ):
         assert text in done.stdout
+    for name in FIGURES:
+        assert name in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "optimizer.beta1=0.9" in shell("--help", "optimizer=adam").stdout
+
+
+def test_the_version_is_that_of_bnsweep(shell):
+    assert shell("--version").stdout == f"bnsweep {__version__}\n"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +120,7 @@ def test_a_run_imports_the_heavy_packages(shell):
         ("bnsweep -m model.act", {"model.activation="}),
         ("bnsweep optimizer=adam optimizer.b", {"optimizer.beta1=", "optimizer.beta2="}),
         ("bnsweep experiment=fig", {"experiment=figure_6_18"}),
+        ("bnsweep debug=", {"debug=fast"}),
     ],
 )
 def test_the_tab_key_completes_groups_and_keys(shell, line, offered):
@@ -104,6 +133,22 @@ def test_the_tab_key_completes_groups_and_keys(shell, line, offered):
         ("optimzer.lr=0.1", "optimzer.lr: there is no such key; did you mean optimizer.lr?"),
         ("-m optimzer.lr=0.1,1", "optimzer.lr: there is no such key; did you mean optimizer.lr?"),
         ("-m modle=plain", "modle: there is no such key; did you mean model?"),
+        (
+            "-m optimizer=adam,sgd optimizer.beta1=0.8",
+            "optimizer.beta1: there is no such key; optimizer=sgd has no beta1; "
+            "optimizer=adam has it",
+        ),
+        (
+            "+experiment=activations",
+            "+experiment=activations: experiment is there already; write it without the +: "
+            "experiment=activations",
+        ),
+        (
+            "-m +optimizer.lr=0.1,1",
+            "+optimizer.lr=0.1,1: optimizer.lr is there already; write it without the +: "
+            "optimizer.lr=0.1,1",
+        ),
+        ("data=3", "data=3: an option of a group is a name; see --help for the options"),
         (
             "-m optimizer=sgd,adm",
             "optimizer=adm: there is no such option; there are: "
@@ -131,6 +176,120 @@ def test_cfg_job_is_a_configuration_that_can_be_read(shell):
     config = yaml.safe_load(done.stdout)
     assert config["weight_std"] == "he"
     assert config["optimizer"]["lr"] == 0.001
+
+
+@pytest.mark.parametrize(
+    ("arguments", "head", "first"),
+    [
+        (
+            "-m --cfg job optimizer.lr=logspace(-3,-1,20)",
+            [
+                "# a sweep of 640 runs over",
+                "#   weight_std, 16 values: 1, 0.541, 0.293, 0.158, 0.0858, ..., 0.0001",
+                "#   model, 2 values: batchnorm, plain",
+                "#   optimizer.lr, 20 values: 0.001, 0.00127, 0.00162, 0.00207, 0.00264, ..., 0.1",
+                "# its first run: batchnorm weight_std=1 optimizer.lr=0.001 seed=0",
+            ],
+            {"weight_std": 1, "optimizer": {"lr": 0.001}},
+        ),
+        (
+            # MNIST's files are not there.
+            "experiment=figure_6_18 --cfg job --resolve model=plain",
+            [
+                "# a sweep of 160 runs over",
+                "#   weight_std, 16 values: 1, 0.541, 0.293, 0.158, 0.0858, ..., 0.0001",
+                "#   seed, 10 values: 0, 1, 2, 3, 4, ..., 9",
+                "# its first run: plain weight_std=1 seed=0",
+            ],
+            {"seed": 0, "model": {"batch_norm": False}, "training": {"sampling": "replacement"}},
+        ),
+        (
+            "-m --cfg job weight_std=he model=plain",
+            ["# a sweep of 1 run", "# its first run: plain weight_std=he seed=0"],
+            {"weight_std": "he"},
+        ),
+        (
+            "experiment=overfitting debug=fast --cfg job -m seed=3 model=plain optimizer.lr=0.1",
+            [
+                "# a sweep of 8 runs over",
+                "#   model.dropout, 4 values: 0, 0.1, 0.25, 0.5",
+                "#   model.dropout_position, 2 values: every, last",
+                "# its first run: plain optimizer=adam weight_std=he model.dropout=0 "
+                "model.dropout_position=every seed=3",
+            ],
+            {"seed": 3, "data": {"train_size": 100}, "output_dir": "outputs/debug"},
+        ),
+    ],
+    ids=["a sweep", "an experiment", "one run", "debugging"],
+)
+def test_cfg_job_of_a_sweep_says_what_it_would_do_and_does_nothing(shell, arguments, head, first):
+    import yaml
+
+    done = shell(*arguments.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line for line in done.stdout.splitlines() if line.startswith("#")] == head
+    config = yaml.safe_load(done.stdout)
+    for key, value in first.items():
+        if isinstance(value, dict):
+            assert config[key].items() >= value.items()
+        else:
+            assert config[key] == value
+    assert list(shell.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "-m optimzer.lr=0.1,1",
+        "-m weight_std=0.1,-1",
+        "-m data.train_size=100,5000",
+        "-m report.choose=[optimizer.lr]",
+        "experiment=nothing",
+        "-m tracking.uri=sqlite://",
+    ],
+)
+def test_cfg_job_refuses_a_sweep_as_the_sweep_itself_is_refused(shell, arguments):
+    shown, run = shell(*arguments.split(), "--cfg", "job"), shell(*arguments.split())
+    assert message(shown) == message(run)
+    assert list(shell.folder.iterdir()) == []
+
+
+def test_cfg_job_leaves_another_sweeper_to_itself(shell):
+    assert message(shell("-m", "hydra/sweeper=basic", "--cfg", "job")) == (
+        "hydra/sweeper=basic: --cfg job shows the runs of bnsweep's own sweeper alone; leave "
+        "hydra/sweeper out"
+    )
+
+
+def test_a_sweep_in_an_experiments_file_is_not_left_out_without_a_word(shell):
+    files = shell.folder / "mine" / "experiment"
+    files.mkdir(parents=True)
+    sweep = "# @package _global_\nhydra:\n  sweeper:\n    params:\n      seed: 0,1\n"
+    (files / "mine.yaml").write_text(sweep)
+    (files / "single.yaml").write_text(f"{sweep}  mode: RUN\n")
+    (files / "none.yaml").write_text("# @package _global_\nseed: 3\n")
+    own = ("--config-dir", "mine", "debug=fast", "model.hidden_sizes=[4]")
+    assert message(shell(*own, "experiment=mine")) == (
+        "experiment=mine: its file describes a sweep over seed; add -m to run it, or "
+        "hydra.mode=RUN for a single run"
+    )
+    assert not (shell.folder / "outputs").exists()
+    for arguments in (
+        ("experiment=mine", "hydra.mode=RUN"),
+        ("experiment=single",),
+        ("experiment=none",),
+    ):
+        shell.succeed(*own, *arguments)
+    assert len(list(shell.folder.glob("outputs/debug/runs/*/history.json"))) == 3
+
+
+def test_debugging_runs_a_sweep_in_a_folder_of_its_own_and_no_store(shell):
+    small = ("model.hidden_sizes=[4]", "report.figures=[]", "weight_std=1,0.1")
+    shell.succeed("-m", "debug=fast", *small)
+    assert [path.name for path in (shell.folder / "outputs").iterdir()] == ["debug"]
+    assert [path.name for path in (shell.folder / "outputs" / "debug").iterdir()] == ["sweeps"]
+    rows = shell.results("outputs/debug")
+    assert [float(row["epochs_run"]) for row in rows] == [1] * 4
 
 
 def test_an_option_may_stand_between_overrides(shell):
