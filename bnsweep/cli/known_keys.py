@@ -18,6 +18,7 @@ from bnsweep.run.config import contents
 
 # Of the configuration; what else it is composed of are `hydra/...`.
 GROUPS = ("data", "model", "optimizer", "tracking", "experiment", "debug")
+LAST_PART = 0.93  # a whole key that is as alike is meant before a last part
 SIMILAR, GROUP_MEANT = 0.6, 0.8  # how alike keys must be to be offered, to have one group
 
 
@@ -139,9 +140,9 @@ def _offered(known: str, key: str) -> bool:
 
 
 def _similarity(known: str, key: str) -> float:
-    """Return how alike two keys are, from 0 to 1; one without a group is like a last part."""
+    """Return how alike two keys are, from 0 to 1; one without a group may be a last part."""
     whole = _ratio(known, key)
-    return whole if "." in key else max(whole, _ratio(_last(known), key))
+    return whole if "." in key else max(whole, LAST_PART * _ratio(_last(known), key))
 
 
 def _ratio(one: str, two: str) -> float:

@@ -295,7 +295,7 @@ def test_a_diverged_run_counts_in_the_mean_and_is_counted(tmp_path):
             status = "diverged" if seed == 0 else "finished"
             outcome = result((0.1, ends[seed]), status=status, model="plain", seed=seed)
             runs[number] = with_result(run, outcome)
-    text = report_of(Findings(runs), tmp_path, ["final_accuracy"]).summary
+    text = report_of(Findings(runs), tmp_path, ["final_accuracy"]).note
     assert "0.650 ± 1.185 (1 of 3 diverged)" in text
 
 

@@ -186,6 +186,8 @@ def test_a_password_reaches_no_job_by_its_overrides(opened, specs, uri, told):
 class Knows:
     """A recorder of a store that holds some runs, by their numbers, and that store."""
 
+    experiment = "bnsweep"
+
     def __init__(self, status="finished", **histories):
         self.status = status
         self.histories = {mark.removeprefix("run"): text for mark, text in histories.items()}
