@@ -20,6 +20,8 @@ from bnsweep.run.build import load_dataset
 from bnsweep.run.config import OptionFile, option_files, specify
 
 MAX_RUNS = 100_000
+# What all runs of a sweep share.
+SHARED = ("tracking.uri", "tracking.experiment", "tracking.note", "tracking.tags", "report.")
 
 Choice = tuple[str, Value]  # of an override: as text, and its value
 
@@ -56,6 +58,12 @@ def make_plan(
     kept = _in_effect(parsed)
     keys = [override.get_key_element() for override in kept]
     choices = [_choices(override) for override in kept]
+    for key, of_key in zip(keys, choices, strict=True):
+        if len(of_key) > 1 and f"{key.lstrip('+')}.".startswith(SHARED):
+            raise ConfigError(
+                f"{key}: is one for the whole sweep, and has {len(of_key)} values; a text with "
+                f"commas stands in quotes of its own, as in '{key}=\"one, two\"'"
+            )
     settable = _settable(keys, choices)
     total = math.prod(len(of_key) for of_key in choices)
     if total > MAX_RUNS:

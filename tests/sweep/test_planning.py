@@ -245,6 +245,8 @@ def test_a_mistake_is_told_as_hydra_does(make_plan, override):
     [
         (["weight_std=0.1,-1"], "weight_std=-1"),
         (["weight_std=interval(0,1)"], "interval(0,1)"),
+        (["tracking.note=one, two"], "'tracking.note=\"one, two\"'"),
+        (["+tracking.tags.course=a,b"], "tracking.tags.course: is one for the whole sweep"),
         (["data.train_size=100,50"], "training.batch_size=100"),
         (["seed=range(1000)", "data.test_size=range(1,500)"], "499000 runs"),
     ],
