@@ -25,6 +25,7 @@ FINAL_METRICS = (
     "diverged",
     "epochs_run",
 )
+MAX_REMARK = 1000  # characters
 MAX_NOTE = 8000  # characters; a longer tag is refused
 PIXELS_PER_INCH = 96  # of a browser
 
@@ -92,8 +93,9 @@ def write_report(
         write_whole(folder / "report.html", page.encode())
     written = tuple(path for paths in drawn.values() for path in paths)
     answer = len(findings.answer)
-    paragraphs = [*summary.paragraphs[:answer], *remarks, *summary.paragraphs[answer:]]
-    return Report(table, written, _shortened(replace(summary, paragraphs=paragraphs).text(drawn)))
+    brief = [t if len(t) <= MAX_REMARK else f"{t[:MAX_REMARK]} ..." for t in remarks]
+    paragraphs = [*summary.paragraphs[:answer], *brief, *summary.paragraphs[answer:]]
+    return Report(table, written, shortened(replace(summary, paragraphs=paragraphs).text(drawn)))
 
 
 def check_choice(keys: Sequence[str], specs: Sequence[RunSpec]) -> None:
@@ -144,7 +146,7 @@ def results_csv(runs: Sequence[SweepRun]) -> str:
     return text.getvalue()
 
 
-def _shortened(summary: str) -> str:
+def shortened(summary: str) -> str:
     """Return as many whole lines of `summary` as fit into a note of the tracking store."""
     if len(summary) <= MAX_NOTE:
         return summary

@@ -183,14 +183,14 @@ def _finish(
         problems.append(f"{missing} of {len(runs)} runs are not in the store {store.shown}")
     elif not complete:
         problems.append("the store could not be asked what it has")
-    note = ", ".join(problems)
+    remarks = [store.note] if store is not None and store.note else []
+    remarks.append(f"Command: `{sweep.plan.typed}`")
     try:
-        remarks = [store.note] if store is not None and store.note else []
-        remarks.append(f"Command: `{sweep.plan.typed}`")
         note = output.write_report(findings, folder, options, remarks).note
     except Exception as error:
         # The runs are done whatever the report fails at, and their parent must be closed.
         problems.append(f"the report cannot be written ({first_line(error)})")
+        note = output.shortened("\n\n".join([", ".join(problems), *remarks]))
     ui_command = None
     if recorder is not None and store is not None and sweep.plan.parent is not None:
         whole = complete and not findings.missing

@@ -153,7 +153,7 @@ def do_job(cfg: DictConfig, hydra_config: HydraConf) -> str | None:
         return None
     if foreign and store is not None:
         store.prepare()
-    with recorded(store, folder, cfg.sweep.parent_run_id, cfg.sweep.tags) as recorder:
+    with recorded(store, folder, cfg.sweep.parent_run_id, cfg.sweep.tags or {}) as recorder:
         do(spec, folder, terms)
     if foreign and recorder is not None:
         recorder.check()

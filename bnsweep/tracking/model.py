@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,11 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bnsweep.nn.network import Network
-from bnsweep.records import HISTORY_FILE, WEIGHTS_FILE, RunFolder
+from bnsweep.records import HISTORY_FILE, WEIGHTS_FILE, RunFolder, from_here
 from bnsweep.run.build import load_dataset, trained_network
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+
+_log = logging.getLogger(__name__)
 
 NAME = "model"
 EXAMPLES = 3
@@ -47,22 +51,21 @@ def log_model(client: "MlflowClient", run_id: str, run: RunFolder) -> None:
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    logged = client.get_run(run_id)
-    models = logged.outputs.model_outputs if logged.outputs is not None else ()
-    if any(client.get_logged_model(model.model_id).status == "READY" for model in models):
-        return
-    spec = run.result().spec
-    examples = _examples(json.dumps(spec.config["data"]), spec.config["dtype"])
-    of_samples = Schema([TensorSpec(examples.dtype, (-1, *examples.shape[1:]))])
-    of_classes = Schema([TensorSpec(np.dtype(np.intp), (-1,))])
-    mlflow.set_tracking_uri(client.tracking_uri)  # MLflow logs a model to no other store
-    # Left to itself, MLflow would put the model into an experiment of its own.
-    made = client.create_logged_model(
-        logged.info.experiment_id, NAME, source_run_id=run_id, params=logged.data.params
-    )
     with tempfile.TemporaryDirectory() as folder:
-        for name in (HISTORY_FILE, WEIGHTS_FILE):
-            shutil.copy(run.path / name, folder)
+        try:
+            for name in (HISTORY_FILE, WEIGHTS_FILE):
+                shutil.copy(run.path / name, folder)
+            spec = run.result().spec
+            examples = _examples(json.dumps(spec.config["data"]), spec.config["dtype"])
+        except Exception as error:  # a data set of the user's own may raise any
+            _log.warning("%s: has no model in the store (%s)", from_here(run.path), error)
+            return
+        of_samples = Schema([TensorSpec(examples.dtype, (-1, *examples.shape[1:]))])
+        of_classes = Schema([TensorSpec(np.dtype(np.intp), (-1,))])
+        made = _model(client, run_id)
+        if made.status == "READY":
+            return
+        mlflow.set_tracking_uri(client.tracking_uri)  # MLflow logs a model to no other store
         Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
@@ -74,6 +77,19 @@ def log_model(client: "MlflowClient", run_id: str, run: RunFolder) -> None:
             input_example=examples,
             pip_requirements=["bnsweep"],
         )
+
+
+def _model(client: "MlflowClient", run_id: str) -> "LoggedModel":
+    """Return the model that a run has, ready or not, or else a new one in the run's experiment.
+
+    Left to itself, MLflow would put it into an experiment of its own.
+    """
+    logged = client.get_run(run_id)
+    experiment = logged.info.experiment_id
+    found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    return next(iter(found), None) or client.create_logged_model(
+        experiment, NAME, source_run_id=run_id, params=logged.data.params
+    )
 
 
 @functools.lru_cache(maxsize=1)  # the runs of a sweep mostly share their data

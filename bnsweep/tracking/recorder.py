@@ -17,8 +17,8 @@ from pathlib import Path
 from bnsweep.errors import IncompleteError, StoreRefused, StoreUnreachable, TrackingError
 from bnsweep.records import Attempt, RunFolder, RunResult, from_here
 from bnsweep.records.folder import Epoch
-from bnsweep.tracking.metrics import readable, swept_metrics
 from bnsweep.tracking.store import Point, Store, StoredRun
+from bnsweep.tracking.told import SWEPT_DIGITS, readable, swept_metrics
 
 LOOK_SECONDS = 1.0
 MOST_SECONDS = 60.0  # between two looks while the store is away
@@ -257,7 +257,8 @@ class Recorder:
         left_out = _losses(result) if result is not None else ()
         points = [p for e in epochs for p in _points(e.measured, e.time, e.number, left_out)]
         if run.offset is None:
-            points += _points(swept_metrics(attempt.spec), attempt.started, 0)
+            swept = readable(swept_metrics(attempt.spec), SWEPT_DIGITS)
+            points += [Point(key, value, attempt.started, 0) for key, value in swept.items()]
         if result is not None and not run.summed_up:
             ended = result.ended or attempt.started
             # A history from afar comes without its epochs' own times; a damaged file lacks some.
@@ -293,7 +294,16 @@ class Recorder:
             run.asked = True
             tags = self._tags.get(folder.path, {})
             run_id = self._store.create(attempt, folder.path, self._parent, tags)
-            known = StoredRun(run_id, attempt.id, attempt.spec.fingerprint, folder.path.name)
+            known = StoredRun(
+                run_id,
+                attempt.id,
+                attempt.spec.fingerprint,
+                folder.path.name,
+                sweeps=self._parent or "",
+            )
+        elif self._parent is not None and self._parent not in known.sweeps:
+            self._store.add_to_sweep(known, self._parent)
+            known = known._replace(sweeps=f"{known.sweeps} {self._parent}".strip())
         self._known[attempt.id] = known
         return known
 

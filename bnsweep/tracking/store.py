@@ -35,11 +35,18 @@ from bnsweep.records import (
     write_whole,
 )
 from bnsweep.records.colors import model_color
-from bnsweep.records.keys import Value, flatten, hashable, shown
+from bnsweep.records.keys import flatten, shown
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import REFUSAL, first_line, has_secret, without_secrets
 from bnsweep.tracking import sqlite, ui
-from bnsweep.tracking.metrics import readable
+from bnsweep.tracking.told import (
+    MOST_TAG,
+    cut,
+    how_it_ended,
+    parameters,
+    parameters_of_sweep,
+    readable,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,6 +61,7 @@ EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 NAME_VARIABLE = "MLFLOW_RUN_NAME"  # of what a command does: a run by itself, or a sweep
 EXPERIMENT = "bnsweep"
 MODEL = "model"
+SWEEPS = "bnsweep.sweeps"
 NOTE = "mlflow.note.content"
 RESERVED = ("mlflow.", "bnsweep.")
 PAGE = 1000
@@ -63,7 +71,6 @@ TRIES, PATIENCE = 3, 6.0
 BEGIN_PATIENCE = 10.0  # enough for a second try where the answer to the first came too late
 ARTIFACTS = (CONFIG_FILE, HISTORY_FILE, WEIGHTS_FILE, ERROR_FILE)
 REPORT = ("results.csv", "summary.md", "report.html", "multirun.yaml")
-MOST_CHOICES = 500  # characters in which the choices of a key are told
 STATUS = {"finished": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 # What MLflow says of a request that it will never take; anything else may pass.
 REFUSED = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS")
@@ -87,7 +94,8 @@ class Point(NamedTuple):
 class StoredRun(NamedTuple):
     """A run that the store holds: `status` is what bnsweep calls it, `running` until it ends.
 
-    `number` is the name of its folder: in a sweep, its number there.
+    `number` is the name of its folder: in a sweep, its number there. `sweeps` holds the ids of the
+    sweeps that it is a run of, the one that did it and those that took it over.
     """
 
     run_id: str
@@ -95,6 +103,7 @@ class StoredRun(NamedTuple):
     fingerprint: str
     number: str
     status: str = "running"
+    sweeps: str = ""
 
 
 def translated(method: M) -> M:
@@ -266,21 +275,26 @@ class Store:
             if found := [run.run_id for run in self.runs(attempt=plan.id)]:
                 own = plan.parent if plan.parent in found else found[0]
                 self.client.update_run(own, status="RUNNING")
+                for key, value in self._tags_of(plan, folder).items():
+                    self.client.set_tag(own, key, value)
                 return own
+        run = self.client.create_run(
+            self.experiment_id,
+            run_name=os.environ.get(NAME_VARIABLE) or plan.name,
+            tags=self._tags_of(plan, folder) | self._source_tags(None),
+        )
+        return str(run.info.run_id)
+
+    def _tags_of(self, plan: SweepPlan, folder: Path) -> dict[str, str]:
+        """Return the tags of a sweep's own run."""
         tags = self._tags | {
             "bnsweep.role": "sweep",
             "bnsweep.attempt": plan.id,
             "bnsweep.folder": str(folder),
             "bnsweep.command": plan.typed,
+            NOTE: self.note,
         }
-        if self.note:
-            tags[NOTE] = self.note
-        run = self.client.create_run(
-            self.experiment_id,
-            run_name=os.environ.get(NAME_VARIABLE) or plan.name,
-            tags=tags | self._source_tags(None),
-        )
-        return str(run.info.run_id)
+        return {key: cut(value, MOST_TAG) for key, value in tags.items() if value}
 
     def _restore(self, run_id: str) -> None:
         """Take back that a run was deleted; one that is gone for good stays so."""
@@ -300,7 +314,10 @@ class Store:
         from mlflow.entities import Param
 
         parent = str(plan.parent)
-        params = [Param(key, text) for key, text in _parameters_of(plan.specs).items()]
+        # What is there stays: MLflow changes no parameter, not even to another form of a number.
+        there = self.client.get_run(parent).data.params
+        told = parameters_of_sweep(plan.specs).items()
+        params = [Param(key, text) for key, text in told if key not in there]
         self.client.log_batch(parent, params=params)
         data = {str(spec.data.get("digest")): spec for spec in plan.specs if spec.data}
         self._log_data(parent, list(data.values()))
@@ -381,7 +398,7 @@ class Store:
             **further,
         }
         if parent is not None:
-            tags["mlflow.parentRunId"] = parent
+            tags |= {"mlflow.parentRunId": parent, SWEEPS: parent}
         else:
             name = os.environ.get(NAME_VARIABLE)
             if self.note:
@@ -390,9 +407,15 @@ class Store:
             self.experiment_id,
             start_time=_milliseconds(attempt.started),
             run_name=name or spec.name,
-            tags=tags | self._source_tags(parent),
+            tags={key: cut(value, MOST_TAG) for key, value in tags.items()}
+            | self._source_tags(parent),
         )
         return str(run.info.run_id)
+
+    @translated
+    def add_to_sweep(self, run: StoredRun, parent: str) -> None:
+        """Enter a run of another sweep, or of none, into a sweep that takes it over."""
+        self.client.set_tag(run.run_id, SWEEPS, f"{run.sweeps} {parent}".strip())
 
     @translated
     def log(
@@ -406,8 +429,8 @@ class Store:
         from mlflow.entities import Metric, Param, RunTag
 
         metrics = [Metric(p.name, p.value, _milliseconds(p.time), p.step) for p in points]
-        named = attempt.spec.parameters.items() if attempt is not None else ()
-        params = [Param(key, str(value)) for key, value in named]
+        named = parameters(attempt.spec).items() if attempt is not None else ()
+        params = [Param(key, value) for key, value in named]
         tags = [RunTag("bnsweep.status", status)] if status is not None else []
         for start in range(0, max(len(metrics), 1), MOST_METRICS):
             part = metrics[start : start + MOST_METRICS]
@@ -430,10 +453,10 @@ class Store:
     def close(self, run_id: str, folder: Path, result: RunResult, done: set[str]) -> None:
         """Add the files of a run but for those that are `done`, which grows, and end it."""
         self._log_files(run_id, folder, ARTIFACTS, done)
-        if how := _how_it_ended(result):
+        if how := how_it_ended(result):
             before = self.client.get_run(run_id).data.tags.get(NOTE, "")
-            if how not in before:
-                self.client.set_tag(run_id, NOTE, _joined(how, before))
+            if not before.startswith(how):
+                self.client.set_tag(run_id, NOTE, cut(f"{how}\n\n{before}".strip(), MOST_TAG))
         if self._model and result.status == "finished" and MODEL not in done:
             from bnsweep.tracking.model import log_model
 
@@ -607,6 +630,7 @@ def _stored(run: "Run") -> StoredRun:
         attempt=tags.get("bnsweep.attempt", ""),
         fingerprint=tags.get("bnsweep.fingerprint", ""),
         number=Path(tags.get("bnsweep.folder", "")).name,
+        sweeps=tags.get(SWEEPS, ""),
         status=tags.get("bnsweep.status", "killed") if ended else "running",
     )
 
@@ -624,34 +648,6 @@ def _dataset_input(spec: RunSpec) -> "DatasetInput":
         profile=json.dumps(facts),
     )
     return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "train and test")])
-
-
-def _parameters_of(specs: Sequence[RunSpec]) -> dict[str, str]:
-    """Return the parameters of a sweep: what its runs share, and the choices of other keys."""
-    values: dict[str, dict[Value, None]] = {}
-    for spec in specs:
-        for key, value in (spec.parameters | dict(spec.swept)).items():
-            values.setdefault(key, {})[hashable(value)] = None
-    return {key: _choices([shown(value) for value in of_key]) for key, of_key in values.items()}
-
-
-def _choices(texts: Sequence[str]) -> str:
-    """Return values as text, of many the first and the last."""
-    text = ", ".join(texts)
-    if len(text) > MOST_CHOICES:
-        text = f"{texts[0]}, {texts[1]}, ..., {texts[-1]} ({len(texts)} values)"
-    return text
-
-
-def _how_it_ended(result: RunResult) -> str:
-    """Return what there is to say of a run that did not end as it should; empty if it did."""
-    if result.status == "diverged":
-        return f"**Diverged in epoch {result.epochs_run}**: the training loss was no longer finite."
-    return f"**{result.status.capitalize()}**: {result.reason}" if result.error else ""
-
-
-def _joined(*notes: str) -> str:
-    return "\n\n".join(note for note in notes if note)
 
 
 def _milliseconds(seconds: float) -> int:

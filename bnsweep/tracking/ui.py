@@ -14,7 +14,7 @@ from typing import Any
 from bnsweep.records import RunSpec, SweepPlan
 from bnsweep.records.colors import model_color, shaded
 from bnsweep.report.comparison import Axis, swept_axes
-from bnsweep.tracking.metrics import LOGARITHMS, swept_metrics
+from bnsweep.tracking.told import LOGARITHMS, swept_metrics
 
 SERVER = "http://127.0.0.1:5000"
 COLOR_TAG = "mlflow.runColor"
@@ -93,8 +93,9 @@ def _state(plan: SweepPlan) -> State:
     }
     order, ascending = _order(plan.specs, axes)
     return {
-        # A filter in the URL would drop the columns.
-        "searchFilter": f"tags.mlflow.parentRunId = '{plan.parent}'",
+        # A filter in the URL would drop the columns. One by parent would leave out the runs that
+        # this sweep took over from another one.
+        "searchFilter": f"tags.bnsweep.sweeps LIKE '%{plan.parent}%'",
         # Sorted by creation, as they are otherwise, runs stay folded away in their parent.
         "orderByKey": order,
         "orderByAsc": ascending,

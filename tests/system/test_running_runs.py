@@ -40,7 +40,8 @@ def test_a_run_under_way_shows_its_course_on_disk_and_in_the_store(shell, kind):
         points = started.until(stored, "the store shows the epochs of the run")
         # Each with the time at which it was measured, not that at which it was brought.
         assert points == {
-            line["epoch"]: (line["train_loss"], round(1000 * line["time"])) for line in lines
+            line["epoch"]: (float(f"{line['train_loss']:.4g}"), round(1000 * line["time"]))
+            for line in lines
         }
         (shell.folder / "go").touch()
         assert started.ends() == 0, started.text

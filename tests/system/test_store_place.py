@@ -82,7 +82,7 @@ def test_the_command_that_is_printed_names_the_store(tmp_path, name):
     store.prepare()
     run = store.client.create_run(store.experiment_id)
     assert runs_in(folder / "outputs" / "mlflow.db") == {run.info.run_id}
-    command = store.ui_command.splitlines()[0]
+    command = store.ui_command(run.info.run_id).splitlines()[0]
     uri = words(command, tmp_path / "bin")[-1]
     assert runs_at(uri) == {run.info.run_id}
     assert Store(uri=uri, experiment="a").uri == store.uri  # it can be given back

@@ -36,6 +36,8 @@ class Held:
     params: bool = False
     status: str = "running"
     told: str | None = None
+    tags: dict = field(default_factory=dict)
+    sweeps: list = field(default_factory=list)
     deleted: bool = False
 
 
@@ -73,14 +75,20 @@ class FakeStore:
 
     def add(self, attempt, parent=None, status="running", number="0"):
         run_id = f"run {len(self.held)}"
-        self.held[run_id] = Held(attempt, parent, number, status=status)
+        sweeps = [parent] if parent else []
+        self.held[run_id] = Held(attempt, parent, number, status=status, sweeps=sweeps)
         return run_id
 
     def runs(self, *, parent=None, attempt=None):
         with self.call("runs"):
             return [
                 StoredRun(
-                    run_id, held.attempt.id, held.attempt.spec.fingerprint, held.number, held.status
+                    run_id,
+                    held.attempt.id,
+                    held.attempt.spec.fingerprint,
+                    held.number,
+                    held.status,
+                    " ".join(held.sweeps),
                 )
                 for run_id, held in self.held.items()
                 if parent in (None, held.parent)
@@ -90,8 +98,13 @@ class FakeStore:
 
     def create(self, attempt, folder, parent, tags):
         with self.call("create"):
-            self.tags = tags
-            return self.add(attempt, parent, number=folder.name)
+            run_id = self.add(attempt, parent, number=folder.name)
+            self.held[run_id].tags = tags
+            return run_id
+
+    def add_to_sweep(self, run, parent):
+        with self.call("add_to_sweep"):
+            self.held[run.run_id].sweeps.append(parent)
 
     def log(self, run_id, points, attempt=None, status=None):
         with self.call("log"):
@@ -340,23 +353,50 @@ def test_numbers_are_recorded_to_as_many_digits_as_are_read(store, folder):
         folder.append(begun.id, number, measured(0.123456, 0.2) | {"train_loss": 167145.25})
     recorder_of(store, folder).look()
     assert store.points("train_accuracy") == [(0, 0.1235), (1, 0.1235)]
-    assert store.points("weight_std") == [(0, 0.04642)]
-    assert store.points("log10_weight_std") == [(0, -1.333)]
+    assert store.points("weight_std") == [(0, 0.0464159)]
+    assert store.points("log10_weight_std") == [(0, -1.33333)]
     assert store.points("seed") == [(0, 12345.0)]  # a whole number is itself
 
 
-@pytest.mark.parametrize(("scale", "number"), [("he", 0.2), ("xavier", 0.1414)])
+@pytest.mark.parametrize(("scale", "number"), [("he", 0.2), ("xavier", 0.141421)])
 def test_scales_with_a_name_are_numbers_too(store, folder, scale, number):
-    config = SPEC.config | {"model": {"hidden_sizes": [50, 10]}}
-    start(folder, spec=replace(SPEC, config=config, swept={"weight_std": scale}))
+    model = {"_target_": "bnsweep.nn.network.mlp", "hidden_sizes": [50, 10]}
+    spec = replace(SPEC, config=SPEC.config | {"model": model}, swept={"weight_std": scale})
+    start(folder, spec=spec)
     recorder_of(store, folder).look()
     assert store.points("weight_std") == [(0, number)]
 
 
-def test_a_run_has_the_tags_of_its_folder(store, folder):
-    start(folder)
-    recorder_of(store, folder, tags={folder.path: {"mlflow.runColor": "#123456"}}).look()
-    assert store.tags == {"mlflow.runColor": "#123456"}
+def test_a_model_of_ones_own_gives_its_keys_a_meaning_of_its_own(store, folder):
+    config = SPEC.config | {"model": {"_target_": "mine.net", "hidden_sizes": 64}}
+    start(folder, spec=replace(SPEC, config=config, swept={"weight_std": "mine"}))
+    recorder_of(store, folder).look()
+    (held,) = store.living()
+    assert held.params
+    assert store.points("weight_std") == []
+
+
+def test_a_run_has_the_tags_of_its_folder(store, tmp_path):
+    folders = [RunFolder(tmp_path / number) for number in "01"]
+    tags = {folder.path: {"mlflow.runColor": f"#{folder.path.name}"} for folder in folders}
+    for folder in folders:
+        start(folder)
+    recorder_of(store, *folders, tags=tags).look()
+    assert {held.number: held.tags for held in store.living()} == {
+        "0": {"mlflow.runColor": "#0"},
+        "1": {"mlflow.runColor": "#1"},
+    }
+
+
+def test_a_run_that_a_sweep_takes_over_is_entered_into_it_once(store, folder):
+    """Its view in the UI shows it beside those that it has done itself."""
+    begun = ended_run(folder)
+    store.add(begun, parent="earlier", status="finished")
+    known = store.runs()
+    recorder_of(store, folder, parent="later", known=known).look()
+    recorder_of(store, folder, parent="later", known=store.runs()).look()
+    (held,) = store.living()
+    assert held.sweeps == ["earlier", "later"]
 
 
 @pytest.mark.parametrize("with_start", [True, False])
