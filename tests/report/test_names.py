@@ -24,7 +24,9 @@ def specs(**choices):
     [
         ({"weight_std": [1, 0.1, 0.01], "model": ["batchnorm", "plain"]}, "3 scales x 2 models"),
         ({"optimizer__lr": [1, 0.1], "seed": [0, 1, 2]}, "2 learning rates x 3 seeds"),
-        ({"model__hidden_sizes": [[3], [3, 3]]}, "2 networks"),
+        ({"model__hidden_sizes": [[3], [3, 3]]}, "2 network sizes"),
+        ({"model__dropout": [0, 0.5]}, "2 rates of Dropout"),
+        ({"optimizer__weight_decay": [0, 0.1]}, "2 values of weight decay"),
         ({"seed": [0]}, "1 run"),
     ],
 )
