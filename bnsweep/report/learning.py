@@ -1,5 +1,6 @@
 """Where networks learn, in words and as a table."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 from bnsweep.records.keys import Value
@@ -37,15 +38,13 @@ def where_it_learns(comparison: Comparison) -> list[str]:
         learnt = {v: _learnt(comparison, v, comparison.lines[0]) for v in axis.values}
         return [f"{axis.phrase(value)} {_verb(seeds)}." for value, seeds in learnt.items()]
     shares = [_shares(comparison, axis, line) for line in comparison.lines]
-    everywhere = all(len(of_line) == len(axis.values) for of_line in shares)
-    if (
-        len(shares) > 1
-        and everywhere
-        and all(all(s) for of_line in shares for s in of_line.values())
-    ):
+    everywhere = [len(_split(of_line)[0]) == len(axis.values) for of_line in shares]
+    if len(shares) > 1 and all(everywhere):
         where = _where(comparison, axis, shares[0])
         names = [name_of(comparison, line) for line in comparison.lines]
-        who = in_words(names) if len(names) == 2 else f"All {len(names)} networks"
+        whole = len(names) == _combinations(comparison.line_axes)
+        networks = f"All {len(names)} networks" + ("" if whole else " that have results")
+        who = in_words(names) if len(names) == 2 else networks
         return [f"{who} learn {where}."]
     return [_sentence(comparison, axis, line) for line in comparison.lines]
 
@@ -60,13 +59,13 @@ def in_how_many(comparison: Comparison) -> str:
             if seeds := _learnt(comparison, value, line):
                 counts.setdefault(who, []).append(all(seeds))
     axes = [axis for axis in (comparison.across, *comparison.line_axes) if axis]
-    keys = in_words([axis.name for axis in axes if axis.key not in MODEL_KEYS])
-    (first, learns), *others = counts.items()
+    others = [axis for axis in axes if axis.key not in MODEL_KEYS]
+    keys, total = in_words([axis.name for axis in others]), _combinations(others)
+    (first, learns), *rest = counts.items()
     every = "" if comparison.repeats == 1 else f" with {_each_seed(comparison)}"
-    most = max(map(len, counts.values()))
-    text = f"{first} learns{every} {_number(learns, most, f' combinations of {keys}')}"
-    rest = [f"{who} {_number(learns, most)}" for who, learns in others]
-    return f"{_opening(', '.join([text, *rest]))}."
+    text = f"{first} learns{every} {_number(learns, total, f' combinations of {keys}')}"
+    texts = [f"{who} {_number(learns, total)}" for who, learns in rest]
+    return f"{_opening(', '.join([text, *texts]))}."
 
 
 def learning_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
@@ -168,14 +167,15 @@ def _each_seed(comparison: Comparison) -> str:
     return f"each of {min(counts)} seeds" if len(counts) == 1 else "every seed that ended"
 
 
-def _number(learns: Sequence[bool], most: int, noun: str = "") -> str:
-    """Return in how many combinations a network learns: `in 4 of 8`.
+def _combinations(axes: Collection[Axis]) -> int:
+    return math.prod(len(axis.values) for axis in axes)
 
-    `most` is how many combinations the network with the most results has.
-    """
+
+def _number(learns: Sequence[bool], total: int, noun: str = "") -> str:
+    """Return in how many of a total of combinations a network learns: `in 4 of 8`."""
     share = f"{sum(learns)} of" if any(learns) else "none of"
     text = f"in {'all' if all(learns) else share} {len(learns)}{noun}"
-    return text if len(learns) == most else f"{text} that have a result"
+    return f"{text} that have results" if len(learns) < total else text
 
 
 def _verb(seeds: Sequence[bool]) -> str:
@@ -187,5 +187,5 @@ def _verb(seeds: Sequence[bool]) -> str:
 
 
 def _opening(text: str) -> str:
-    """Return the text with which a sentence begins; a name there keeps its small letter."""
+    """Return the text at the beginning of a sentence; a name keeps its small letter there."""
     return capitalised(text) if text.startswith("the ") else text

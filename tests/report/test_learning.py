@@ -163,5 +163,13 @@ def test_combinations_without_a_result_are_not_counted():
     failed = [{"model": "plain", "optimizer": "sgd"}]
     assert Findings(without(runs, *failed)).answer[0] == (
         "batchnorm learns with each of 2 seeds in all 12 combinations of weight scale W, optimizer "
-        "and activation, plain in all 6 that have a result."
+        "and activation, plain in all 6 that have results."
     )
+
+
+def test_networks_without_any_result_are_not_counted():
+    grid = {**SCALES, "optimizer": ["sgd", "adam"]}
+    runs = without(sweep(**grid), {"model": "plain", "optimizer": "sgd"})
+    assert where_it_learns(compare(runs)) == [
+        "All 3 networks that have results learn at all 3 scales."
+    ]

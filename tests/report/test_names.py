@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from made_up import result
 
+from bnsweep.report.labels import setting
 from bnsweep.report.names import sweep_name
 
 
@@ -33,3 +34,15 @@ def specs(**choices):
 def test_a_name_tells_data_and_choices(choices, name):
     assert sweep_name(specs(**choices)) == f"digits, {name}"
     assert sweep_name(specs(**choices), "mine") == f"mine, digits, {name}"
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"training__epochs": 1}, "1 epoch"),
+        ({"training__epochs": 20}, "20 epochs"),
+        ({"data__train_size": 3, "data__validation_size": 2}, "1 training sample"),
+    ],
+)
+def test_a_setting_counts_in_the_singular_and_in_the_plural(config, told):
+    assert told in setting([result(**config)]).split(", ")
