@@ -25,9 +25,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep import __version__
 from bnsweep.cli import arguments, help_page, messages
-from bnsweep.cli.known_keys import KnownKeys, listed
+from bnsweep.cli.known_keys import KnownKeys
 from bnsweep.errors import ConfigError, IncompleteError, UserError
 from bnsweep.redact import REFUSAL, has_secret, without_secrets
+from bnsweep.report.words import in_words
 from bnsweep.run.config import sweep_of_experiment
 from bnsweep.sweep.cluster import worker_environment
 from hydra_plugins.bnsweep import BnsweepSweeper, LocalLauncher
@@ -221,7 +222,7 @@ def _check_mode(config: DictConfig) -> None:
     if by_hydra and (keys := sweep_of_experiment(config.hydra.runtime)):
         raise ConfigError(
             f"experiment={config.hydra.runtime.choices.experiment}: its file describes a sweep "
-            f"over {listed(keys)}; add -m to run it, or hydra.mode=RUN for a single run"
+            f"over {in_words(keys)}; add -m to run it, or hydra.mode=RUN for a single run"
         )
 
 

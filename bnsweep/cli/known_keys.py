@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep.cli.arguments import config_dir
 from bnsweep.records.keys import flatten
+from bnsweep.report.words import in_words
 from bnsweep.run.config import contents
 
 # Of the configuration; what else it is composed of are `hydra/...`.
@@ -81,7 +82,7 @@ class KnownKeys:
         if group == "hydra":
             return "see --cfg hydra for Hydra's keys"
         names = [part for part in self._within(group) if part != "_target_"]
-        return f"{group} has {listed(names)}" if names else "see --help for the keys"
+        return f"{group} has {in_words(names)}" if names else "see --help for the keys"
 
     def _within(self, group: str) -> list[str]:
         """Return the keys of a group, without its name."""
@@ -114,7 +115,7 @@ class KnownKeys:
             for known in dict.fromkeys(k for keys in options.values() for k in keys):
                 if known not in self.keys:
                     have = [option for option, keys in options.items() if known in keys]
-                    remarks[known] = f" (with {group}={listed(have, 'or')})"
+                    remarks[known] = f" (with {group}={in_words(have, 'or')})"
         return remarks
 
 
@@ -156,9 +157,4 @@ def _last(key: str) -> str:
 def _having(group: str, options: Sequence[str], *, not_: bool = False) -> str:
     """Return `optimizer=momentum and nesterov have`, or `optimizer=sgd has no`."""
     verb = "has" if len(options) == 1 else "have"
-    return f"{group}={listed(options)} {verb}{' no' if not_ else ''}"
-
-
-def listed(words: Sequence[str], conjunction: str = "and") -> str:
-    """Return `a`, `a and b`, or `a, b and c`."""
-    return f" {conjunction} ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+    return f"{group}={in_words(options)} {verb}{' no' if not_ else ''}"

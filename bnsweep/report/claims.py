@@ -14,9 +14,10 @@ from bnsweep.report import measures
 from bnsweep.report.comparison import Axis, Comparison, Line
 from bnsweep.report.estimates import Estimate
 from bnsweep.report.labels import key_label, phrase, value_label
-from bnsweep.report.markdown import in_words, listing, with_interval
+from bnsweep.report.markdown import listing, with_interval
 from bnsweep.report.measures import LEARNS
 from bnsweep.report.verdicts import Claim, Judgement, Pair, outcome_of, pairs_of
+from bnsweep.report.words import in_words
 
 INITIAL_WEIGHTS = "the result depends less on the initial weights"
 NOTHING_TO_CHOOSE_BY = (
@@ -36,11 +37,7 @@ def initial_weights(comparison: Comparison) -> list[Claim]:
     if not axis or axis.key != "weight_std":
         return []
     pairs = pairs_of(comparison)
-    judgements = [
-        judgement
-        for pair in pairs
-        if (judgement := _initial_weights(comparison, axis, pair, statements=len(pairs)))
-    ]
+    judgements = [_initial_weights(comparison, axis, pair, statements=len(pairs)) for pair in pairs]
     ahead = "; then the scales at which one of the two ends higher"
     note = (
         "How far the final training accuracy at the worst scale falls short of the best of the "
@@ -58,7 +55,7 @@ def initial_weights(comparison: Comparison) -> list[Claim]:
 
 def _initial_weights(
     comparison: Comparison, axis: Axis, pair: Pair, *, statements: int
-) -> Judgement | None:
+) -> Judgement:
     both = [v for v in axis.values if all(comparison.results(v, line) for line in pair.lines)]
     ends = [
         {v: measures.finals_by_seed(measures.TRAIN, comparison.results(v, line)) for v in both}
@@ -66,8 +63,11 @@ def _initial_weights(
     ]
     shortfalls = _shortfalls(ends)
     difference = Estimate.paired(*shortfalls, statements=statements)
-    if len(both) < 2 or difference is None:
-        return None
+    if len(both) < 2:
+        why = f"both have results at {len(both)} of {len(axis.values)} scales only"
+        return Judgement(pair, "not judged", why)
+    if difference is None:
+        return Judgement(pair, "not judged", "the two have no seed in common")
     silent = [
         name
         for name, of_line in zip(pair.names, ends, strict=True)

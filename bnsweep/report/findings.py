@@ -7,10 +7,11 @@ from functools import cached_property
 
 from bnsweep.records import SweepRun
 from bnsweep.report import claims, gaps, learning, measures, rates
-from bnsweep.report.comparison import Comparison, choose, compare
-from bnsweep.report.markdown import counted, with_interval
+from bnsweep.report.comparison import Comparison, choose, compare, swept_axes
+from bnsweep.report.markdown import with_interval
 from bnsweep.report.tables import FinalTable, final_table
 from bnsweep.report.verdicts import Claim
+from bnsweep.report.words import counted, in_words
 
 OUTCOMES = ("finished", "diverged", "reused", "failed", "killed", "not started")
 VALIDATED = "final_validation_accuracy"
@@ -79,7 +80,18 @@ class Findings:
         if not self.compared:
             return []
         texts = [claim.text for claim in self.claims or self.on_test]
-        return [" ".join(_what_learns(self._comparison)), *texts]
+        return [" ".join([*self._what_has_results, *_what_learns(self._comparison)]), *texts]
+
+    @property
+    def _what_has_results(self) -> list[str]:
+        """A sentence on the swept values that no run with a result has; empty if there are none."""
+        specs = [run.spec for run in self.runs if run.comparable]
+        parts = []
+        for key, axis in swept_axes([run.spec for run in self.runs]).items():
+            present = {spec.value(key) for spec in specs}
+            if key != "seed" and len(present) < len(axis.values):
+                parts.append(learning.part_of(axis, present))
+        return [f"Results exist {in_words(parts)} only."] if parts else []
 
     @cached_property
     def claims(self) -> list[Claim]:

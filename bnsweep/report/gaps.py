@@ -16,9 +16,10 @@ from bnsweep.report.claims import (
 )
 from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, Line, choose, compare
 from bnsweep.report.estimates import MIN_SEEDS, Estimate
-from bnsweep.report.markdown import in_words, long_table, with_interval
+from bnsweep.report.markdown import long_table, with_interval
 from bnsweep.report.measures import LEARNS
 from bnsweep.report.verdicts import Claim, Judgement, Pair, outcome_of, pairs_of
+from bnsweep.report.words import in_words
 
 DROPOUT = "model.dropout"
 BEST = "at its best rate"

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from bnsweep.records import RunResult, RunSpec
-from bnsweep.records.keys import GROUPS, Value, shown
+from bnsweep.records.keys import GROUPS, Value, is_number, shown
+from bnsweep.report.words import counted
 
 LABELS = {
     "weight_std": "W",
@@ -20,16 +21,20 @@ LABELS = {
     "data.train_size": "training samples",
 }
 
-# How a sentence counts the values of a key: "at 2 of 16 scales".
+# How the values of a key are counted: "at 2 of 16 scales".
 COUNTED = {
     "weight_std": ("at", "scales"),
     "data": ("on", "data sets"),
     "model": ("with", "models"),
     "model.activation": ("with", "activations"),
     "model.dropout": ("at", "rates of Dropout"),
+    "model.hidden_sizes": ("with", "network sizes"),
     "optimizer": ("with", "optimizers"),
     "optimizer.lr": ("at", "learning rates"),
     "training.batch_size": ("at", "batch sizes"),
+    "training.epochs": ("with", "numbers of epochs"),
+    "data.train_size": ("with", "sizes of the training set"),
+    "seed": ("with", "seeds"),
 }
 
 # What the name of the model says, and the place of the data.
@@ -42,7 +47,7 @@ def key_label(key: str) -> str:
 
 
 def counted_values(key: str) -> tuple[str, str]:
-    """Return a preposition and a plural, for a sentence that counts the values of a key."""
+    """Return a preposition and a plural, to count the values of a key."""
     return COUNTED.get(key, ("with", f"values of {key_label(key)}"))
 
 
@@ -85,12 +90,18 @@ def setting(results: Sequence[RunResult], *, without: Collection[str] = ()) -> s
             return None
         return form.format(value_label(value))
 
+    def amount(key: str, noun: str) -> str | None:
+        number = common(result.spec.value(key) for result in results)
+        return None if key in without or not is_number(number) else counted(number, noun)
+
     def training_samples() -> str | None:
         if "data.train_size" in without:
             return None
         held_out = common(result.spec.value("data.validation_size") or 0 for result in results)
         size = common(result.spec.value("data.train_size") for result in results)
-        return None if size is None or held_out is None else f"{size - held_out} training samples"
+        if size is None or held_out is None:
+            return None
+        return counted(size - held_out, "training sample")
 
     parts = (
         leaf("data"),
@@ -104,7 +115,7 @@ def setting(results: Sequence[RunResult], *, without: Collection[str] = ()) -> s
         leaf("optimizer.weight_decay", "weight decay {}", unless=0),
         leaf("weight_std", "W = {}"),
         leaf("training.batch_size", "batch size {}", unless=100),
-        leaf("training.epochs", "{} epochs"),
+        amount("training.epochs", "epoch"),
         leaf("dtype"),
     )
     return ", ".join(part for part in parts if part is not None)

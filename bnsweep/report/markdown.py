@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from bnsweep.records.keys import Value
 from bnsweep.report.comparison import Axis
 from bnsweep.report.estimates import Estimate
+from bnsweep.report.words import counted
 
 MAX_ROWS = 500  # of a table
 
@@ -52,18 +53,3 @@ def listing(axis: Axis, values: Iterable[Value]) -> str:
     return ", ".join(
         f"{group[0]} to {group[-1]}" if len(group) > 2 else ", ".join(group) for group in texts
     )
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless the number is one."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def in_words(texts: Sequence[str]) -> str:
-    """Return an enumeration: `relu, tanh and sigmoid`."""
-    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
-
-
-def capitalised(text: str) -> str:
-    """Return a text that begins with a capital letter."""
-    return text[:1].upper() + text[1:]

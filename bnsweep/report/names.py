@@ -3,21 +3,9 @@
 from collections.abc import Sequence
 
 from bnsweep.records import RunSpec
-from bnsweep.report.comparison import Axis, swept_axes
-from bnsweep.report.markdown import counted
-
-# Of the values of a key.
-NOUNS = {
-    "weight_std": "scales",
-    "model": "models",
-    "optimizer": "optimizers",
-    "data": "data sets",
-    "seed": "seeds",
-    "model.dropout": "dropout rates",
-    "model.hidden_sizes": "networks",
-    "training.epochs": "numbers of epochs",
-    "data.train_size": "sizes of the training set",
-}
+from bnsweep.report.comparison import swept_axes
+from bnsweep.report.labels import counted_values
+from bnsweep.report.words import counted
 
 
 def sweep_name(specs: Sequence[RunSpec], experiment: str | None = None) -> str:
@@ -28,15 +16,12 @@ def sweep_name(specs: Sequence[RunSpec], experiment: str | None = None) -> str:
         experiment: the name of the experiment that describes it, if one does.
     """
     data = {spec.options["data"] for spec in specs}
-    swept = " x ".join(_counted(axis) for axis in swept_axes(specs).values())
+    swept = " x ".join(
+        f"{len(axis.values)} {counted_values(key)[1]}" for key, axis in swept_axes(specs).items()
+    )
     parts = (
         experiment,
         data.pop() if len(data) == 1 else None,
         swept or counted(len(specs), "run"),
     )
     return ", ".join(part for part in parts if part)
-
-
-def _counted(axis: Axis) -> str:
-    values = f"values of {axis.label}" if "." in axis.label else f"{axis.label.removesuffix('s')}s"
-    return f"{len(axis.values)} {NOUNS.get(axis.key, values)}"

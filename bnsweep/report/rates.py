@@ -20,9 +20,10 @@ from bnsweep.report.claims import (
 )
 from bnsweep.report.comparison import MODEL_KEYS, Axis, Comparison, Line, choose, compare
 from bnsweep.report.estimates import Estimate
-from bnsweep.report.markdown import capitalised, in_words, with_interval
+from bnsweep.report.markdown import with_interval
 from bnsweep.report.measures import LEARNS, TARGET
 from bnsweep.report.verdicts import Claim, Judgement, Pair, outcome_of, pairs_of
+from bnsweep.report.words import capitalised, in_words
 
 LARGER_RATE = "the learning rate can be larger"
 FASTER = "learning is faster"

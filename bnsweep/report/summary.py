@@ -10,9 +10,10 @@ from bnsweep.report.comparison import Axis, swept_axes
 from bnsweep.report.estimates import CONFIDENCE, MIN_SEEDS
 from bnsweep.report.findings import Findings
 from bnsweep.report.labels import key_label, setting
-from bnsweep.report.markdown import capitalised, counted, in_words, long_table
+from bnsweep.report.markdown import long_table
 from bnsweep.report.measures import LEARNS
 from bnsweep.report.sections import SweepFigure
+from bnsweep.report.words import capitalised, counted, in_words
 
 MAX_NAMES = 10
 

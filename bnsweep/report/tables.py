@@ -7,7 +7,8 @@ from bnsweep.records import RunResult
 from bnsweep.records.keys import Value
 from bnsweep.report import measures
 from bnsweep.report.comparison import Axis, Comparison
-from bnsweep.report.markdown import counted, with_interval
+from bnsweep.report.markdown import with_interval
+from bnsweep.report.words import counted
 
 MAX_COLUMNS = 4
 

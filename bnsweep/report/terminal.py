@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from bnsweep.records import from_here
 from bnsweep.report.findings import Findings
-from bnsweep.report.markdown import counted
+from bnsweep.report.words import counted
 
 if TYPE_CHECKING:
     import rich.progress

@@ -6,7 +6,8 @@ from typing import Literal
 
 from bnsweep.report.comparison import Comparison, Line
 from bnsweep.report.estimates import Estimate, Verdict
-from bnsweep.report.markdown import capitalised, counted, in_words, long_table
+from bnsweep.report.markdown import long_table
+from bnsweep.report.words import capitalised, counted, in_words
 
 Outcome = Literal[
     "holds", "does not hold here", "undecided", "no verdict", "compared", "not judged"
@@ -131,10 +132,7 @@ class Claim:
         if not self.judgements:
             parts.append(f"Not judged: {self.why_not}.")
         elif len(self.judgements) == 1:
-            (only,) = self.judgements
-            verdict = f"**{capitalised(only.verdict)}.** " if self.claimed else ""
-            detail = f"Not judged: {only.detail}" if not_judged else capitalised(only.detail)
-            parts += [f"{'' if not_judged else verdict}{detail}.", only.more]
+            parts += self._of_one(*self.judgements)
         elif len(judged) == 1:
             (only,) = judged
             parts += [f"{self._tally(judged)}: {only.detail}.", only.more]
@@ -172,6 +170,21 @@ class Claim:
             del columns["why"]
         told = {name: cells for name, cells in columns.items() if {*cells} != {NOTHING}}
         return [note, *long_table([*told], [*zip(*told.values(), strict=True)], "pair")]
+
+    def _of_one(self, only: Judgement) -> list[str]:
+        """Return the sentences on the only pair, with its place if others were swept."""
+        place = only.pair.shared
+        at = f" for {place}" if place else ""
+        if only.outcome == "not judged":
+            text = f"Not judged{at}: {only.detail}"
+        elif self.claimed:
+            verdict = capitalised(only.verdict)
+            text = f"**{verdict}.** {capitalised(only.detail)}"
+            if place:
+                text = f"**{verdict}**{at}: {only.detail}"
+        else:
+            text = f"For {place}: {only.detail}" if place else capitalised(only.detail)
+        return [f"{text}.", only.more]
 
     def _tally(self, judged: Sequence[Judgement]) -> str:
         """Return for how many pairs, or for which if they are few, there is which verdict."""

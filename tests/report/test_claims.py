@@ -388,3 +388,49 @@ def test_without_a_claim_the_test_accuracies_are_compared_in_one_sentence():
     _, compared = Findings(runs).answer
     assert compared.startswith("With Batch Normalization, the test accuracy changes by +0.1")
     assert compared.endswith("n = 5; these intervals hold for all 3 pairs at once.")
+
+
+OPTIMIZERS = {"model": MODELS, "optimizer": ["sgd", "adam"], "seed": range(5)}
+
+
+def lost_with_sgd(run):
+    """Whether a run is one of the plain network with sgd: the pair of adam alone is left."""
+    return run.spec.swept["model"] == "plain" and run.spec.swept["optimizer"] == "sgd"
+
+
+def test_a_comparison_of_the_only_pair_left_names_its_place():
+    runs = [run for run in sweep(**OPTIMIZERS) if not lost_with_sgd(run)]
+    _, compared = Findings(runs).answer
+    assert compared.startswith("For adam: the test accuracy is 0.9")
+
+
+@pytest.mark.parametrize(
+    ("plain", "start"),
+    [
+        (FRAIL, "**Holds** for adam: over 3 scales, the final"),
+        (dict.fromkeys(FRAIL, 0.1), "Not judged for adam: plain learns at none of the 3 scales."),
+    ],
+)
+def test_a_verdict_on_the_only_pair_left_names_its_place(plain, start):
+    ends = {"batchnorm": STEADY, "plain": plain}
+    runs = sweep(
+        lambda run: (0.1, ends[run.model][run.weight_std] + noise(run)),
+        weight_std=[1, 0.1, 0.01],
+        **OPTIMIZERS,
+    )
+    (claim,) = initial_weights(compare([run for run in runs if not lost_with_sgd(run)]))
+    assert claim.outcome.startswith(start)
+
+
+def test_initial_weights_are_not_judged_by_a_single_scale():
+    runs = sweep(weight_std=[1, 0.1, 0.01], model=MODELS, seed=range(5))
+    left = [r for r in runs if r.spec.swept["model"] != "plain" or r.spec.swept["weight_std"] == 1]
+    (claim,) = initial_weights(compare(left))
+    assert claim.outcome == "Not judged: both have results at 1 of 3 scales only."
+
+
+def test_initial_weights_are_not_judged_without_a_common_seed():
+    runs = sweep(weight_std=[1, 0.1, 0.01], model=MODELS, seed=range(2))
+    left = [r for r in runs if (r.spec.swept["model"] == "plain") == r.spec.swept["seed"]]
+    (claim,) = initial_weights(compare(left))
+    assert claim.outcome == "Not judged: the two have no seed in common."
