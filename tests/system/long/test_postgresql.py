@@ -78,10 +78,11 @@ def test_the_default_sweep_is_all_there(shell, database):
                 told = {r["epoch"]: r[name] for r in history["epochs"] if r[name] is not None}
                 stored = points(client, run, name)
                 assert set(stored) == set(told)
-                assert all(math.isclose(stored[k], told[k], rel_tol=1e-12) for k in told)
+                assert all(math.isclose(stored[k], told[k], rel_tol=1e-3) for k in told)
             assert run.data.params["weight_std"] == str(history["config"]["weight_std"])
             assert run.data.params["model"] == history["options"]["model"]
-            assert run.data.metrics["final_test_accuracy"] == history["final_test_accuracy"]
+            final = run.data.metrics["final_test_accuracy"]
+            assert math.isclose(final, history["final_test_accuracy"], rel_tol=1e-3)
             assert run.inputs.dataset_inputs[0].dataset.name == "digits"
             listed = {item.path for item in client.list_artifacts(run.info.run_id)}
             assert listed >= {"config.yaml", "history.json", "weights.npz", "figures"}

@@ -72,7 +72,9 @@ def test_a_store_that_hangs_or_fails_in_the_middle_costs_no_run(shell, server, m
         assert sorted(histories(shell)) == sorted(trained)  # nothing was trained again
         runs = ended(server, mode)
         assert len(runs) == 3
-        assert {run.data.metrics["train_seconds"] for run in runs} == {t for _, t in trained}
+        assert {run.data.metrics["train_seconds"] for run in runs} == {
+            float(f"{seconds:.4g}") for _, seconds in trained
+        }
         assert not server.runs(mode, "attributes.status = 'RUNNING'")
 
 
