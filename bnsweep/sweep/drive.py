@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -35,6 +34,7 @@ def run_sweep(
     loader: ConfigLoader,
     launcher: Launcher,
     workers: Workers | None,
+    command: Sequence[str],
 ) -> list[str]:
     """Run the product of all choices in `overrides` under one parent run, and report.
 
@@ -44,6 +44,7 @@ def run_sweep(
         loader: what composes the configuration of a run.
         launcher: Hydra's launcher, for what has no `workers` of ours.
         workers: who does the runs.
+        command: the command line as it was typed, without the credentials of URIs.
 
     Returns:
         The status of each run.
@@ -53,6 +54,7 @@ def run_sweep(
         IncompleteError: runs failed, or were interrupted, or are not in the store.
     """
     options, plan = checked_plan(config, overrides, loader)
+    plan = replace(plan, command=tuple(command))
     store = make_store(config)
     if workers is not None:
         workers.prepare()
@@ -97,7 +99,7 @@ def checked_plan(
     plan = make_plan(config, overrides, loader, facts)
     output.check_choice(options.choose, plan.specs)
     name = sweep_name(plan.specs, config.hydra.runtime.choices.get("experiment"))
-    return options, replace(plan, name=name, command=tuple(sys.argv))
+    return options, replace(plan, name=name)
 
 
 def _followed(sweep: OpenSweep) -> contextlib.AbstractContextManager[None]:
