@@ -6,7 +6,6 @@ accepts sweepers and launchers; remove when Hydra discovers plugins by entry poi
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -53,13 +52,7 @@ class BnsweepSweeper(Sweeper):
 
     Args:
         params: the default sweep: the choices of each override key, as text.
-
-    Attributes:
-        command: the command line as it was typed, without the credentials of URIs. It is set on
-            the class, because Hydra makes the sweeper; `sys.argv` is rewritten for Hydra.
     """
-
-    command: ClassVar[Sequence[str]] = ()
 
     def __init__(self, params: Mapping[str, object] | None = None) -> None:
         self.params = params or {}
@@ -97,5 +90,4 @@ class BnsweepSweeper(Sweeper):
             loader=self.loader,
             launcher=self.launcher,
             workers=workers,
-            command=self.command,
         )

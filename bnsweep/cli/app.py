@@ -31,6 +31,7 @@ from bnsweep.errors import ConfigError, IncompleteError, UserError
 from bnsweep.redact import REFUSAL, has_secret, without_secrets
 from bnsweep.run.config import sweep_of_experiment
 from bnsweep.sweep.cluster import worker_environment
+from bnsweep.sweep.command import TYPED
 from hydra_plugins.bnsweep import BnsweepSweeper, LocalLauncher
 
 OUR_SWEEPER = f"{BnsweepSweeper.__module__}.{BnsweepSweeper.__qualname__}"
@@ -63,7 +64,7 @@ def run_command_line() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     arguments.set_environment_defaults(os.environ)
     # It is kept on disk, and shown in the store.
-    BnsweepSweeper.command = tuple(map(without_secrets, sys.argv))
+    TYPED.set(tuple(map(without_secrets, sys.argv)))
     try:
         arguments.check_options(sys.argv[1:])
         arguments.check_secrets(sys.argv[1:])

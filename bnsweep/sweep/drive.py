@@ -18,6 +18,7 @@ from bnsweep.report import output, terminal
 from bnsweep.report.findings import Findings
 from bnsweep.report.names import sweep_name
 from bnsweep.run.config import to_plain
+from bnsweep.sweep.command import TYPED
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.launched import Launched
 from bnsweep.sweep.opening import check_folders, opened
@@ -34,7 +35,6 @@ def run_sweep(
     loader: ConfigLoader,
     launcher: Launcher,
     workers: Workers | None,
-    command: Sequence[str],
 ) -> list[str]:
     """Run the product of all choices in `overrides` under one parent run, and report.
 
@@ -44,7 +44,6 @@ def run_sweep(
         loader: what composes the configuration of a run.
         launcher: Hydra's launcher, for what has no `workers` of ours.
         workers: who does the runs.
-        command: the command line as it was typed, without the credentials of URIs.
 
     Returns:
         The status of each run.
@@ -54,7 +53,6 @@ def run_sweep(
         IncompleteError: runs failed, or were interrupted, or are not in the store.
     """
     options, plan = checked_plan(config, overrides, loader)
-    plan = replace(plan, command=tuple(command))
     store = make_store(config)
     if workers is not None:
         workers.prepare()
@@ -99,7 +97,7 @@ def checked_plan(
     plan = make_plan(config, overrides, loader, facts)
     output.check_choice(options.choose, plan.specs)
     name = sweep_name(plan.specs, config.hydra.runtime.choices.get("experiment"))
-    return options, replace(plan, name=name)
+    return options, replace(plan, name=name, command=TYPED.get())
 
 
 def _followed(sweep: OpenSweep) -> contextlib.AbstractContextManager[None]:

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from bnsweep.cli import app
 from bnsweep.errors import ConfigError
-from hydra_plugins.bnsweep import BnsweepSweeper
+from bnsweep.sweep.command import TYPED
 
 
 @pytest.fixture
@@ -52,8 +52,7 @@ def test_a_sweep_knows_its_command_as_it_was_typed_without_secrets(monkeypatch):
     typed = ["bnsweep", "weight_std=logspace(0,-1,2)", note.format("?token=hunter2"), "-m"]
     given = []
     monkeypatch.setattr(sys, "argv", [*typed])
-    monkeypatch.setattr(BnsweepSweeper, "command", ())
     monkeypatch.setattr(app, "_call_hydra", lambda: given.extend(sys.argv))
     assert app.run_command_line() == 0
     assert given == ["bnsweep", "-m", "weight_std=1,0.1", typed[2]]
-    assert BnsweepSweeper.command == (*typed[:2], note.format(""), "-m")
+    assert TYPED.get() == (*typed[:2], note.format(""), "-m")

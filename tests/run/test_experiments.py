@@ -7,6 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
 
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.data import digits
@@ -23,6 +24,16 @@ def composed(name, *overrides):
     prepare_hydra()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return compose("config", [f"experiment={name}", *overrides], return_hydra_config=True)
+
+
+def planned_as_typed(*arguments):
+    """Return the plan of a sweep, planned from its command line as Hydra does."""
+    prepare_hydra()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        cfg = loader.load_configuration("config", [*arguments], run_mode=RunMode.MULTIRUN)
+        overrides = sweep_overrides(cfg.hydra.sweeper.params, cfg.hydra.overrides.task)
+        return make_plan(cfg, overrides, loader)
 
 
 def values(cfg, key):
@@ -112,10 +123,7 @@ def test_debugging_cuts_what_an_experiment_sweeps_and_nothing_of_it_counts_as_sw
     place = f"hydra.searchpath=[file://{tmp_path}]"
 
     def planned(*overrides):
-        cfg = composed("mine", "debug=fast", place)
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            loader = GlobalHydra.instance().config_loader()
-            return make_plan(cfg, sweep_overrides(cfg.hydra.sweeper.params, overrides), loader)
+        return planned_as_typed("experiment=mine", "debug=fast", place, *overrides)
 
     plan = planned()
     assert [spec.name for spec in plan.specs] == [
@@ -149,10 +157,8 @@ def test_a_sweep_over_data_without_sizes_is_cut_in_all_else(tmp_path):
     (tmp_path / "data" / "own.yaml").write_text(f"_target_: {__name__}.sized\n")
     without = [f"~data.{size}" for size in ("train_size", "test_size", "validation_size")]
     given = ["data=own", "weight_std=he", "model=plain", *without]
-    cfg = composed("activations", "debug=fast", f"hydra.searchpath=[file://{tmp_path}]", *given)
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        plan = make_plan(cfg, sweep_overrides(cfg.hydra.sweeper.params, given), loader)
+    place = f"hydra.searchpath=[file://{tmp_path}]"
+    plan = planned_as_typed("experiment=activations", "debug=fast", place, *given)
     assert plan.swept == ("model.activation",)
     for spec in plan.specs:
         assert spec.config["data"] == {"_target_": f"{__name__}.sized"}
