@@ -7,6 +7,7 @@ run, `hydra.main` can raise, and Hydra tells who chose the mode.
 """
 
 import os
+import re
 import sys
 import time
 import traceback
@@ -31,12 +32,12 @@ from bnsweep.redact import REFUSAL, has_secret, without_secrets
 from bnsweep.report.words import in_words
 from bnsweep.run.config import sweep_of_experiment
 from bnsweep.sweep.cluster import worker_environment
+from bnsweep.sweep.command import TYPED
 from hydra_plugins.bnsweep import BnsweepSweeper, LocalLauncher
 
 OUR_SWEEPER = f"{BnsweepSweeper.__module__}.{BnsweepSweeper.__qualname__}"
-PASSWORDS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")  # variables that hold one
-
-
+# In the name of a variable that holds one.
+SECRET = re.compile(r"(^|_)(PASSWORD|TOKEN|SECRET|KEY)(_|$)", re.IGNORECASE)
 PREVIEW = "++hydra.callbacks.check._target_=bnsweep.cli.app.Preview"
 
 
@@ -63,6 +64,8 @@ def run_command_line() -> int:
     # Make Hydra raise its errors, so that they can be explained below.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     arguments.set_environment_defaults(os.environ)
+    # It is kept on disk, and shown in the store.
+    TYPED.set(tuple(map(without_secrets, sys.argv)))
     try:
         arguments.check_options(sys.argv[1:])
         arguments.check_secrets(sys.argv[1:])
@@ -234,8 +237,13 @@ def _set_environment(config: DictConfig) -> None:
     """
     variables = {name: str(value) for name, value in config.hydra.job.env_set.items()}
     for name, value in variables.items():
-        if has_secret(value) or name in PASSWORDS:
+        if has_secret(value):
             raise ConfigError(f"hydra.job.env_set.{name}: {REFUSAL}")
+        if SECRET.search(name):
+            raise ConfigError(
+                f"hydra.job.env_set.{name}: holds a secret by its name, which would be saved with "
+                "each run; set it in the environment, before the start"
+            )
     os.environ.update(variables)
 
 

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep.cli.arguments import config_dir
 from bnsweep.records.keys import flatten
@@ -122,7 +120,7 @@ class KnownKeys:
 def _composed(overrides: Sequence[str]) -> DictConfig:
     try:
         return compose("config", [*overrides], return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException, ValueError):  # one of these is wrong, too
+    except Exception:  # one of these is wrong, too, or its file is
         return compose("config", return_hydra_config=True)
 
 

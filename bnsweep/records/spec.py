@@ -43,7 +43,7 @@ class RunSpec:
         options: what its parts are called (`{"model": "batchnorm", ...}`).
         fingerprint: a hash of what changes the run's numbers, and of nothing else; empty where
             the data could not be had.
-        data: its data set: name, digest and sizes; empty where it could not be had.
+        data: its data set: name, digest and sizes; without a digest where it could not be had.
         number: its number in the sweep; 0 for a single run.
         swept: the value of each swept key; for a group it is the name of its part.
         overrides: the overrides from which a launcher composes the run's configuration again.
@@ -68,17 +68,17 @@ class RunSpec:
         Args:
             cfg: the whole configuration as plain nested values, checked. Its part `sweep` holds
                 the run's number, what its parts are called, and the swept keys.
-            data: what describes its data set, its `digest` included; empty where it could not be
-                had.
+            data: what describes its data set; without a `digest` where it could not be had.
             overrides: from which `cfg` was composed.
         """
         config = {key: cfg[key] for key in RESULT_KEYS}
         options = dict(cfg["sweep"]["options"])
         leaves = flatten(cfg) | options
+        digest = data.get("digest")
         return cls(
             config=config,
             options=options,
-            fingerprint=fingerprint(config, str(data["digest"])) if data else "",
+            fingerprint=fingerprint(config, str(digest)) if digest else "",
             data=data,
             number=cfg["sweep"]["number"],
             swept={key: leaves.get(key) for key in cfg["sweep"]["keys"]},

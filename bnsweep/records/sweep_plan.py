@@ -26,7 +26,7 @@ class SweepPlan:
         specs: its runs, by their numbers.
         swept: the keys that differ between them.
         name: tells it from other sweeps.
-        command: the command line.
+        command: the command line as it was typed, without the credentials of URIs.
         id: names the sweep in a tracking store.
         parent: the id of its parent run there; None if it has none.
         reused: where the result of a run comes from that this sweep did not do, by its number.

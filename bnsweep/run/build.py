@@ -1,16 +1,19 @@
 """Objects from a run's configuration: where `_target_`s are instantiated."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 
 from bnsweep.data import Dataset
-from bnsweep.errors import unwrapped
+from bnsweep.errors import DataError, unwrapped
 from bnsweep.nn.network import Network
 from bnsweep.records import RunSpec
+from bnsweep.records.keys import shown
 from bnsweep.run.execute import Draws, Experiment
 
 
@@ -20,8 +23,19 @@ def load_dataset(config: Mapping[str, Any]) -> Dataset:
     Raises:
         DataError: it cannot be had as asked for.
     """
-    with unwrapped():
-        return cast("Dataset", instantiate(config["data"], dtype=config["dtype"]))
+    data = config["data"]
+    try:
+        with unwrapped():
+            return cast("Dataset", instantiate(data, dtype=config["dtype"]))
+    except InstantiationException as error:
+        unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error.__cause__))
+        if unexpected is None or unexpected[1] not in data:
+            raise
+        key = unexpected[1]
+        raise DataError(
+            f"data.{key}={shown(data[key])}: {data['_target_']} has no parameter {key}; give it "
+            f"one, or leave the key out (~data.{key}, if debug=fast sets it)"
+        ) from error
 
 
 def build_experiment(spec: RunSpec, dataset: Dataset) -> Experiment:

@@ -162,10 +162,16 @@ def option_files(runtime: Any) -> dict[str, OptionFile]:
 
 
 def contents(group: str, runtime: Any) -> dict[str, Config]:
-    """Return what the file of each option of a group sets there; `runtime` as above."""
+    """Return what the file of each option of a group sets there; `runtime` as above.
+
+    A file that cannot be read is left out: it may be one that nobody has chosen.
+    """
     sources = _sources(runtime)
-    names = {name for source in sources for name in _options(group, source)}
-    return {name: _content(group, name, sources) for name in sorted(names)}
+    found = {}
+    for name in sorted({name for source in sources for name in _options(group, source)}):
+        with contextlib.suppress(Exception):  # YAML, OmegaConf and Hydra raise what they like
+            found[name] = _content(group, name, sources)
+    return found
 
 
 def sweep_of_experiment(runtime: Any) -> list[str]:

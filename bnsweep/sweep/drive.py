@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -19,6 +18,7 @@ from bnsweep.report import output, terminal
 from bnsweep.report.findings import Findings
 from bnsweep.report.names import sweep_name
 from bnsweep.run.config import to_plain
+from bnsweep.sweep.command import TYPED
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.launched import Launched
 from bnsweep.sweep.opening import check_folders, opened
@@ -97,7 +97,7 @@ def checked_plan(
     plan = make_plan(config, overrides, loader, facts)
     output.check_choice(options.choose, plan.specs)
     name = sweep_name(plan.specs, config.hydra.runtime.choices.get("experiment"))
-    return options, replace(plan, name=name, command=tuple(sys.argv))
+    return options, replace(plan, name=name, command=TYPED.get())
 
 
 def _followed(sweep: OpenSweep) -> contextlib.AbstractContextManager[None]:

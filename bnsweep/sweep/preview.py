@@ -53,4 +53,4 @@ def _facts(config: Config) -> Mapping[str, Value]:
         with no_downloads():
             return load_dataset(config).facts
     except NotDownloadedError:
-        return {"digest": "", "validation_samples": config["data"].get("validation_size", 0)}
+        return {"validation_samples": config["data"].get("validation_size", 0)}

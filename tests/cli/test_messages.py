@@ -93,6 +93,25 @@ def test_keys_of_the_users_own_options_are_known(mine, option, typed, hint):
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["a: [\n", "- a\n", "defaults: [broken]\n", "# @package a b c\na: ${\n", "\0"],
+    ids=["not YAML", "a list", "its own default", "not a value", "not a text"],
+)
+def test_an_option_that_cannot_be_read_does_not_keep_others_from_being_offered(tmp_path, text):
+    prepare_hydra()
+    for group in ("model", "optimizer"):
+        (tmp_path / group).mkdir()
+        (tmp_path / group / "broken.yaml").write_text(text)
+    known = KnownKeys.of(config_folder(), ["--config-dir", str(tmp_path), "optimizer.lrr=1"])
+    assert known.hint("optimizer.lrr") == "did you mean optimizer.lr?"
+    assert known.hint("optimizer.beta1").endswith("optimizer=adam has it")
+    # One that is asked for, too: Hydra has complained of another argument first.
+    asked = ["--config-dir", str(tmp_path), "optimizer=broken,sgd", "optimizer.lrr=1"]
+    hint = KnownKeys.of(config_folder(), asked).hint("optimizer.lrr")
+    assert hint.startswith("did you mean optimizer.lr")
+
+
+@pytest.mark.parametrize(
     "key", ["optimizer.lr", "optimizer.momentum", "seed", "model", "data.root"]
 )
 @pytest.mark.parametrize("chosen", [[], ["optimizer=adam"], ["optimizer=momentum"]])

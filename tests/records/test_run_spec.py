@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bnsweep.records import Kept, RunSpec
+from bnsweep.records.keys import RESULT_KEYS
 
 SPEC = RunSpec(
     config={"weight_std": "he", "model": {"hidden_sizes": [3, 2], "eps": 1e-7}, "seed": 4},
@@ -38,6 +39,17 @@ def test_a_run_comes_back_as_it_was_asked_for(spec):
     assert isinstance(back.overrides, tuple)
     assert isinstance(back.keep, Kept)
     assert back.name == spec.name
+
+
+@pytest.mark.parametrize("data", [{}, {"digest": "", "validation_samples": 0}])
+def test_a_run_whose_data_could_not_be_had_has_no_fingerprint(data):
+    cfg = {
+        **{key: {} for key in RESULT_KEYS},
+        "sweep": {"options": {"model": "plain"}, "number": 0, "keys": []},
+        "tracking": {"figures": True, "weights": True},
+    }
+    assert RunSpec.of(cfg, data=data).fingerprint == ""
+    assert RunSpec.of(cfg, data={"digest": "0123"}).fingerprint != ""
 
 
 def test_what_else_a_document_holds_does_no_harm():

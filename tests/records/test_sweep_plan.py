@@ -29,6 +29,14 @@ def test_a_plan_comes_back_as_it_was(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.json"]
 
 
+def test_the_command_is_shown_as_it_is_typed():
+    command = ("/lib/bnsweep/__main__.py", "-m", "seed=range(0,2)", "tracking.note=a b")
+    assert plan_of("a", command=command).typed == (
+        "python -m bnsweep -m 'seed=range(0,2)' 'tracking.note=a b'"
+    )
+    assert plan_of("a", command=("bnsweep", "-m")).typed == "bnsweep -m"
+
+
 def test_two_plans_of_the_same_runs_are_two_sweeps(tmp_path):
     assert plan_of("ab").id != plan_of("ab").id
 

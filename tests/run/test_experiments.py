@@ -5,11 +5,17 @@ import math
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
 
 from bnsweep.cli.app import config_folder, prepare_hydra
+from bnsweep.data import digits
+from bnsweep.errors import DataError
 from bnsweep.report.sections import FIGURES
 from bnsweep.run import config
+from bnsweep.run.build import load_dataset
+from bnsweep.sweep.plan import make_plan, sweep_overrides
 
 NAMES = ("activations", "figure_6_18", "learning_rate", "overfitting")
 
@@ -18,6 +24,16 @@ def composed(name, *overrides):
     prepare_hydra()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return compose("config", [f"experiment={name}", *overrides], return_hydra_config=True)
+
+
+def planned_as_typed(*arguments):
+    """Return the plan of a sweep, planned from its command line as Hydra does."""
+    prepare_hydra()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        cfg = loader.load_configuration("config", [*arguments], run_mode=RunMode.MULTIRUN)
+        overrides = sweep_overrides(cfg.hydra.sweeper.params, cfg.hydra.overrides.task)
+        return make_plan(cfg, overrides, loader)
 
 
 def values(cfg, key):
@@ -94,6 +110,67 @@ def test_debugging_cuts_an_experiment_to_what_takes_seconds(name):
     assert cfg.report.choose == []
     assert math.prod(len(values(cfg, key)) for key in cfg.hydra.sweeper.params) <= 100
     config.check_run(config.to_plain(cfg))
+
+
+def test_debugging_cuts_what_an_experiment_sweeps_and_nothing_of_it_counts_as_swept(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\nhydra:\n  sweeper:\n    params:\n      weight_std: he\n"
+        "      training.epochs: 5,7\n      training.batch_size: 10,200\n"
+        "      data.train_size: 200,300\n      data.test_size: 200,300\n"
+        "      data.validation_size: 0,50\n"
+    )
+    place = f"hydra.searchpath=[file://{tmp_path}]"
+
+    def planned(*overrides):
+        return planned_as_typed("experiment=mine", "debug=fast", place, *overrides)
+
+    plan = planned()
+    assert [spec.name for spec in plan.specs] == [
+        "batchnorm weight_std=he seed=0",
+        "plain weight_std=he seed=0",
+    ]
+    assert plan.swept == ("model",)
+    training, data = plan.specs[0].config["training"], plan.specs[0].config["data"]
+    assert (training["epochs"], training["batch_size"]) == (1, 50)
+    assert (data["train_size"], data["test_size"], data["validation_size"]) == (100, 100, 0)
+    typed = planned("training.epochs=3", "data.train_size=150,250", "model=plain")
+    assert [spec.config["data"]["train_size"] for spec in typed.specs] == [150, 250]
+    assert {spec.config["training"]["epochs"] for spec in typed.specs} == {3}
+
+
+def test_a_data_set_without_sizes_says_what_debugging_needs(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "own.yaml").write_text(f"_target_: {__name__}.unsized\n")
+    place = f"hydra.searchpath=[file://{tmp_path}]"
+    cfg = config.to_plain(composed("activations", "debug=fast", place, "data=own"))
+    with pytest.raises(DataError) as refused:
+        load_dataset(cfg)
+    assert str(refused.value) == (
+        f"data.train_size=100: {__name__}.unsized has no parameter train_size; give it one, or "
+        "leave the key out (~data.train_size, if debug=fast sets it)"
+    )
+
+
+def test_a_sweep_over_data_without_sizes_is_cut_in_all_else(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "own.yaml").write_text(f"_target_: {__name__}.sized\n")
+    without = [f"~data.{size}" for size in ("train_size", "test_size", "validation_size")]
+    given = ["data=own", "weight_std=he", "model=plain", *without]
+    place = f"hydra.searchpath=[file://{tmp_path}]"
+    plan = planned_as_typed("experiment=activations", "debug=fast", place, *given)
+    assert plan.swept == ("model.activation",)
+    for spec in plan.specs:
+        assert spec.config["data"] == {"_target_": f"{__name__}.sized"}
+        assert spec.config["training"]["epochs"] == 1
+
+
+def sized(dtype):
+    return digits(train_size=60, test_size=10, dtype=dtype)
+
+
+def unsized(dtype):
+    raise AssertionError("it is not called")
 
 
 def test_debugging_leaves_the_last_word_to_the_command_line():

@@ -85,7 +85,7 @@ def test_a_run_by_itself_keeps_the_password_of_the_environment_to_itself(shell, 
     environment = {"MLFLOW_TRACKING_URI": secret_uri(server), "MLFLOW_TRACKING_TOKEN": TOKEN}
     done = shell(*SMALL, "tracking.experiment=alone", **environment)
     check(shell, server, done)
-    assert "to see it" in done.stdout
+    assert "to see it in MLflow" in done.stdout
     assert len(server.runs("alone")) == 1
 
 

@@ -1,5 +1,6 @@
 """What a person at the shell sees: help, completion, and short answers to mistakes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -284,12 +285,14 @@ def test_a_sweep_in_an_experiments_file_is_not_left_out_without_a_word(shell):
 
 
 def test_debugging_runs_a_sweep_in_a_folder_of_its_own_and_no_store(shell):
-    small = ("model.hidden_sizes=[4]", "report.figures=[]", "weight_std=1,0.1")
-    shell.succeed("-m", "debug=fast", *small)
+    small = ("model.hidden_sizes=[4]", "report.figures=[]", "weight_std=logspace(0,-1,2)")
+    shell.succeed("debug=fast", *small, "-m")
     assert [path.name for path in (shell.folder / "outputs").iterdir()] == ["debug"]
     assert [path.name for path in (shell.folder / "outputs" / "debug").iterdir()] == ["sweeps"]
     rows = shell.results("outputs/debug")
     assert [float(row["epochs_run"]) for row in rows] == [1] * 4
+    (plan,) = shell.folder.glob("outputs/debug/sweeps/*/sweep.json")
+    assert json.loads(plan.read_text())["command"][1:] == ["debug=fast", *small, "-m"]  # as typed
 
 
 def test_an_option_may_stand_between_overrides(shell):

@@ -77,6 +77,8 @@ def test_the_default_sweep_is_all_there(shell, database):
             for name in names:
                 told = {r["epoch"]: r[name] for r in history["epochs"] if r[name] is not None}
                 stored = points(client, run, name)
+                if history["status"] == "diverged" and name.endswith("_loss") and len(told) == 1:
+                    told = {}  # of the untrained network alone
                 assert set(stored) == set(told)
                 assert all(math.isclose(stored[k], told[k], rel_tol=1e-3) for k in told)
             assert run.data.params["weight_std"] == str(history["config"]["weight_std"])

@@ -50,7 +50,7 @@ def test_what_a_killed_driver_left_open_is_closed_and_a_living_one_left_alone(sh
         still = {run.info.run_name for run in shell.runs(RUNNING)}
         assert still == {
             "digits, 2 learning rates",
-            "batchnorm weight_std=0.1 optimizer.lr=0.23 seed=0",
+            "batchnorm optimizer=Scripted weight_std=0.1 optimizer.lr=0.23 seed=0",
         }
         killed = shell.runs("attributes.status = 'KILLED'")
         assert len(killed) == 3
