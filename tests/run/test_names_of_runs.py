@@ -186,7 +186,7 @@ CASES = [
 @pytest.fixture(autouse=True)
 def no_data_are_read(monkeypatch):
     class Data:
-        facts = {"digest": ""}  # noqa: RUF012
+        facts = {"digest": "0123"}  # noqa: RUF012
 
     for module in ("run.config", "sweep.plan"):
         monkeypatch.setattr(f"bnsweep.{module}.load_dataset", lambda cfg: Data())
