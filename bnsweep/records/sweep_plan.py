@@ -46,8 +46,9 @@ class SweepPlan:
     def typed(self) -> str:
         """The command as it is typed."""
         program, *arguments = self.command or ("",)
-        ours = program.endswith("__main__.py")
-        return shlex.join([*(("python", "-m", "bnsweep") if ours else (program,)), *arguments])
+        name = Path(program).name
+        words = ("python", "-m", "bnsweep") if name == "__main__.py" else (name,)
+        return shlex.join([*words, *arguments])
 
     @property
     def fingerprints(self) -> Counter[str]:

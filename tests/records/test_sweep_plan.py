@@ -34,7 +34,7 @@ def test_the_command_is_shown_as_it_is_typed():
     assert plan_of("a", command=command).typed == (
         "python -m bnsweep -m 'seed=range(0,2)' 'tracking.note=a b'"
     )
-    assert plan_of("a", command=("bnsweep", "-m")).typed == "bnsweep -m"
+    assert plan_of("a", command=("/usr/bin/bnsweep", "-m")).typed == "bnsweep -m"
 
 
 def test_two_plans_of_the_same_runs_are_two_sweeps(tmp_path):
