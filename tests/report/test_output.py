@@ -391,3 +391,17 @@ def test_the_summary_explains_only_what_it_uses(tmp_path):
     assert "A network *learns* where" in alone
     assert not any(word in alone for word in ("Student", "verdict", "diverged"))
     assert "Student" in summary(tmp_path, "curves", optimizer=["sgd", "adam"], seed=[0, 1])
+
+
+def test_the_best_run_of_a_sweep_is_that_on_the_validation_samples():
+    tested = {0: (0.2, 0.9), 1: (0.8, 0.5)}  # by seed: validation and test accuracy
+    runs = [
+        with_result(run, result((0.1, 0.95), validation=good, gap=0.95 - test, seed=seed))
+        for run in sweep(seed=list(tested))
+        for seed, (good, test) in tested.items()
+        if run.spec.swept["seed"] == seed
+    ]
+    best = Findings(runs).best_validated
+    assert best["final_validation_accuracy"] == 0.8
+    assert best["final_test_accuracy"] == pytest.approx(0.5)  # and not the best one there
+    assert Findings(sweep(seed=[0, 1])).best_validated == {}
