@@ -68,7 +68,7 @@ def test_help_names_how_to_start_the_groups_and_the_keys(shell):
         "  optimizer=       adagrad, adam, momentum, nesterov, rmsprop, sgd",
         "  debug=           fast",
         "  hydra/launcher=  basic, ",
-        "local, ray_cluster, slurm",
+        "ray_cluster, slurm",
         "  hydra/sweeper=   basic, bnsweep",
         "  weight_std=0.01                 a finite number greater than 0, or he, or",
         "  dtype=float32                   float32, float64",

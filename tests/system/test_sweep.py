@@ -59,7 +59,7 @@ def test_a_run_holds_its_parameters(children):
     assert parameters["model"] == "batchnorm"
     assert parameters["optimizer"] == "sgd"
     assert parameters["data"] == "digits"
-    assert parameters["model.hidden_sizes"] == "[100, 100, 100, 100, 100]"
+    assert parameters["model.hidden_sizes"] == "[100,100,100,100,100]"
     assert float(parameters["optimizer.lr"]) == 0.01
     assert parameters["weight_std"] == "0.1"
     assert {"seed", "dtype", "training.epochs", "model.eps"} <= parameters.keys()
