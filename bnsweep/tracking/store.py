@@ -268,6 +268,8 @@ class Store:
 
     @translated
     def _find_or_create(self, plan: SweepPlan, folder: Path, *, new: bool) -> str:
+        from mlflow.entities import RunTag
+
         if not new:
             if plan.parent is not None:
                 self._restore(plan.parent)
@@ -275,8 +277,8 @@ class Store:
             if found := [run.run_id for run in self.runs(attempt=plan.id)]:
                 own = plan.parent if plan.parent in found else found[0]
                 self.client.update_run(own, status="RUNNING")
-                for key, value in self._tags_of(plan, folder).items():
-                    self.client.set_tag(own, key, value)
+                tags = self._tags_of(plan, folder).items()
+                self.client.log_batch(own, tags=[RunTag(key, value) for key, value in tags])
                 return own
         run = self.client.create_run(
             self.experiment_id,
@@ -307,21 +309,31 @@ class Store:
 
     def log_plan(self, plan: SweepPlan) -> None:
         """Add to a sweep's own run what is planned, and save its view in the UI."""
-        self._patiently(lambda _: self._log_plan(plan), seconds=BEGIN_PATIENCE)
+        # Part by part: a store that fails every now and then gets them all in the end.
+        for log in (self._log_parameters, self._log_data_of, self._log_file, self._save_view):
+            self._patiently(lambda _, log=log: log(plan), seconds=BEGIN_PATIENCE)  # type: ignore[misc]
 
     @translated
-    def _log_plan(self, plan: SweepPlan) -> None:
+    def _log_parameters(self, plan: SweepPlan) -> None:
         from mlflow.entities import Param
 
-        parent = str(plan.parent)
         # What is there stays: MLflow changes no parameter, not even to another form of a number.
-        there = self.client.get_run(parent).data.params
+        there = self.client.get_run(str(plan.parent)).data.params
         told = parameters_of_sweep(plan.specs).items()
         params = [Param(key, text) for key, text in told if key not in there]
-        self.client.log_batch(parent, params=params)
+        self.client.log_batch(str(plan.parent), params=params)
+
+    @translated
+    def _log_data_of(self, plan: SweepPlan) -> None:
         data = {str(spec.data.get("digest")): spec for spec in plan.specs if spec.data}
-        self._log_data(parent, list(data.values()))
-        self.client.log_text(parent, plan.encode(), SWEEP_FILE)
+        self._log_data(str(plan.parent), list(data.values()))
+
+    @translated
+    def _log_file(self, plan: SweepPlan) -> None:
+        self.client.log_text(str(plan.parent), plan.encode(), SWEEP_FILE)
+
+    @translated
+    def _save_view(self, plan: SweepPlan) -> None:
         self.client.set_experiment_tag(self.experiment_id, *ui.view_tag(plan))
 
     def close_sweep(

@@ -177,8 +177,8 @@ def test_outputs_that_are_read_only_are_named(shell, filesystem):
     if os.geteuid() != 0:
         place.mkdir(mode=0o500)
     for sweep in ([], ["-m"]):
-        one_message(shell(*sweep, *SMALL, f"output_dir={place}/out"), str(place))
-        one_message(shell(*sweep, *SMALL, f"output_dir={place}/out", "tracking=none"), str(place))
+        one_message(shell(*sweep, *SMALL, f"output_dir={place}/out"), place.name)
+        one_message(shell(*sweep, *SMALL, f"output_dir={place}/out", "tracking=none"), place.name)
     assert not list(place.iterdir())
 
 
