@@ -48,10 +48,11 @@ class Launched:
     def run(self, specs: Sequence[RunSpec], sweep: OpenSweep) -> Reasons:
         """Do runs, in batches that the launcher takes."""
         reasons: dict[int, str] = {}
+        tags = run_tags(sweep.plan)
         # Fetched while jobs run elsewhere, what has ended is seen in the progress.
         with every(FETCH_SECONDS, lambda: self._fetch(sweep)):
             for batch in cluster.batches(self._launcher, specs):
-                texts = [self._overrides(spec, sweep) for spec in batch]
+                texts = [self._overrides(spec, sweep, tags) for spec in batch]
                 try:
                     cluster.connect(self._launcher)
                     returns = self._launcher.launch(texts, initial_job_idx=0)
@@ -68,7 +69,9 @@ class Launched:
         """Stop what the launcher has left to Ray or in Slurm's queue."""
         cluster.stop(Path(self._config.hydra.sweep.dir))
 
-    def _overrides(self, spec: RunSpec, sweep: OpenSweep) -> list[str]:
+    def _overrides(
+        self, spec: RunSpec, sweep: OpenSweep, tags: Mapping[int, Mapping[str, str]]
+    ) -> list[str]:
         """Return the overrides of a job: its own, and those that hold in any working directory."""
         values = {
             "output_dir": _quote(str(Path(self._config.output_dir).absolute())),
@@ -80,7 +83,7 @@ class Launched:
             "sweep.number": str(spec.number),
         }
         if self._store is not None:
-            values["sweep.tags"] = _mapping(run_tags(sweep.plan)[spec.number])
+            values["sweep.tags"] = _mapping(tags[spec.number])
             values["tracking.experiment"] = _quote(self._store.experiment)
             # Overrides are saved. One with a password comes from the environment, as in the driver.
             uri = self._store.uri

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from bnsweep.data import NotDownloadedError, no_downloads
 from bnsweep.records import SweepPlan
 from bnsweep.records.keys import Config, Value, hashable, shown
+from bnsweep.report.words import counted
 from bnsweep.run.build import load_dataset
 from bnsweep.sweep.drive import checked_plan
 from bnsweep.sweep.plan import sweep_overrides
@@ -35,8 +36,7 @@ def preview(config: DictConfig, loader: ConfigLoader) -> SweepPlan:
 
 def describe(plan: SweepPlan) -> str:
     """Return a plan in lines for people, as comments above its first run's configuration."""
-    runs = "1 run" if len(plan.specs) == 1 else f"{len(plan.specs)} runs"
-    lines = [f"a sweep of {runs}{' over' if plan.swept else ''}"]
+    lines = [f"a sweep of {counted(len(plan.specs), 'run')}{' over' if plan.swept else ''}"]
     for key in plan.swept:
         values = list(dict.fromkeys(hashable(spec.swept[key]) for spec in plan.specs))
         texts = [shown(value, 3) for value in values]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-NAME = "model"
+MODEL = "model"  # its name
 EXAMPLES = 3
 
 
@@ -88,7 +88,7 @@ def _model(client: "MlflowClient", run_id: str) -> "LoggedModel":
     experiment = logged.info.experiment_id
     found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
     return next(iter(found), None) or client.create_logged_model(
-        experiment, NAME, source_run_id=run_id, params=logged.data.params
+        experiment, MODEL, source_run_id=run_id, params=logged.data.params
     )
 
 

@@ -303,7 +303,6 @@ class Recorder:
             )
         elif self._parent is not None and self._parent not in known.sweeps:
             self._store.add_to_sweep(known, self._parent)
-            known = known._replace(sweeps=f"{known.sweeps} {self._parent}".strip())
         self._known[attempt.id] = known
         return known
 

@@ -1,9 +1,9 @@
 """An MLflow tracking store.
 
 Relies on the tags `mlflow.user`, `mlflow.source.*`, `mlflow.parentRunId`, `mlflow.note.content` and
-`mlflow.data.context`, on `mlflow.tracking.context.registry`, on a server's
-page `/health`, and on the wording of MLflow's errors; remove when the client has parameters for
-the tags and error codes for a database of another version.
+`mlflow.data.context`, on `mlflow.tracking.context.registry`, on a server's page `/health`, and on
+the wording of MLflow's errors; remove when the client has parameters for the tags and error codes
+for a database of another version.
 """
 
 import contextlib
@@ -39,6 +39,7 @@ from bnsweep.records.keys import flatten, shown
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import REFUSAL, first_line, has_secret, without_secrets
 from bnsweep.tracking import sqlite, ui
+from bnsweep.tracking.model import MODEL, log_model
 from bnsweep.tracking.told import (
     MOST_TAG,
     cut,
@@ -60,7 +61,6 @@ URI_VARIABLE = "MLFLOW_TRACKING_URI"
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 NAME_VARIABLE = "MLFLOW_RUN_NAME"  # of what a command does: a run by itself, or a sweep
 EXPERIMENT = "bnsweep"
-MODEL = "model"
 SWEEPS = "bnsweep.sweeps"
 NOTE = "mlflow.note.content"
 RESERVED = ("mlflow.", "bnsweep.")
@@ -470,8 +470,6 @@ class Store:
             if not before.startswith(how):
                 self.client.set_tag(run_id, NOTE, cut(f"{how}\n\n{before}".strip(), MOST_TAG))
         if self._model and result.status == "finished" and MODEL not in done:
-            from bnsweep.tracking.model import log_model
-
             log_model(self.client, run_id, RunFolder(folder))
             done.add(MODEL)
         # Terminate last: a terminated run is complete.

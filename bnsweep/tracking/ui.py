@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnsweep.records import RunSpec, SweepPlan
+from bnsweep.records import SweepPlan
 from bnsweep.records.colors import model_color, shaded
 from bnsweep.report.comparison import Axis, swept_axes
 from bnsweep.tracking.told import LOGARITHMS, swept_metrics
@@ -35,7 +35,7 @@ def run_tags(plan: SweepPlan) -> dict[int, dict[str, str]]:
     A run has the colour of its model in the figures, the darker the larger its value of the key
     that orders the sweep.
     """
-    axis = _ordered(plan.specs)
+    axis = _ordered(swept_axes(plan.specs))
     models = {spec.model for spec in plan.specs}
     values = [swept_metrics(spec).get(axis.key) if axis else None for spec in plan.specs]
     ordered = sorted({value for value in values if value is not None})
@@ -48,12 +48,11 @@ def run_tags(plan: SweepPlan) -> dict[int, dict[str, str]]:
     return tags
 
 
-def _ordered(specs: Sequence[RunSpec]) -> Axis | None:
+def _ordered(axes: Mapping[str, Axis]) -> Axis | None:
     """Return the swept key whose values have an order: the weight scale, or the longest one."""
-    axes = {key: axis for key, axis in swept_axes(specs).items() if key != "seed"}
     if "weight_std" in axes:
         return axes["weight_std"]
-    numeric = (axis for axis in axes.values() if axis.numeric)
+    numeric = (axis for key, axis in axes.items() if key != "seed" and axis.numeric)
     return max(numeric, key=lambda axis: len(axis.values), default=None)
 
 
@@ -91,7 +90,7 @@ def _state(plan: SweepPlan) -> State:
         "params.`data`": 90,
         "tags.`bnsweep.sweep`": 250,
     }
-    order, ascending = _order(plan.specs, axes)
+    order, ascending = _order(axes, len(plan.specs))
     return {
         # A filter in the URL would drop the columns. One by parent would leave out the runs that
         # this sweep took over from another one.
@@ -121,14 +120,14 @@ def _is_metric(axis: Axis) -> bool:
     return axis.key == "weight_std" or axis.numeric
 
 
-def _order(specs: Sequence[RunSpec], axes: Mapping[str, Axis]) -> tuple[str, bool]:
+def _order(axes: Mapping[str, Axis], runs: int) -> tuple[str, bool]:
     """Return the column to sort a sweep's runs by, and whether its values ascend.
 
     Of a sweep with more runs than the UI loads at once, those come first that show it as a whole:
     the runs of the first seeds.
     """
-    axis = _ordered(specs)
-    if "seed" in axes and (axis is None or len(specs) > LOADED):
+    axis = _ordered(axes)
+    if "seed" in axes and (axis is None or runs > LOADED):
         return "metrics.`seed`", True
     if axis is None:
         return f"metrics.`{TRAIN}`", False
