@@ -30,10 +30,12 @@ class Deadly(SGD):
         with (folder / f"tries-{self.lr}").open("a") as file:
             print(os.getpid(), file=file)
         first = len((folder / f"tries-{self.lr}").read_text().split()) == 1
+        other = folder / "tries-0.51"
         if self.lr == 0.9:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.lr in (0.5, 0.51) and first:
-            while self.lr == 0.51 or not (folder / "tries-0.51").exists():
+            # The file is there before the try is in it.
+            while self.lr == 0.51 or not (other.exists() and other.read_text()):
                 time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
         if self.lr == 0.6 and first:

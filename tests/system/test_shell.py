@@ -1,13 +1,16 @@
 """What a person at the shell sees: help, completion, and short answers to mistakes."""
 
+import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from faults import NO_FIGURES, ONE_PROCESS, put_database
+from faults import NO_FIGURES, ONE_PROCESS, PATIENCE, put_database
 
 from bnsweep import __version__
 from bnsweep.report.sections import FIGURES
@@ -387,12 +390,13 @@ def on_a_terminal(shell, *arguments, **environment):
     )
     os.close(follower)
     parts = []
+    end = time.monotonic() + PATIENCE
     try:
-        while part := os.read(leader, 4096):
-            parts.append(part)
-    except OSError:
-        pass  # the other side is closed
+        with contextlib.suppress(OSError):  # the other side is closed
+            while select.select([leader], [], [], max(0.0, end - time.monotonic()))[0]:
+                parts.append(os.read(leader, 4096))
+        assert process.wait(max(1.0, end - time.monotonic())) == 0, parts
     finally:
+        process.kill()
         os.close(leader)
-    assert process.wait(120) == 0
     return b"".join(parts).decode()
