@@ -8,6 +8,7 @@ for a database of another version.
 
 import contextlib
 import functools
+import itertools
 import json
 import logging
 import os
@@ -226,7 +227,7 @@ class Store:
         Raises:
             TrackingError: the store cannot be reached, created or read.
         """
-        self._patiently(lambda _: self._prepare())
+        self._patiently(self._prepare)
 
     @translated
     def _prepare(self) -> None:
@@ -261,10 +262,13 @@ class Store:
 
     def open_sweep(self, plan: SweepPlan, folder: Path) -> str:
         """Return the id of a sweep's own run: a new one, or the one that it has already."""
-        return self._patiently(
-            lambda turn: self._find_or_create(plan, folder, new=not turn and plan.parent is None),
-            seconds=BEGIN_PATIENCE,
-        )
+        before = itertools.count()  # tries: any of them may have made the run
+
+        def find_or_create() -> str:
+            new = next(before) == 0 and plan.parent is None
+            return self._find_or_create(plan, folder, new=new)
+
+        return self._patiently(find_or_create, seconds=BEGIN_PATIENCE)
 
     @translated
     def _find_or_create(self, plan: SweepPlan, folder: Path, *, new: bool) -> str:
@@ -311,7 +315,7 @@ class Store:
         """Add to a sweep's own run what is planned, and save its view in the UI."""
         # Part by part: a store that fails every now and then gets them all in the end.
         for log in (self._log_parameters, self._log_data_of, self._log_file, self._save_view):
-            self._patiently(lambda _, log=log: log(plan), seconds=BEGIN_PATIENCE)  # type: ignore[misc]
+            self._patiently(functools.partial(log, plan), seconds=BEGIN_PATIENCE)
 
     @translated
     def _log_parameters(self, plan: SweepPlan) -> None:
@@ -342,7 +346,7 @@ class Store:
         """End a sweep's own run with its metrics, its note and the report in `folder`."""
         done: set[str] = set()
         self._patiently(
-            lambda _: self._close_sweep(parent, status, metrics, note, folder, done), tries=9
+            lambda: self._close_sweep(parent, status, metrics, note, folder, done), tries=9
         )
 
     @translated
@@ -582,14 +586,12 @@ class Store:
             }
         return self._source[parent]
 
-    def _patiently(
-        self, call: Callable[[int], T], seconds: float = PATIENCE, tries: int = TRIES
-    ) -> T:
-        """Return what `call` returns for the number of a try; try a busy store again."""
+    def _patiently(self, call: Callable[[], T], seconds: float = PATIENCE, tries: int = TRIES) -> T:
+        """Return what `call` returns; try a busy store again."""
         end, turn = time.monotonic() + seconds, 0
         while True:
             try:
-                return call(turn)
+                return call()
             except StoreUnreachable:
                 turn += 1
                 if turn == tries or time.monotonic() + 1 >= end:
