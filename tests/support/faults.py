@@ -2,10 +2,12 @@
 
 import atexit
 import contextlib
+import fcntl
 import functools
 import http.server
 import itertools
 import os
+import pty
 import shutil
 import signal
 import socket
@@ -13,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import urllib.error
@@ -22,6 +25,7 @@ from pathlib import Path
 
 from bnsweep.tracking import sqlite
 
+BNSWEEP = (sys.executable, "-m", "bnsweep")
 PATIENCE = 400.0
 LOSSES = ("cut", "502", "late")
 LATE_SECONDS = 7  # the client waits for 5
@@ -203,7 +207,7 @@ class Started:
         self.output = shell.folder / f"{name}.out"
         with self.output.open("w") as file:
             self.process = subprocess.Popen(
-                [*before, sys.executable, "-m", "bnsweep", *arguments],
+                [*before, *BNSWEEP, *arguments],
                 cwd=shell.folder,
                 env=shell.environment | environment,
                 stdout=file,
@@ -250,6 +254,61 @@ class Started:
 
     def leaves_nobody(self) -> None:
         wait_until(lambda: not members(self.process.pid), "no process is left", 20)
+
+
+class Terminal:
+    """A `python -m bnsweep` at a terminal of its own, started with nohup; it ends with the context.
+
+    What has come to the screen is in `screen`.
+    """
+
+    def __init__(self, shell, *arguments: str, **environment: str) -> None:
+        self.screen = b""
+        self.end, its_end = pty.openpty()
+        self.process = subprocess.Popen(
+            [*BNSWEEP, *arguments],
+            cwd=shell.folder,
+            env=shell.environment | {"TERM": "xterm", "COLUMNS": "100"} | environment,
+            stdin=its_end,
+            stdout=its_end,
+            stderr=its_end,
+            start_new_session=True,
+            preexec_fn=self.sit_at_it,
+        )
+        os.close(its_end)
+        os.set_blocking(self.end, False)
+
+    @staticmethod
+    def sit_at_it():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        with contextlib.suppress(OSError):
+            os.close(self.end)
+
+    def shows(self, text: str) -> bool:
+        """Return whether the terminal has shown `text`."""
+        with contextlib.suppress(OSError):  # nothing has come, or nothing more will
+            while more := os.read(self.end, 4096):
+                self.screen += more
+        return text.encode() in self.screen
+
+    def ends(self) -> int:
+        """Wait for the end, reading what comes to the screen, and return the exit status."""
+
+        def over():
+            ended = self.process.poll() is not None
+            self.shows("")
+            return ended
+
+        wait_until(over, "the command ends")
+        return self.process.returncode
 
 
 def held(sweep: Started, shell, database: Path) -> None:

@@ -1,18 +1,20 @@
 """The screen of a program goes away: what it does goes on, and its exit status is true."""
 
-import contextlib
-import fcntl
 import os
-import pty
-import signal
 import subprocess
-import sys
-import termios
 
 import pytest
-from faults import ONE_PROCESS, PATIENCE, SCRIPTED, check_whole, prepare, wait_until
+from faults import (
+    BNSWEEP,
+    ONE_PROCESS,
+    PATIENCE,
+    SCRIPTED,
+    Terminal,
+    check_whole,
+    prepare,
+    wait_until,
+)
 
-BNSWEEP = (sys.executable, "-m", "bnsweep")
 SWEEP = ("-m", *SCRIPTED, "optimizer.lr=0.1,0.05,0.02")
 
 
@@ -54,47 +56,6 @@ def test_a_sweep_outlives_its_screen(shell, redirection, options):
     """A pipe that nobody reads; a full disk, and no place for messages at all."""
     assert typed(shell, redirection, *SWEEP, *options) == 0
     check_done(shell)
-
-
-class Terminal:
-    """A command at a terminal of its own, started with nohup; it ends with the context."""
-
-    def __init__(self, shell, *arguments):
-        self.screen = b""
-        self.end, its_end = pty.openpty()
-        self.process = subprocess.Popen(
-            [*BNSWEEP, *arguments],
-            cwd=shell.folder,
-            env=shell.environment | {"TERM": "xterm", "COLUMNS": "100"},
-            stdin=its_end,
-            stdout=its_end,
-            stderr=its_end,
-            start_new_session=True,
-            preexec_fn=self.sit_at_it,
-        )
-        os.close(its_end)
-        os.set_blocking(self.end, False)
-
-    @staticmethod
-    def sit_at_it():
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        with contextlib.suppress(OSError):
-            os.close(self.end)
-
-    def shows(self, text):
-        """Return whether the terminal has shown `text`."""
-        with contextlib.suppress(OSError):  # nothing has come, or nothing more will
-            while more := os.read(self.end, 4096):
-                self.screen += more
-        return text.encode() in self.screen
 
 
 def test_a_sweep_outlives_its_terminal(shell):

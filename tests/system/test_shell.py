@@ -1,16 +1,12 @@
 """What a person at the shell sees: help, completion, and short answers to mistakes."""
 
-import contextlib
 import json
-import os
-import select
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from faults import NO_FIGURES, ONE_PROCESS, PATIENCE, put_database
+from faults import NO_FIGURES, ONE_PROCESS, Terminal, put_database
 
 from bnsweep import __version__
 from bnsweep.report.sections import FIGURES
@@ -350,53 +346,28 @@ def test_a_sweep_reads_as_plain_lines_everywhere(module_shell, environment):
 @pytest.mark.parametrize(
     ("no_color", "columns", "coloured", "drawn"),
     [
-        ("", "100", True, True),
-        ("1", "100", False, True),
-        ("", "40", False, False),
-        ("", "20", False, False),
+        ({}, "100", True, True),
+        ({"NO_COLOR": "1"}, "100", False, True),
+        ({}, "40", False, False),
+        ({}, "20", False, False),
     ],
     ids=["wide", "no color", "narrow", "very narrow"],
 )
 def test_a_terminal_gets_a_drawn_table_if_it_is_wide_and_colours_unless_unwanted(
     module_shell, no_color, columns, coloured, drawn
 ):
-    text = on_a_terminal(
+    with Terminal(
         module_shell,
         *("-m", "weight_std=1e20,0.01", "training.epochs=1", "model.hidden_sizes=[4]"),
         *("tracking=none", *NO_FIGURES, ONE_PROCESS, "output_dir=t"),
-        NO_COLOR=no_color,
         COLUMNS=columns,
         TERM="xterm-256color",
-    )
+        **no_color,
+    ) as terminal:
+        assert terminal.ends() == 0, terminal.screen
+    text = terminal.screen.decode()
     table = text[text.index("Final accuracy on") :]
     assert "(diverged)" in table
     assert ("\x1b[33m" in table) == coloured
     assert ("─────" in table) == drawn
     assert not (no_color and "\x1b[38" in text)  # the bar's colours
-
-
-def on_a_terminal(shell, *arguments, **environment):
-    import pty
-
-    kept = {key: value for key, value in environment.items() if value}
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bnsweep", *arguments],
-        cwd=shell.folder,
-        env=shell.environment | kept,
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-    )
-    os.close(follower)
-    parts = []
-    end = time.monotonic() + PATIENCE
-    try:
-        with contextlib.suppress(OSError):  # the other side is closed
-            while select.select([leader], [], [], max(0.0, end - time.monotonic()))[0]:
-                parts.append(os.read(leader, 4096))
-        assert process.wait(max(1.0, end - time.monotonic())) == 0, parts
-    finally:
-        process.kill()
-        os.close(leader)
-    return b"".join(parts).decode()
