@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bnsweep.data.download import FASHION_MNIST, MNIST, Source, cached_files, files_in
-from bnsweep.data.idx import read_idx
+from bnsweep.data.download import FASHION_MNIST, MNIST, LocalFile, Source, cached_files, files_in
+from bnsweep.data.idx import read_idx, shape_of
 from bnsweep.errors import DataError
 from bnsweep.records.keys import check
 
@@ -244,14 +244,10 @@ def _load_idx(source: Source, sizes: Sizes, root: str | None, dtype: str) -> Dat
         _check_most("data.train_size", sizes.train, _TRAIN_TOTAL)
         _check_most("data.test_size", sizes.test, _TEST_TOTAL)
     files = cached_files(source) if root is None else files_in(str(root), source)
-    x_train, y_train = _read_part(source, files, "train", "data.train_size", sizes.train)
-    x_test, y_test = _read_part(source, files, "t10k", "data.test_size", sizes.test)
-    if x_train.shape[1:] != x_test.shape[1:]:
-        raise DataError(
-            f"data.root={root}: training images have {x_train.shape[1:]} pixels, test images "
-            f"{x_test.shape[1:]}; use the files of one data set"
-        )
-    train, test = (_scaled(x_train, dtype), y_train), (_scaled(x_test, dtype), y_test)
+    # All headers come before any content: what cannot be is refused at once, however large.
+    _check_headers(files, sizes, root)
+    train = _read_part(files, "train", sizes.train, dtype)
+    test = _read_part(files, "t10k", sizes.test, dtype)
     return _split(source.name, train, test, sizes.validation)
 
 
@@ -280,32 +276,53 @@ def _digits_table() -> NDArray[np.float64]:
     return np.column_stack(load_digits(return_X_y=True))
 
 
-def _read_part(
-    source: Source, files: Mapping[str, Path], part: str, key: str, size: int
-) -> tuple[NDArray[np.uint8], _Labels]:
-    """Return the first `size` images (size, rows, columns) and labels (size,) of a part."""
-    image_file = files[f"{part}-images-idx3-ubyte.gz"]
-    label_file = files[f"{part}-labels-idx1-ubyte.gz"]
-    images, total = _read_first(source, image_file, 3, size)
-    labels, label_total = _read_first(source, label_file, 1, size)
-    if total != label_total:
+def _check_headers(files: Mapping[str, LocalFile], sizes: Sizes, root: str | None) -> None:
+    """Check by their headers that the files belong together and hold as much as asked for."""
+    pixels = []
+    for part, key, size in (
+        ("train", "data.train_size", sizes.train),
+        ("t10k", "data.test_size", sizes.test),
+    ):
+        image_file, label_file = (files[_file_name(part, rank)].path for rank in (3, 1))
+        total, *shape = shape_of(image_file, rank=3)
+        (label_total,) = shape_of(label_file, rank=1)
+        if total != label_total:
+            raise DataError(
+                f"{image_file} holds {total} images, {label_file} {label_total} labels; "
+                "use the files of one data set"
+            )
+        _check_most(key, size, total)
+        pixels.append(tuple(shape))
+    if pixels[0] != pixels[1]:
         raise DataError(
-            f"{image_file} holds {total} images, {label_file} {label_total} labels; "
-            "use the files of one data set"
+            f"data.root={root}: training images have {pixels[0]} pixels, test images "
+            f"{pixels[1]}; use the files of one data set"
         )
-    _check_most(key, size, total)
+
+
+def _read_part(
+    files: Mapping[str, LocalFile], part: str, size: int, dtype: str
+) -> tuple[_Samples, _Labels]:
+    """Return the first `size` samples (size, pixels), scaled, and labels (size,) of a part."""
+    image_file, label_file = (files[_file_name(part, rank)] for rank in (3, 1))
+    images = _read_first(image_file, 3, size)
+    labels = _read_first(label_file, 1, size)
     if labels.max() >= _CLASSES:
         raise DataError(
-            f"{label_file} holds the label {labels.max()}; labels must be from 0 to {_CLASSES - 1}"
+            f"{label_file.path} holds the label {labels.max()}; labels must be from 0 to "
+            f"{_CLASSES - 1}"
         )
-    return images, labels.astype(np.int64)
+    return _scaled(images, dtype), labels.astype(np.int64)
 
 
-def _read_first(source: Source, path: Path, rank: int, size: int) -> tuple[NDArray[np.uint8], int]:
+def _read_first(file: LocalFile, rank: int, size: int) -> NDArray[np.uint8]:
     # A published checksum vouches for the whole file. Any other file is read to its end, which
     # takes ten times as long, to find damage behind the first samples.
-    genuine = path.name in source.checksums and source.is_genuine(path)
-    return read_idx(path, rank=rank, first=size, whole=not genuine)
+    return read_idx(file.path, rank=rank, first=size, whole=not file.genuine)
+
+
+def _file_name(part: str, rank: int) -> str:
+    return f"{part}-{'images' if rank == 3 else 'labels'}-idx{rank}-ubyte.gz"
 
 
 def _scaled(images: NDArray[np.uint8], dtype: str) -> _Samples:

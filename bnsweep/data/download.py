@@ -9,12 +9,15 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bnsweep.errors import DataError
 
 CACHE_VARIABLE = "BNSWEEP_CACHE"
+PACKED = ".gz"
 
 _forbidden: ContextVar[bool] = ContextVar("_forbidden", default=False)
+_LARGEST = 47_040_016  # bytes of a published file: the training images, unpacked
 _TIMEOUTS = (10, 30)  # seconds to connect, seconds between two bytes
 _log = logging.getLogger(__name__)
 
@@ -35,22 +38,26 @@ def no_downloads() -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A published data set: its mirrors, in the order to try, and the checksums of its files."""
+    """A published data set: its mirrors, in the order to try, and the checksums of its files.
+
+    A file is published by its name with `.gz`; its checksum without that is of its content.
+    """
 
     name: str
     mirrors: tuple[str, ...]
     checksums: Mapping[str, str]
 
-    def is_genuine(self, path: Path) -> bool:
-        """Return whether `path` has the checksum of the published file of that name."""
-        algorithm, _, known = self.checksums.get(path.name, "").partition(":")
-        if not known:
-            return False
-        try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, algorithm).hexdigest() == known
-        except OSError:
-            return False
+    @property
+    def files(self) -> list[str]:
+        """The names of the published files."""
+        return [name for name in self.checksums if name.endswith(PACKED)]
+
+
+class LocalFile(NamedTuple):
+    """A file of a data set on disk, and whether it is known to be the published one."""
+
+    path: Path
+    genuine: bool
 
 
 MNIST = Source(
@@ -72,6 +79,18 @@ MNIST = Source(
         "t10k-labels-idx1-ubyte.gz": (
             "sha256:f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
         ),
+        "train-images-idx3-ubyte": (
+            "sha256:ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+        ),
+        "train-labels-idx1-ubyte": (
+            "sha256:65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+        ),
+        "t10k-images-idx3-ubyte": (
+            "sha256:0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+        ),
+        "t10k-labels-idx1-ubyte": (
+            "sha256:ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+        ),
     },
 )
 
@@ -87,41 +106,70 @@ FASHION_MNIST = Source(
 )
 
 
-def files_in(root: str, source: Source) -> dict[str, Path]:
-    """Return the path of each file of `source` in the folder `root`, by published name.
+def files_in(root: str, source: Source) -> dict[str, LocalFile]:
+    """Return each file of `source` in the folder `root`, by published name.
 
     A file may also be unpacked, without its `.gz`.
 
     Raises:
-        DataError: the folder or a file is missing, or the files belong to another data set.
+        DataError: the folder or a file is missing, or a file is known to be another one.
     """
     folder = Path(root).expanduser()
     advice = (
-        f"give a folder with the {len(source.checksums)} files of {source.name}, or set "
+        f"give a folder with the {len(source.files)} files of {source.name}, or set "
         "data.root=null to download them"
     )
     if not root or not folder.is_dir():
         raise DataError(f"data.root={root}: there is no such folder; {advice}")
     paths = {}
-    for name in source.checksums:
-        for path in (folder / name, folder / name.removesuffix(".gz")):
+    for name in source.files:
+        for path in (folder / name, folder / name.removesuffix(PACKED)):
             if path.is_file():
                 paths[name] = path
                 break
-    if missing := [name for name in source.checksums if name not in paths]:
+    if missing := [name for name in source.files if name not in paths]:
         raise DataError(f"data.root={root}: {', '.join(missing)} not found; {advice}")
-    for other in (MNIST, FASHION_MNIST):
-        # Both use the same file names: nothing else shows that they were mixed up.
-        if other is not source and any(map(other.is_genuine, paths.values())):
+    found = {}
+    for name, path in paths.items():
+        # All of them use the same file names: nothing else shows that they were mixed up.
+        known = _published(path)
+        if known is not None and known[0] is not source:
+            other = known[0].name
             raise DataError(
-                f"data.root={root}: holds the files of {other.name}; use data={other.name} or "
-                "give another folder"
+                f"data.root={root}: holds the files of {other}; use data={other} or give another "
+                "folder"
             )
-    return paths
+        if known is not None and known[1].removesuffix(PACKED) != name.removesuffix(PACKED):
+            raise DataError(
+                f"data.root={root}: {path.name} is the published {known[1]}; give each file the "
+                "name that it was published by"
+            )
+        found[name] = LocalFile(path, genuine=known is not None)
+    return found
 
 
-def cached_files(source: Source) -> dict[str, Path]:
-    """Return the path of each file of `source` in the cache, by published name.
+def _published(path: Path) -> tuple[Source, str] | None:
+    """Return the published file that has the checksum of a file: its data set and its name."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            return None
+        sums = {_checksum(path, algorithm) for algorithm in ("sha256", "md5")}
+    except OSError:  # whoever reads it says so
+        return None
+    for source in (MNIST, FASHION_MNIST):
+        for name, known in source.checksums.items():
+            if known in sums:
+                return source, name
+    return None
+
+
+def _checksum(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+
+
+def cached_files(source: Source) -> dict[str, LocalFile]:
+    """Return each file of `source` in the cache, by published name.
 
     A file that is missing or has a wrong checksum is downloaded first. The cache is the folder in
     the environment variable BNSWEEP_CACHE, by default the user's cache folder.
@@ -133,10 +181,11 @@ def cached_files(source: Source) -> dict[str, Path]:
 
     base = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("bnsweep")
     folder = Path(base).expanduser().absolute() / source.name
-    for name in source.checksums:
-        if not source.is_genuine(folder / name):
+    for name in source.files:
+        path, known = folder / name, source.checksums[name]
+        if not path.is_file() or _checksum(path, known.partition(":")[0]) != known:
             _download(source, name, folder)
-    return {name: folder / name for name in source.checksums}
+    return {name: LocalFile(folder / name, genuine=True) for name in source.files}
 
 
 def _download(source: Source, name: str, folder: Path) -> None:

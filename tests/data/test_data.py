@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from bnsweep.data import datasets, download
-from bnsweep.data.idx import read_idx
+from bnsweep.data.idx import read_idx, shape_of
 from bnsweep.errors import ConfigError, DataError
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
@@ -314,16 +314,117 @@ def test_files_of_the_sister_data_set_are_refused(root, monkeypatch):
         datasets.mnist(train_size=1, test_size=1, root=str(root))
 
 
+@pytest.fixture
+def published(root, monkeypatch):
+    """Let the files of `root` be the published ones; of the images, their content is known, too."""
+    sums = {
+        path.name: f"sha256:{download.hashlib.sha256(path.read_bytes()).hexdigest()}"
+        for path in root.iterdir()
+    }
+    for part in ("train", "t10k"):
+        content = gzip.decompress((root / f"{part}-images-idx3-ubyte.gz").read_bytes())
+        digest = download.hashlib.sha256(content).hexdigest()
+        sums[f"{part}-images-idx3-ubyte"] = f"sha256:{digest}"
+    source = download.Source("mnist", (), sums)
+    monkeypatch.setattr(download, "MNIST", source)
+    monkeypatch.setattr(datasets, "MNIST", source)
+    return root
+
+
+@pytest.mark.parametrize("unpacked", [False, True], ids=["packed", "unpacked"])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz"),
+        ("train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz"),
+    ],
+    ids=["of the test samples", "of the images"],
+)
+def test_a_published_file_in_the_place_of_another_is_named(published, one, other, unpacked):
+    content, place = (published / other).read_bytes(), one
+    if unpacked:
+        (published / one).unlink()
+        content, place = gzip.decompress(content), one.removesuffix(".gz")
+    (published / place).write_bytes(content)
+    is_published = f"{place} is the published {other.removesuffix('.gz') if unpacked else other};"
+    with pytest.raises(DataError, match=rf"data\.root=.*: {is_published}"):
+        datasets.mnist(train_size=1, test_size=1, root=str(published))
+
+
+def test_a_file_is_hashed_once_however_it_is_judged(published, monkeypatch):
+    hashed = []
+    checksum = download._checksum
+    monkeypatch.setattr(
+        download, "_checksum", lambda *given: hashed.append(given) or checksum(*given)
+    )
+    datasets.mnist(train_size=1, test_size=1, root=str(published))
+    assert len(set(hashed)) == len(hashed) == 4 * len({"sha256", "md5"})
+
+
+def sparse(path, shape):
+    """Write a file that claims a shape, and is as large, but takes no room on the disk."""
+    path.write_bytes(idx(np.zeros(0, np.uint8), shape=shape))
+    with path.open("r+b") as file:
+        file.truncate(4 + 4 * len(shape) + math.prod(shape))
+
+
+@pytest.mark.parametrize(
+    ("changed", "sizes", "message"),
+    [
+        ({"train-images-idx3": (12_000_000, 28, 28)}, {}, "12000000 images, .* 30 labels"),
+        (
+            {"t10k-images-idx3": (12_000_000, 4, 4), "t10k-labels-idx1": (12_000_000,)},
+            {"train_size": 31},
+            r"data\.train_size=31: must be at most 30",
+        ),
+        (
+            {"train-images-idx3": (12_000_000, 28, 28), "train-labels-idx1": (12_000_000,)},
+            {},
+            "test images",
+        ),
+    ],
+    ids=["counts", "fewer than asked for", "pixels"],
+)
+def test_what_headers_say_is_judged_before_a_content_is_read(
+    root, monkeypatch, changed, sizes, message
+):
+    for name, shape in changed.items():
+        (root / f"{name}-ubyte.gz").unlink()
+        sparse(root / f"{name}-ubyte", shape)
+    read = []
+    monkeypatch.setattr(datasets, "read_idx", lambda path, **_: read.append(path))
+    hashed = []
+    monkeypatch.setattr(download, "_checksum", lambda path, _: hashed.append(path.name) or "")
+    with pytest.raises(DataError, match=message):
+        datasets.mnist(**{"train_size": 1, "test_size": 1} | sizes, root=str(root))
+    assert read == []
+    assert not any(name.startswith(tuple(changed)) for name in hashed if "images" in name)
+
+
+def test_a_large_unpacked_file_is_read_as_far_as_it_is_needed(root):
+    for name, shape in (("images-idx3", (12_000_000, 28, 28)), ("labels-idx1", (12_000_000,))):
+        for part in ("train", "t10k"):
+            (root / f"{part}-{name}-ubyte.gz").unlink()
+            sparse(root / f"{part}-{name}-ubyte", shape)
+    tracemalloc.start()
+    try:
+        dataset = datasets.mnist(train_size=100, test_size=100, root=str(root))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert dataset.x_train.shape == (100, 784)
+    assert peak < 5_000_000
+
+
 # IDX files
 
 
 def test_idx_keeps_the_first_samples_and_counts_all(tmp_path):
     path = tmp_path / "images"
     path.write_bytes(gzip.compress(idx(images(10))))
-    kept, total = read_idx(path, rank=3, first=4)
-    assert np.array_equal(kept, images(4))
-    assert total == 10
-    assert np.array_equal(read_idx(path, rank=3)[0], images(10))
+    assert np.array_equal(read_idx(path, rank=3, first=4), images(4))
+    assert np.array_equal(read_idx(path, rank=3), images(10))
+    assert shape_of(path, rank=3) == (10, 4, 4)
 
 
 GOOD = idx(images(10))
@@ -413,7 +514,8 @@ def test_any_bytes_give_a_clean_value_or_a_clean_error(tmp_path_factory, content
     path = tmp_path_factory.getbasetemp() / "fuzzed"
     path.write_bytes(content)
     try:
-        kept, total = read_idx(path, rank=rank, first=first)
+        kept = read_idx(path, rank=rank, first=first)
+        total, *_ = shape_of(path, rank=rank)
     except DataError:
         return
     assert kept.ndim == rank
