@@ -134,10 +134,13 @@ class CheckBeforeRun(Callback):
             _Refused: it cannot, or its URI has credentials in it.
         """
         try:
+            from bnsweep.sweep.places import expand_home
             from bnsweep.tracking.store import make_store
 
             _set_environment(config)
             make_store(config)
+            if config.hydra.sweeper.get("_target_") != OUR_SWEEPER:
+                expand_home(config, "sweep")
         except Exception as error:
             raise _Refused(2) from error
 

@@ -74,7 +74,7 @@ class Launched:
     ) -> list[str]:
         """Return the overrides of a job: its own, and those that hold in any working directory."""
         values = {
-            "output_dir": _quote(str(Path(self._config.output_dir).absolute())),
+            "output_dir": _quote(str(Path(self._config.output_dir).expanduser().absolute())),
             "hydra.sweep.dir": _quote(str(sweep.folder)),
             "hydra.sweep.subdir": _quote(str(spec.number)),
             "sweep.parent_run_id": sweep.plan.parent or "null",

@@ -1,37 +1,23 @@
 """The folder of a sweep and its run in the store: new ones, or those of the sweep to go on with."""
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from bnsweep.errors import ConfigError, StoreUnreachable, TrackingError
 from bnsweep.records import LOCK_FILE, SweepPlan, from_here, lock
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.sweep import cluster
+from bnsweep.sweep.places import folder_of, folders_of, refused, same_part
 from bnsweep.sweep.resume import EarlierRuns, differences, take_over
 from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Terms
 from bnsweep.tracking.recorder import Recorder
 from bnsweep.tracking.store import Store
 from bnsweep.tracking.ui import run_tags
-
-
-def check_place(folder: Path, key: str) -> None:
-    """Check that a folder can be made, before anything else is.
-
-    Raises:
-        ConfigError: it cannot.
-    """
-    above = next(place for place in folder.parents if place.exists())
-    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
-        raise ConfigError(
-            f"{key}={from_here(folder)}: no folder can be made in {from_here(above)}; "
-            "give another output_dir"
-        )
 
 
 def check_folders(config: DictConfig) -> None:
@@ -40,8 +26,7 @@ def check_folders(config: DictConfig) -> None:
     Raises:
         ConfigError: it cannot.
     """
-    folder = Path(config.hydra.sweep.dir).absolute()
-    check_place(folder, "hydra.sweep.dir")
+    folder = folder_of(config, "sweep")
     if folder.exists():
         if not config.resume:
             raise _taken(folder)
@@ -58,15 +43,16 @@ def check_folders(config: DictConfig) -> None:
 @contextlib.contextmanager
 def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator[OpenSweep]:
     """Yield the sweep in its folder, whose lock is held: a new one, or the one to go on with."""
-    folder = Path(config.hydra.sweep.dir).absolute()
+    folder, folders = folder_of(config, "sweep"), folders_of(config, "sweep")
     earlier: EarlierRuns | None = None
     with contextlib.ExitStack() as held:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with lock(folder.parent, wait=True) if config.resume else contextlib.nullcontext():
+            # Of all sweeps that a driver may choose from, so that two do not choose the same.
+            choosing = lock(same_part(folders), wait=True)
+            with choosing if config.resume else contextlib.nullcontext():
                 if config.resume:
-                    runs = Path(config.hydra.run.dir).absolute().parent
-                    earlier = EarlierRuns(folder.parent, runs, store)
+                    earlier = EarlierRuns(folders, folders_of(config, "run"), store)
                     folder, plan = _continued(folder, plan, earlier)
                 elif folder.exists():
                     raise _taken(folder)
@@ -74,7 +60,7 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
                 folder.mkdir(exist_ok=True)
                 held.enter_context(lock(folder / LOCK_FILE))
                 plan.write(folder)
-            with open_dict(config):
+            with read_write(config.hydra.sweep):
                 config.hydra.sweep.dir = str(folder)
             OmegaConf.save(config, folder / "multirun.yaml")
         except BlockingIOError as error:
@@ -83,10 +69,7 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
                 "wait until it has ended, or interrupt it"
             ) from error
         except OSError as error:
-            raise ConfigError(
-                f"output_dir={config.output_dir}: a folder cannot be made there ({error}); "
-                "give another output_dir"
-            ) from error
+            raise refused(config, "sweep", f"no folder can be made there ({error})") from error
         (folder / STOP_FILE).unlink(missing_ok=True)
         if earlier is not None:
             cluster.stop(folder)  # what a dead driver left in a queue would write here as well

@@ -25,6 +25,7 @@ from bnsweep.records import (
 )
 from bnsweep.records.folder import START_FILE
 from bnsweep.records.sweep_plan import SWEEP_FILE
+from bnsweep.sweep.places import files_in
 from bnsweep.tracking.recorder import Recorder
 from bnsweep.tracking.store import Store, StoredRun
 from bnsweep.tracking.ui import run_tags
@@ -37,21 +38,27 @@ _log = logging.getLogger(__name__)
 
 
 class EarlierRuns:
-    """The runs that earlier commands did below some folders, or that the store holds.
+    """The runs that earlier commands did in some folders, or that the store holds.
 
     Args:
-        sweeps: the folder of all sweeps.
-        runs: the folder of all runs by themselves.
+        sweeps: the folders of all sweeps, as `folders_of` returns them.
+        runs: those of all runs by themselves.
         store: the tracking store, if there is one.
     """
 
     def __init__(self, sweeps: Path, runs: Path, store: Store | None) -> None:
         self._store = store
         self.stored: Sequence[StoredRun] = store.runs() if store is not None else ()
-        self.plans = dict(_readable(sweeps.glob(f"*/{SWEEP_FILE}"), SweepPlan.read))
-        self._singles = dict(
-            _readable(runs.glob(f"*/{START_FILE}"), lambda path: RunFolder(path).attempt())
+        self.plans = dict(_readable(files_in(sweeps, SWEEP_FILE), SweepPlan.read))
+        self._runs = dict(
+            _readable(files_in(runs, START_FILE), lambda path: RunFolder(path).attempt())
         )
+        # The run of a sweep has no lock of its own, wherever that sweep lies.
+        self._singles = {
+            path: begun
+            for path, begun in self._runs.items()
+            if not (path.parent / SWEEP_FILE).exists()
+        }
 
     def sweep_like(self, plan: SweepPlan) -> Path | None:
         """Return the folder of the newest sweep with the same runs."""
@@ -111,7 +118,7 @@ class EarlierRuns:
         for path, plan in self.plans.items():
             for spec in plan.specs:
                 places[spec.fingerprint].append(path / str(spec.number))
-        for path, begun in self._singles.items():
+        for path, begun in self._runs.items():
             places[begun.spec.fingerprint].append(path)
         places.pop("", None)
         return places

@@ -23,7 +23,7 @@ from bnsweep.report.terminal import Progress
 from bnsweep.run.attempt import attempt
 from bnsweep.run.config import option_files, specify, to_plain, where_started
 from bnsweep.sweep.interrupts import Interrupts
-from bnsweep.sweep.opening import check_place
+from bnsweep.sweep.places import expand_home, folder_of, folders_of
 from bnsweep.sweep.resume import EarlierRuns
 from bnsweep.sweep.watching import displayed
 from bnsweep.tracking.recorder import Recorder, recorded
@@ -46,13 +46,15 @@ def prepare_run(config: DictConfig) -> bool:
     store = make_store(config)
     if store is not None:
         store.prepare()
-    return not config.resume or not _is_done(config, spec, store)
+    if config.resume and _is_done(config, spec, store):
+        return False
+    expand_home(config, "run")
+    return True
 
 
 def _check_folder(config: DictConfig, spec: RunSpec) -> None:
     """Check that a run can be done in its folder, and puts nothing in the place of another's."""
-    folder = Path(config.hydra.run.dir).absolute()
-    check_place(folder, "hydra.run.dir")
+    folder = folder_of(config, "run")
     run = RunFolder(folder)
     begun, given = run.attempt(), f"hydra.run.dir={from_here(folder)}"
     if begun is None and run.has_history():
@@ -68,10 +70,7 @@ def _check_folder(config: DictConfig, spec: RunSpec) -> None:
 
 def _is_done(config: DictConfig, spec: RunSpec, store: Store | None) -> bool:
     """Whether an earlier run stands for this one; if the store lacks that one, record it."""
-    sweeps, runs = (
-        Path(place).absolute().parent for place in (config.hydra.sweep.dir, config.hydra.run.dir)
-    )
-    earlier = EarlierRuns(sweeps, runs, store)
+    earlier = EarlierRuns(folders_of(config, "sweep"), folders_of(config, "run"), store)
     earlier.close_dead()
     if (place := earlier.under_way(spec)) is not None:
         raise ConfigError(

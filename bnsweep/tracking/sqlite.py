@@ -56,7 +56,7 @@ def path_of(uri: str) -> Path | None:
             f"tracking.uri={uri}: is not the URI of a file, which keeps what is written; give "
             "sqlite:///relative/path.db or sqlite:////absolute/path.db"
         )
-    return Path(str(url.database)).absolute()
+    return Path(str(url.database)).expanduser().absolute()
 
 
 def quiet_client(uri: str) -> "MlflowClient":

@@ -629,8 +629,9 @@ def make_store(cfg: "DictConfig") -> "Store | None":
         return None
     if has_secret(str(cfg.tracking.get("uri") or "")):
         raise ConfigError(f"tracking.uri: {REFUSAL}")
+    folder = Path(cfg.output_dir).expanduser().absolute()
     with unwrapped():
-        store: Store = instantiate(cfg.tracking, output_dir=str(Path(cfg.output_dir).absolute()))
+        store: Store = instantiate(cfg.tracking, output_dir=str(folder))
     return store
 
 

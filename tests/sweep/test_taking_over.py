@@ -9,6 +9,7 @@ from made_up import result, sweep
 
 from bnsweep.errors import StoreRefused, StoreUnreachable
 from bnsweep.records import RunFolder, SweepPlan, encode, lock
+from bnsweep.sweep.places import ANY
 from bnsweep.sweep.resume import EarlierRuns, differences, take_over
 from bnsweep.tracking.store import StoredRun
 
@@ -75,7 +76,7 @@ class Outputs:
         return self.runs / name
 
     def earlier(self, store=None):
-        return EarlierRuns(self.sweeps, self.runs, store)
+        return EarlierRuns(self.sweeps / ANY, self.runs / ANY, store)
 
     def take_over(self, plan, store=None):
         return take_over(plan, self.new, self.earlier(store))
@@ -238,7 +239,7 @@ def test_a_damaged_history_is_done_again(outputs):
 
 
 def test_where_nothing_was_done_nothing_is_found(tmp_path):
-    earlier = EarlierRuns(tmp_path / "sweeps", tmp_path / "runs", None)
+    earlier = EarlierRuns(tmp_path / "sweeps" / ANY, tmp_path / "runs" / ANY, None)
     assert earlier.find(specs_of(["mark0"])[0]) is None
     assert earlier.sweep_like(plan_of(["mark0"])) is None
 

@@ -21,6 +21,7 @@ from bnsweep.errors import StoreRefused, StoreUnreachable, TrackingError
 from bnsweep.records import LOCK_FILE, Attempt, RunFolder, RunSpec, SweepPlan
 from bnsweep.records.colors import MODEL_COLORS
 from bnsweep.redact import has_secret, without_secrets
+from bnsweep.sweep.places import ANY
 from bnsweep.sweep.resume import EarlierRuns
 from bnsweep.tracking.recorder import Recorder
 from bnsweep.tracking.store import Point, Store
@@ -386,7 +387,7 @@ def test_sweeps_of_dead_drivers_are_closed_and_no_others(store, tmp_path):
         start(place, marked(name), losses=[4.0])
         Recorder(store, [place.path]).look()
     with living_driver(sweeps / "living"), living_driver(runs / "living single"):
-        EarlierRuns(sweeps, runs, store).close_dead()
+        EarlierRuns(sweeps / ANY, runs / ANY, store).close_dead()
     statuses = {name: run_of(store, parent).info.status for name, parent in parents.items()}
     assert statuses == {"dead": "KILLED", "living": "RUNNING"}
     marks = {run.fingerprint: run for run in store.runs()}
@@ -402,7 +403,7 @@ def test_sweeps_of_dead_drivers_are_closed_and_no_others(store, tmp_path):
 
 
 def closed(store, folder):
-    EarlierRuns(folder, folder / "no runs", store).close_dead()
+    EarlierRuns(folder / ANY, folder / "no runs" / ANY, store).close_dead()
 
 
 def test_what_a_removed_database_left_is_no_part_of_the_new_one(tmp_path):
