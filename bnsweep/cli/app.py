@@ -154,6 +154,7 @@ class CheckBeforeRun(Callback):
             # Here, because --help and sweeps need nothing of it.
             from bnsweep.sweep.single import prepare_run
 
+            HydraConfig.instance().set_config(config)  # as for the run itself: ${hydra:...}
             _check_mode(config)
             _set_environment(config)
             if not prepare_run(config):

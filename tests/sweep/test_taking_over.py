@@ -269,6 +269,18 @@ def test_a_run_under_way_by_itself_is_seen_by_its_lock(outputs):
     assert earlier.under_way(spec) is None
 
 
+def test_the_run_of_a_sweep_that_lies_among_runs_by_themselves_is_none_of_them(outputs):
+    outputs.runs.mkdir()
+    plan = plan_of(["mark0", "mark1"])
+    plan.write(outputs.runs)
+    done(outputs.runs / "0", plan.specs[0])
+    RunFolder(outputs.runs / "1").begin(plan.specs[1])
+    earlier = outputs.earlier()
+    assert earlier.find(plan.specs[0]) == outputs.runs / "0"
+    with lock(outputs.runs / "1" / ".lock"):
+        assert earlier.under_way(plan.specs[1]) is None
+
+
 def test_plans_of_the_same_runs_do_not_differ():
     assert differences(plan_of("abb"), plan_of("bab")) == ""
 

@@ -130,3 +130,41 @@ def test_a_run_whose_history_is_damaged_is_fetched_or_trained_again_and_no_other
     assert [row["status"] for row in shell.results()] == ["finished"] * 5
     assert not set(attempts()[:4]) & set(trained)
     assert histories[4].read_bytes() == untouched
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "${hydra:runtime.cwd}/outputs/${now:%Y-%m-%d}/${now:%H-%M-%S}-${now:%f}",
+        "runs/${hydra.job.override_dirname}",
+        "here/${folder_name:}/run",
+        "~/fixed",
+    ],
+)
+def test_a_run_by_itself_is_found_where_hydra_puts_it(shell, place):
+    where, none = f"hydra.run.dir='{place}'", "tracking=none"
+    home = {"HOME": str(shell.folder / "home")}
+    shell.succeed(*SMALL, none, where, **home)
+    assert len([*shell.folder.rglob("history.json")]) == 1
+    again = shell.succeed(*SMALL, none, where, "resume=true", **home)
+    assert "done already" in again.stdout
+    shell.succeed("-m", *SMALL, none, "seed=0,1", where, "resume=true", ONE_PROCESS, **home)
+    assert sorted(row["status"] for row in shell.results()) == ["finished", "reused"]
+    assert {path.name for path in shell.folder.iterdir()} <= {
+        *("cache", "home", "here", "outputs", "runs"),
+    }
+
+
+def test_a_sweep_is_gone_on_with_where_hydra_puts_it(shell):
+    where = "hydra.sweep.dir='multi/${now:%Y-%m-%d}/${now:%H-%M-%S}-${now:%f}'"
+    arguments = ("-m", *SMALL, "tracking=none", where, "seed=0,1", ONE_PROCESS)
+    shell.succeed(*arguments)
+    (folder,) = shell.folder.glob("multi/*/*")
+    (folder / "1" / "history.json").unlink()
+    first = (folder / "0" / "history.json").read_bytes()
+    shell.succeed(*arguments, "resume=true")
+    assert list(shell.folder.glob("multi/*/*")) == [folder]
+    assert (folder / "1" / "history.json").exists()
+    assert (folder / "0" / "history.json").read_bytes() == first
+    single = shell.succeed(*SMALL, "tracking=none", where, "seed=1", "resume=true")
+    assert "done already" in single.stdout
