@@ -88,16 +88,16 @@ def _larger_rate(
     # The true edge lies between the largest rate that learns and the next rate tried.
     within = replace(
         difference,
-        low=difference.low - math.log10(step),
-        high=math.inf if open_end else difference.high + math.log10(step),
+        low=difference.low - step,
+        high=math.inf if open_end else difference.high + step,
     )
     mean = "geometric means over the seeds" if difference.n > 1 else "one seed"
-    factor = f"at least {10**within.low:.3g}" if open_end else _geometric(within)
+    factor = f"at least {_power(within.low)}" if open_end else _geometric(within)
     if difference.n == 1:
-        factor = f"{'at least ' if open_end else ''}{10**difference.mean:.3g}"
+        factor = f"{'at least ' if open_end else ''}{_power(difference.mean)}"
     detail = (
         f"the largest rate that learns is {reached} ({mean}), a factor of {factor}, "
-        f"n = {difference.n}; the rates tried lie a factor of {step:.3g} apart there"
+        f"n = {difference.n}; the rates tried lie a factor of {_power(step)} apart there"
     )
     if difference.n > 1:
         detail += ", which the interval allows for"
@@ -107,7 +107,7 @@ def _larger_rate(
         detail,
         difference=within,
         difference_text=factor,
-        cells=(*each, factor, str(within.n), f"{step:.3g}"),
+        cells=(*each, factor, str(within.n), _power(step)),
     )
 
 
@@ -125,10 +125,10 @@ def largest_rates(
 
 
 def _step_above(axis: Axis, rate: float) -> float:
-    """Return the ratio of the next larger rate to `rate`, or of the last rate to the one before."""
+    """Return how far the next larger rate, or of the last one the next smaller, is in decades."""
     above = [value for value in axis.values if value > rate]
     below = [value for value in axis.values if value < rate]
-    return float(min(above) / rate if above else rate / max(below))
+    return abs(math.log10(min(above) if above else max(below)) - math.log10(rate))
 
 
 def _at_its_best(runs: Sequence[SweepRun]) -> list[Claim]:
@@ -207,5 +207,13 @@ def _faster(
 
 def _geometric(log10: Estimate) -> str:
     """Return ten to the power of an estimate, with its interval."""
-    mean, low, high = (f"{10**end:.3g}" for end in (log10.mean, log10.low, log10.high))
+    mean, low, high = map(_power, (log10.mean, log10.low, log10.high))
     return mean if math.isnan(log10.low) else f"{mean} ({low} to {high})"
+
+
+def _power(exponent: float) -> str:
+    """Return ten to a power, which may be larger than any number."""
+    if not 300 < abs(exponent) < math.inf:
+        return f"{10**exponent:.3g}"
+    whole = math.floor(exponent)
+    return f"{10 ** (exponent - whole):.3g}e{whole:+}"

@@ -222,6 +222,14 @@ def size_of(axes: Axes) -> tuple[float, float]:
     return axes.bbox.width / em, axes.bbox.height / em
 
 
+def power(exponent: float) -> float:
+    """Return 10^exponent as the end of an axis: a positive number that matplotlib can go back from.
+
+    It computes the end as e^(exponent ln 10), which must be a finite number as well.
+    """
+    return max(math.ulp(0.0), math.pow(10.0, min(exponent, 308.25)))
+
+
 def round_ticks(axes: Axes, *, whole: bool = True) -> None:
     """Put ticks at round numbers, as many as there is room for."""
     width, height = size_of(axes)

@@ -1,6 +1,7 @@
 """Figures against the values of a swept key: final accuracy, speed."""
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
@@ -101,8 +102,7 @@ def _against_values(
     comparison, ended = compare(runs), with_results(runs)
     if comparison.across is None or not ended:
         return None
-    few = len(comparison.across.values) < LEAST_FOR_A_LINE
-    dots = few or not comparison.across.numeric
+    dots = not _makes_a_line(comparison.across)
     with applied(style) as medium:
         most = MOST_NAMES if dots else MOST_NUMBERS
         fitted = arranged(comparison, across=most, rows=max(1, medium.rows // 3))
@@ -236,22 +236,30 @@ def _over_numbers(
                 )  # fmt: skip
 
 
+def _makes_a_line(axis: Axis) -> bool:
+    """Whether a line can go over the values: they are numbers, not few, and fit on one scale."""
+    if not axis.numeric or len(axis.values) < LEAST_FOR_A_LINE:
+        return False
+    low, high = float(min(axis.values)), float(max(axis.values))
+    return low > 0 or math.isfinite(1.2 * high - 1.2 * low)
+
+
 def _scale_numbers(axes: Axes, axis: Axis) -> None:
     """Scale the x-axis: logarithmic if the values are positive and span more than a decade."""
     low, high = float(min(axis.values)), float(max(axis.values))
     if low > 0 and high / low > 10:
         first, last = math.log10(low), math.log10(high)
         room = 0.03 * (last - first)
-        ends = 10 ** max(first - room, -323.0), 10 ** min(last + room, 308.0)
-        axes.set(xscale="log", xlim=ends)
+        axes.set(xscale="log", xlim=(layout.power(first - room), layout.power(last + room)))
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if last - first < 2 else (1,)))
     else:
         room = 0.05 * high - 0.05 * low
-        axes.set_xlim(low - room, high + room)
+        axes.set_xlim(low - room, min(high + room, sys.float_info.max))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: rounded(x, 3)))
     if len(axis.values) <= 6:
-        axes.set_xticks([*map(float, axis.values)], [axis.text(value) for value in axis.values])
+        ticks = np.clip([*map(float, axis.values)], *axes.get_xlim())  # they would widen it
+        axes.set_xticks(ticks, [axis.text(value) for value in axis.values])
 
 
 def _tick_never(axis: XAxis | YAxis, measure: Measure, at: float) -> None:

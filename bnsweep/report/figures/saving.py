@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from bnsweep.records import write_whole
@@ -45,13 +46,18 @@ def picture(figure: Figure, files: Sequence[Path]) -> tuple[bytes, str]:
     return _drawn(figure, "png"), "image/png"
 
 
+def beyond_numbers() -> np.errstate:
+    """Return a context in which matplotlib looks for ticks of 10^309 without a warning."""
+    return np.errstate(over="ignore")
+
+
 def _drawn(figure: Figure, suffix: str) -> bytes:
     """Return a figure in a format."""
     buffer = io.BytesIO()
     caption = str(figure.get_label())
     metadata = {key: caption if text == "" else text for key, text in METADATA[suffix].items()}
     fast: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if suffix == "png" else {}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), beyond_numbers():
         # Names may have letters that the font lacks: a box stands for each.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format=suffix, metadata=metadata, **fast)

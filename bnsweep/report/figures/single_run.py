@@ -27,6 +27,7 @@ from bnsweep.records.keys import rounded
 from bnsweep.report import labels, measures
 from bnsweep.report.figures import distributions, layout
 from bnsweep.report.figures.layout import Block, page
+from bnsweep.report.figures.saving import beyond_numbers
 from bnsweep.report.figures.style import (
     INKS,
     SOFT,
@@ -86,7 +87,7 @@ class Template:
         """Return the figure of a run as PNG."""
         self.figure(result)
         # Of the style, this alone is asked for at the time of drawing.
-        with rc_context({"text.hinting": "no_hinting"}):
+        with rc_context({"text.hinting": "no_hinting"}), beyond_numbers():
             if self._background is None:
                 # The usual `set_animated` is ignored by the legend for what it holds.
                 for artist in self._moving:
@@ -177,7 +178,7 @@ def _curves_template(
         loss.set(xlim=(0, epochs), xlabel="epoch", ylabel="loss (nats)")
         layout.round_ticks(accuracy)
         layout.round_ticks(loss)
-        loss.set(yscale="log", ylim=(10.0**low, 10.0**high))
+        loss.set(yscale="log", ylim=(10.0**low, layout.power(high)))
         loss.yaxis.set_minor_locator(NullLocator())
         loss.yaxis.set_major_formatter(FuncFormatter(lambda y, _: rounded(y, 3)))
         panels = {"accuracy": accuracy, "loss": loss}
@@ -202,7 +203,7 @@ def _curves_template(
         for kind, cross in crosses.items():
             cross.set_data(end, result.curves[f"{kind}_accuracy"][end])
         first = max(result.curves[f"{kind}_loss"][0] for kind in SETS)
-        hidden = math.isfinite(first) and first > 10.0**high
+        hidden = math.isfinite(first) and first > layout.power(high)
         notes = [f"epoch 0 lies above, at {rounded(first, 2)}"] if hidden else []
         if any((result.curves[f"{kind}_loss"] < 10.0**low).any() for kind in SETS):
             notes.append(f"lower losses are drawn at {10.0**low:g}")
