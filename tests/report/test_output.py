@@ -1,4 +1,7 @@
 import csv
+import re
+import sys
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -9,7 +12,7 @@ from bnsweep.errors import UserError
 from bnsweep.report.findings import Findings
 from bnsweep.report.markdown import MAX_ROWS, long_table, table
 from bnsweep.report.output import MAX_NOTE, ReportOptions, check_choice, write_report
-from bnsweep.report.sections import sweep_figures
+from bnsweep.report.sections import FIGURES, sweep_figures
 
 MODELS = ["batchnorm", "plain"]
 
@@ -405,3 +408,43 @@ def test_the_best_run_of_a_sweep_is_that_on_the_validation_samples():
     assert best["final_validation_accuracy"] == 0.8
     assert best["final_test_accuracy"] == pytest.approx(0.5)  # and not the best one there
     assert Findings(sweep(seed=[0, 1])).best_validated == {}
+
+
+EXTREMES = [5e-324, 1e-320, 1e300, 1e308, 1.7e308, sys.float_info.max]
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"weight_std": [1e-320, 0.1]},
+        {"weight_std": [1e300, 0.1]},
+        {"weight_std": EXTREMES},
+        {"weight_std": [0.1, 0.2, 1.0, *EXTREMES]},
+        {"weight_std": [5e-324, 1e-323, 1.5e-323, 2e-323]},
+        {"weight_std": [1.5e308, 1.6e308, 1.7e308, sys.float_info.max]},
+        {"optimizer__lr": EXTREMES, "model": MODELS, "seed": range(5)},
+        {"optimizer__weight_decay": [0, *EXTREMES]},
+        {
+            "model": MODELS,
+            "weight_std": [5e-324, 1e308],
+            "optimizer__lr": [0.1, 1.7e308],
+            "optimizer__weight_decay": [0, 1e-320, 1e300],
+        },
+    ],
+    ids=lambda grid: " ".join(f"{key}:{len(values)}" for key, values in grid.items()),
+)
+def test_every_positive_number_has_its_figures_and_no_warning(tmp_path, grid):
+    runs = sweep(
+        lambda at: (0.1, 1.0) if "1e" in str(at) else (0.1, 0.1),
+        fields=lambda at: {"validation": 0.5, "status": ["finished", "diverged"]["308" in str(at)]},
+        **grid,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = report_of(Findings(runs), tmp_path, [*FIGURES])
+    drawn = {path.stem for path in report.figures}
+    assert drawn >= {"curves", "final_accuracy", "generalization_gap"}
+    text = (tmp_path / "summary.md").read_text()
+    assert "cannot be drawn" not in text
+    assert "inf" not in re.findall(r"\binf\b|\bnan\b", text)
+    assert len(rows(report.csv)) == len(runs)

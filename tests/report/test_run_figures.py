@@ -86,6 +86,16 @@ def test_the_untrained_networks_loss_does_not_hide_the_others():
     assert texts(figures.learning_curves(run).axes[1]) == []
 
 
+@pytest.mark.parametrize("largest", [1e305, 1.7e308])
+def test_a_loss_near_the_largest_number_is_drawn(tmp_path, largest):
+    run = result([0.1, 0.1, 0.1])
+    losses = {f"{kind}_loss": np.array([1.0, largest, largest]) for kind in ("train", "test")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        files = drawn(replace(run, curves={**run.curves, **losses}), tmp_path)
+    assert "learning_curves.png" in files
+
+
 def test_a_layer_is_told_in_words_and_numbers_before_and_after():
     half, few = np.r_[np.zeros(1000), NORMAL[:1000] ** 2], np.maximum(NORMAL, 0) / 100
     (axes,) = figures.activation_distributions(layers(half, few)).axes

@@ -202,7 +202,8 @@ def _over_numbers(
         if not found:
             continue
         kwargs, every = look(part, line), math.ceil(len(found) / MOST_MARKED)
-        color, x, spreads = kwargs["color"], [*map(float, found)], [*found.values()]
+        color, spreads = kwargs["color"], [*found.values()]
+        x = np.clip([*map(float, found)], *axes.get_xlim())  # the very largest number lies outside
         lifted = [
             [end + k * apart * (end >= measure.never) for end in (s.middle, s.low, s.high)]
             for s in spreads
