@@ -88,7 +88,7 @@ def test_values_at_which_only_some_seeds_learn_are_listed():
 RATES = [0.01, 0.1, 1.0, 10.0]
 
 
-def rates(edges, *, seeds, epochs=(2, 4), validation=True):
+def rates(edges, *, seeds, epochs=(2, 4), validation=True, tried=RATES):
     """Return the claims if the models learn up to `edges` and take `epochs` epochs to 90 %."""
 
     def accuracies(run):
@@ -100,7 +100,7 @@ def rates(edges, *, seeds, epochs=(2, 4), validation=True):
     runs = sweep(
         accuracies,
         fields=lambda run: {"validation": 0.9 - run.optimizer__lr / 100} if validation else {},
-        optimizer__lr=RATES,
+        optimizer__lr=tried,
         model=MODELS,
         seed=range(seeds),
     )
@@ -130,6 +130,15 @@ def rates(edges, *, seeds, epochs=(2, 4), validation=True):
 )
 def test_larger_learning_rates(edges, seeds, part):
     assert part in rates(edges, seeds=seeds)[0]
+
+
+def test_a_factor_between_rates_may_be_larger_than_any_number():
+    tried = [5e-324, 1e-320, 1e-319, 1e300, 1e307, 1.7e308]
+    text, *_ = rates((1e300, 1e-320), seeds=10, tried=tried)
+    assert "a factor of 1e+620 (1e+613 to 1e+627), n = 10" in text
+    text, *_ = rates((1e307, 1e-319), seeds=1, tried=tried)
+    assert "a factor of 1e+626, n = 1; the rates tried lie a factor of 1e+619 apart there" in text
+
 
 
 @pytest.mark.parametrize(

@@ -444,7 +444,5 @@ def test_every_positive_number_has_its_figures_and_no_warning(tmp_path, grid):
         report = report_of(Findings(runs), tmp_path, [*FIGURES])
     drawn = {path.stem for path in report.figures}
     assert drawn >= {"curves", "final_accuracy", "generalization_gap"}
-    text = (tmp_path / "summary.md").read_text()
-    assert "cannot be drawn" not in text
-    assert "inf" not in re.findall(r"\binf\b|\bnan\b", text)
+    assert not re.search(r"\b(inf|nan)\b", (tmp_path / "summary.md").read_text())
     assert len(rows(report.csv)) == len(runs)
