@@ -10,7 +10,7 @@ import threading
 import traceback
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from bnsweep.errors import ConfigError, DataError, UserError
 from bnsweep.records import from_here
@@ -67,8 +67,12 @@ def told(group: str, part: Mapping[str, Any], given: Collection[str] = ()) -> It
 
 def refuse(
     group: str, part: Mapping[str, Any], problem: str, cause: BaseException | None = None
-) -> None:
-    """Raise the error on a part of a run."""
+) -> NoReturn:
+    """Raise the error on a part of a run.
+
+    Raises:
+        ConfigError, DataError: always; it begins with the target, if it does not name a key.
+    """
     kind = DataError if group == "data" else ConfigError
     if not problem.startswith(f"{group}."):
         problem = f"{group}._target_={shown(part.get('_target_'))}: {problem}"
@@ -77,40 +81,37 @@ def refuse(
 
 def _cause(error: BaseException) -> BaseException:
     """Return what was raised within Hydra, which wraps it once or twice."""
-    while error.__cause__ is not None and _modules(error)[-1:] == ["hydra"]:
+    while error.__cause__ is not None and _packages(error)[-1:] == ["hydra"]:
         error = error.__cause__
     return error
 
 
-def _modules(error: BaseException) -> list[str]:
+def _packages(error: BaseException) -> list[str]:
     """Return the package of each function that an error has left, the outermost first."""
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
     return [str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames]
 
 
 def _what(error: BaseException, part: Mapping[str, Any]) -> str:
+    """Return what happened, and where."""
     target = str(part.get("_target_"))
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing and f"{target}.".startswith(f"{missing}."):
         package, _, name = missing.rpartition(".")
-        return (
-            f"there is no {name} in {package}"
-            if package
-            else f"there is no module {name}; start where it lies, or add its folder to PYTHONPATH"
-        )
-    name, text = type(error).__name__, first_line(error)
-    return (name if text == name else f"{name}: {text}") + _place(error)
+        if package:
+            return f"there is no {name} in {package}"
+        return f"there is no module {name}; start where it lies, or add its folder to PYTHONPATH"
+    kind, text = type(error).__name__, first_line(error)
+    return (kind if text == kind else f"{kind}: {text}") + _place(error)
 
 
 def _place(error: BaseException) -> str:
     """Return the file and the line of the user's own where an error came from."""
     if isinstance(error, SyntaxError):  # its text ends with both
         return ""
-    frames = [*traceback.walk_tb(error.__traceback__)]
-    own = (n for n, name in enumerate(_modules(error)) if name not in LIBRARIES)
-    for frame, line in (frames[n] for n in reversed([*own])):
-        return f" ({from_here(Path(frame.f_code.co_filename))}, line {line})"
-    return ""
+    places = zip(_packages(error), traceback.extract_tb(error.__traceback__), strict=True)
+    own = [place for package, place in places if package not in LIBRARIES]
+    return f" ({from_here(Path(own[-1].filename))}, line {own[-1].lineno})" if own else ""
 
 
 def _mismatch(
@@ -124,9 +125,10 @@ def _mismatch(
     )
     if unexpected is None:
         return None
-    key = unexpected[2]
-    taken = ", ".join(inspect.signature(pydoc.locate(target)).parameters)  # type: ignore[arg-type]
-    takes = f"has no parameter {key} (it takes {taken})"
+    key, takes = unexpected[2], f"has no parameter {unexpected[2]}"
+    with contextlib.suppress(TypeError, ValueError):  # not each function tells its parameters
+        signature = inspect.signature(pydoc.locate(target))  # type: ignore[arg-type]
+        takes += f" (it takes {', '.join(signature.parameters)})"
     if key in part:
         return (
             f"{group}.{key}={shown(part[key])}: {target} {takes}; give it one, or leave the key "
