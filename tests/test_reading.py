@@ -314,7 +314,9 @@ def test_data_that_are_gone_or_have_changed_are_told(single, tmp_path):
             "_target_": "bnsweep.data.datasets.mnist",
             "root": "/gone",
         },
-        "cannot be had any more .Error locating target 'gone.rings'": {"_target_": "gone.rings"},
+        "cannot be had any more .data._target_=gone.rings: there is no module gone": {
+            "_target_": "gone.rings"
+        },
     }
     for message, other in others.items():
         changed(run / "history.json", config=config | {"data": data | other})

@@ -73,12 +73,20 @@ def train(
             f"training.batch_size={batch_size}: must be from 1 to {train_size}, "
             "the number of training samples"
         )
-    if network.dtype != dataset.x_train.dtype:
-        raise ConfigError(
-            f"dtype: the network is {network.dtype}, the data are {dataset.x_train.dtype}; "
-            "use one dtype for both"
-        )
+    check_dtypes(network, dataset.x_train)
     return _epochs(network, optimizer, dataset, epochs, batch_size, sampling, rng)
+
+
+def check_dtypes(network: Network, x: Array) -> None:
+    """Check that a network computes in the dtype of its samples.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if network.dtype != x.dtype:
+        raise ConfigError(
+            f"dtype: the network is {network.dtype}, the data are {x.dtype}; use one dtype for both"
+        )
 
 
 def _epochs(

@@ -25,12 +25,14 @@ from bnsweep.records import (
 )
 from bnsweep.redact import without_secrets
 from bnsweep.run.build import build_experiment, load_dataset
+from bnsweep.run.users_code import kept_alive
 
 LOG_FILE = "run.log"
 
 _log = logging.getLogger(__name__)
 
 
+@kept_alive()
 def attempt(
     spec: RunSpec,
     path: Path,
@@ -84,7 +86,7 @@ def _keep(result: RunResult, folder: RunFolder, network: Network | None) -> RunR
             draw_run(result, path / "figures")
         if not result.error:
             folder.finish(result)
-    except Exception:
+    except (Exception, SystemExit):
         result = replace(result, status="failed", error=without_secrets(traceback.format_exc()))
     if result.error:
         _log.info("the run %s:\n%s", result.status, result.error)

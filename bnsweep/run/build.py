@@ -1,20 +1,37 @@
 """Objects from a run's configuration: where `_target_`s are instantiated."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
-from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 
 from bnsweep.data import Dataset
-from bnsweep.errors import DataError, unwrapped
 from bnsweep.nn.network import Network
+from bnsweep.nn.optimizers import Optimizer
 from bnsweep.records import RunSpec
-from bnsweep.records.keys import shown
 from bnsweep.run.execute import Draws, Experiment
+from bnsweep.run.users_code import refuse, told
+
+# What a part has to be, whatever its class: what its run asks of it.
+NEEDED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "data": (
+        "a Dataset",
+        (
+            *("x_train", "y_train", "x_test", "y_test", "x_validation", "y_validation"),
+            *("features", "classes", "facts"),
+        ),
+    ),
+    "model": (
+        "a Network",
+        (
+            *("params", "n_weights", "dtype", "blocks", "gradient", "logits", "hidden_outputs"),
+            *("block_outputs", "statistics_of", "state"),
+        ),
+    ),
+    "optimizer": ("an Optimizer", ("start", "update")),
+}
 
 
 def load_dataset(config: Mapping[str, Any]) -> Dataset:
@@ -23,19 +40,7 @@ def load_dataset(config: Mapping[str, Any]) -> Dataset:
     Raises:
         DataError: it cannot be had as asked for.
     """
-    data = config["data"]
-    try:
-        with unwrapped():
-            return cast("Dataset", instantiate(data, dtype=config["dtype"]))
-    except InstantiationException as error:
-        unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error.__cause__))
-        if unexpected is None or unexpected[1] not in data:
-            raise
-        key = unexpected[1]
-        raise DataError(
-            f"data.{key}={shown(data[key])}: {data['_target_']} has no parameter {key}; give it "
-            f"one, or leave the key out (~data.{key}, if debug=fast sets it)"
-        ) from error
+    return cast("Dataset", _built("data", config, dtype=config["dtype"]))
 
 
 def build_experiment(spec: RunSpec, dataset: Dataset) -> Experiment:
@@ -46,7 +51,7 @@ def build_experiment(spec: RunSpec, dataset: Dataset) -> Experiment:
         spec=spec,
         dataset=dataset,
         network=build_network(spec.config, draws, inputs=dataset.features, classes=dataset.classes),
-        optimizer=instantiate(spec.config["optimizer"], _convert_="all"),
+        optimizer=build_optimizer(spec.config),
         minibatches=draws.minibatches,
         epochs=training["epochs"],
         batch_size=training["batch_size"],
@@ -56,17 +61,34 @@ def build_experiment(spec: RunSpec, dataset: Dataset) -> Experiment:
 
 def build_network(config: Mapping[str, Any], draws: Draws, *, inputs: int, classes: int) -> Network:
     """Return the network of a run's configuration, its initial weights drawn."""
-    network: Network = instantiate(
-        config["model"],
+    network = _built(
+        "model",
+        config,
         inputs=inputs,
         classes=classes,
         weight_std=config["weight_std"],
         rng=draws.weights,
         dropout_rng=draws.dropout,
         dtype=config["dtype"],
-        _convert_="all",
     )
-    return network
+    return cast("Network", network)
+
+
+def build_optimizer(config: Mapping[str, Any]) -> Optimizer:
+    """Return the optimizer of a run's configuration."""
+    return cast("Optimizer", _built("optimizer", config))
+
+
+def _built(group: str, config: Mapping[str, Any], **given: Any) -> object:
+    """Return what the target of a part of a run makes, if training can use it."""
+    part = config[group]
+    with told(group, part, given):
+        built: object = instantiate(part, **given, _convert_="all")
+        kind, needed = NEEDED[group]
+        if missing := [name for name in needed if not hasattr(built, name)]:
+            returned = f"{type(built).__name__}, which has no {missing[0]}"
+            refuse(group, part, f"returned {returned}; must return {kind}")
+    return built
 
 
 def trained_network(

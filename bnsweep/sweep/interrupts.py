@@ -11,6 +11,7 @@ from typing import Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AT_ONCE_SECONDS = 0.2
+_exit = os._exit  # the true one, also while the user's own code may not call it
 
 Handler = Callable[[int, FrameType | None], object] | int | None
 
@@ -58,7 +59,7 @@ class Interrupts:
         if self.seen:
             # Terminals, `timeout` and systemd send more than one at a time.
             if number != signal.SIGHUP and now > self._first + AT_ONCE_SECONDS:
-                os._exit(130)
+                _exit(130)
             return
         self.seen, self._first = True, now
         if not self._held:

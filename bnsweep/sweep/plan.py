@@ -16,8 +16,8 @@ from bnsweep.errors import ConfigError
 from bnsweep.records import RunSpec, SweepPlan
 from bnsweep.records.keys import Config, Value, flatten, hashable
 from bnsweep.report.comparison import distinguishing_keys
-from bnsweep.run.build import load_dataset
 from bnsweep.run.config import OptionFile, option_files, specify
+from bnsweep.run.rehearsal import Rehearsal
 
 MAX_RUNS = 100_000
 # What all runs of a sweep share.
@@ -48,7 +48,7 @@ def make_plan(
         config: the composed configuration.
         overrides: the choices of each key.
         loader: what composes the configuration of a run.
-        facts: what describes the data set of a configuration; by default it is loaded for that.
+        facts: what describes the data set of a configuration; by default a `Rehearsal`.
 
     Raises:
         ConfigError, DataError: one of the runs could not be done.
@@ -70,14 +70,8 @@ def make_plan(
         raise ConfigError(f"the sweep has {total} runs; sweep at most {MAX_RUNS}")
 
     composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, OptionFile]]] = {}
-    known: dict[str, Mapping[str, Value]] = {}
+    facts = facts or Rehearsal(config.hydra.launcher)
     specs = []
-
-    def once(full: Config) -> Mapping[str, Value]:
-        place = repr((full["data"], full["dtype"]))
-        if place not in known:
-            known[place] = facts(full) if facts is not None else load_dataset(full).facts
-        return known[place]
 
     for number, combination in enumerate(itertools.product(*choices)):
         texts = tuple(text for text, _ in combination)
@@ -96,7 +90,7 @@ def make_plan(
         cfg, files = composed[structure]
         for key, value in values.items():
             OmegaConf.update(cfg, key, value, merge=False)
-        spec = specify(cfg, files, number=number, overrides=texts, facts=once)
+        spec = specify(cfg, files, number=number, overrides=texts, facts=facts)
         # A key that stands in no configuration has the value it was given.
         given = {key.lstrip("+"): value for key, value in typed.items()}
         swept = {k: given.get(k) if v is None else v for k, v in spec.swept.items()}

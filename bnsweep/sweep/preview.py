@@ -1,7 +1,7 @@
 """What a sweep would do, told without doing it."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
@@ -10,7 +10,7 @@ from bnsweep.data import NotDownloadedError, no_downloads
 from bnsweep.records import SweepPlan
 from bnsweep.records.keys import Config, Value, hashable, shown
 from bnsweep.report.words import counted
-from bnsweep.run.build import load_dataset
+from bnsweep.run.rehearsal import Rehearsal
 from bnsweep.sweep.drive import checked_plan
 from bnsweep.sweep.plan import sweep_overrides
 
@@ -31,7 +31,7 @@ def preview(config: DictConfig, loader: ConfigLoader) -> SweepPlan:
         ConfigError, DataError: the sweep could not be done.
     """
     overrides = sweep_overrides(config.hydra.sweeper.params, config.hydra.overrides.task)
-    return checked_plan(config, overrides, loader, _facts)[1]
+    return checked_plan(config, overrides, loader, _rehearsal(config))[1]
 
 
 def describe(plan: SweepPlan) -> str:
@@ -48,9 +48,15 @@ def describe(plan: SweepPlan) -> str:
     return "\n".join(f"# {line}" for line in lines)
 
 
-def _facts(config: Config) -> Mapping[str, Value]:
-    try:
-        with no_downloads():
-            return load_dataset(config).facts
-    except NotDownloadedError:
-        return {"validation_samples": config["data"].get("validation_size", 0)}
+def _rehearsal(config: DictConfig) -> Callable[[Config], Mapping[str, Value]]:
+    """Return a rehearsal that leaves out what needs data which are not there."""
+    rehearsal = Rehearsal(config.hydra.launcher)
+
+    def facts(config: Config) -> Mapping[str, Value]:
+        try:
+            with no_downloads():
+                return rehearsal(config)
+        except NotDownloadedError:
+            return {"validation_samples": config["data"].get("validation_size", 0)}
+
+    return facts

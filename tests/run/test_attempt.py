@@ -15,6 +15,7 @@ from bnsweep.sweep.workers import STOP_FILE, Terms, do
 PARTS = '''
 """Optimizers that break, or look around."""
 import logging
+import os
 from pathlib import Path
 from bnsweep.nn.optimizers import SGD
 
@@ -27,6 +28,11 @@ class Broken(SGD):
 class Quits(SGD):
     def start(self, w):
         raise SystemExit(3)
+
+
+class Ends(SGD):
+    def step(self, w, g):
+        os._exit(0)
 
 
 class Interrupted(SGD):
@@ -112,7 +118,7 @@ def test_large_files_are_kept_as_asked_for(tmp_path, keep, kept):
     assert more - plain == kept
 
 
-@pytest.mark.parametrize("optimizer", ["Broken", "Quits", "Missing"])
+@pytest.mark.parametrize("optimizer", ["Broken", "Quits", "Ends", "Missing"])
 def test_a_run_that_breaks_is_failed_with_its_traceback(tmp_path, optimizer):
     place = RunFolder(tmp_path / "0")
     found = attempt(spec_of(f"breaking.{optimizer}"), place.path)

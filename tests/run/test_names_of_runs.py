@@ -188,8 +188,8 @@ def no_data_are_read(monkeypatch):
     class Data:
         facts = {"digest": "0123"}  # noqa: RUF012
 
-    for module in ("run.config", "sweep.plan"):
-        monkeypatch.setattr(f"bnsweep.{module}.load_dataset", lambda cfg: Data())
+    monkeypatch.setattr("bnsweep.run.config.load_dataset", lambda config: Data())
+    monkeypatch.setattr("bnsweep.sweep.plan.Rehearsal", lambda launcher: lambda config: Data.facts)
 
 
 @pytest.mark.parametrize(

@@ -149,9 +149,10 @@ def test_outside_the_main_thread_nothing_waits(before):
 
 TWO_SIGNALS = """
 import signal, sys, time
+from bnsweep.run.users_code import kept_alive
 from bnsweep.sweep.interrupts import Interrupts, uninterrupted
 first, second, hold = sys.argv[1:]
-with Interrupts() as interrupts:
+with Interrupts() as interrupts, kept_alive():
     try:
         if hold:
             interrupts.hold()

