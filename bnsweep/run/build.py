@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import numpy as np
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from numpy.typing import NDArray
 
 from bnsweep.data import Dataset
 from bnsweep.errors import DataError, unwrapped
+from bnsweep.hydra_inside import instantiate
 from bnsweep.nn.network import Network
 from bnsweep.records import RunSpec
 from bnsweep.records.keys import shown

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from bnsweep.errors import ConfigError, StoreUnreachable, TrackingError
 from bnsweep.records import LOCK_FILE, SweepPlan, from_here, lock
@@ -74,7 +74,7 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
                 folder.mkdir(exist_ok=True)
                 held.enter_context(lock(folder / LOCK_FILE))
                 plan.write(folder)
-            with open_dict(config):
+            with read_write(config.hydra):
                 config.hydra.sweep.dir = str(folder)
             OmegaConf.save(config, folder / "multirun.yaml")
         except BlockingIOError as error:
