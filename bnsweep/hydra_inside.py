@@ -10,7 +10,7 @@ fails when one of these moves.
 import contextlib
 import difflib
 from argparse import ArgumentError, Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -23,7 +23,7 @@ from hydra.errors import HydraException, InstantiationException
 from hydra.plugins.config_source import ConfigSource
 from hydra.plugins.launcher import Launcher
 from hydra.types import RunMode, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep.errors import ConfigError
@@ -168,6 +168,15 @@ def initialized(folder: Path) -> contextlib.AbstractContextManager[None]:
     return cast(
         "contextlib.AbstractContextManager[None]", initialize_config_dir(str(folder), **base)
     )
+
+
+def register_resolver(name: str, resolver: Callable[..., Any], *, use_cache: bool = False) -> None:
+    """Let a configuration call a function, as in `${name:1,2}`.
+
+    Relies on the two names that OmegaConf 2.3 and 2.4 have for this; remove when 2.4 is the oldest.
+    """
+    register = getattr(OmegaConf, "register_resolver", OmegaConf.register_new_resolver)
+    register(name, resolver, replace=True, use_cache=use_cache)
 
 
 def config_sources(runtime: Any) -> list[ConfigSource]:

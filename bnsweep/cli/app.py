@@ -21,7 +21,7 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep import hydra_inside
@@ -138,9 +138,9 @@ def prepare_hydra() -> None:
     for plugin in (BnsweepSweeper, LocalLauncher):
         Plugins.instance().register(plugin)
     help_page.register()
-    OmegaConf.register_new_resolver("logspace", arguments.logspace, replace=True)
-    OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True, use_cache=True)
-    OmegaConf.register_new_resolver("worker_environment", worker_environment, replace=True)
+    hydra_inside.register_resolver("logspace", arguments.logspace)
+    hydra_inside.register_resolver("folder_name", _folder_name, use_cache=True)
+    hydra_inside.register_resolver("worker_environment", worker_environment)
 
 
 def config_folder() -> Path:

@@ -24,7 +24,7 @@ _NOTATION = re.compile(
 _MAX_POINTS = 100_000
 
 
-def logspace(start: float | str, stop: float | str, count: float | str) -> str:
+def logspace(start: int | float | str, stop: int | float | str, count: int | float | str) -> str:
     """Return `count` numbers from 10^start to 10^stop, evenly spaced by their logarithm.
 
     The result is a comma-separated list, as Hydra's sweeps expect: `logspace(0, -2, 3)` gives
