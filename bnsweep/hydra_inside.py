@@ -173,10 +173,11 @@ def initialized(folder: Path) -> contextlib.AbstractContextManager[None]:
 def register_resolver(name: str, resolver: Callable[..., Any], *, use_cache: bool = False) -> None:
     """Let a configuration call a function, as in `${name:1,2}`.
 
-    Relies on the two names that OmegaConf 2.3 and 2.4 have for this; remove when 2.4 is the oldest.
+    Relies on the name that OmegaConf 2.3 has for this, of which 2.4 warns; remove when 2.4, which
+    comes with Hydra 1.4, is the oldest version.
     """
-    register = getattr(OmegaConf, "register_resolver", OmegaConf.register_new_resolver)
-    register(name, resolver, replace=True, use_cache=use_cache)
+    method = "register_new_resolver" if _ANY_TARGET is None else "register_resolver"
+    getattr(OmegaConf, method)(name, resolver, replace=True, use_cache=use_cache)
 
 
 def config_sources(runtime: Any) -> list[ConfigSource]:
