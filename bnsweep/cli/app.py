@@ -74,7 +74,9 @@ def run_command_line() -> int:
     try:
         arguments.check_secrets(sys.argv[1:])
         args = arguments.parse(sys.argv[1:])
-        given = args.overrides + ([f"--config-dir={args.config_dir}"] if args.config_dir else [])
+        # What stands behind `--` is no option, and no override either if it begins like one.
+        given = [text for text in args.overrides if text[:1] != "-"]
+        given += [f"--config-dir={args.config_dir}"] if args.config_dir else []
         prepare_hydra()
         if args.config_name is not None or args.config_path is not None:
             _check_primary(args)

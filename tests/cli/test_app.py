@@ -139,3 +139,17 @@ def test_a_sweep_by_another_sweeper_says_where_its_results_are(
     assert called(monkeypatch, *chosen, *small, *swept) == status
     (folder,) = Path("o/sweeps").iterdir()
     assert capfd.readouterr().out.splitlines()[-1] == f"results: {folder}"
+
+
+def test_what_looks_like_an_option_behind_two_dashes_is_answered_in_one_line(monkeypatch, capsys):
+    assert called(monkeypatch, "optimizr.lr=1", "--", "-c") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_keys_of_the_users_own_folder_are_known_where_one_is_mistyped(own, monkeypatch, capsys):
+    Path("own/optimizer").mkdir()
+    Path("own/optimizer/mine.yaml").write_text("_target_: mine.Own\ngamma: 1\n")
+    typed = ("--config-d", "own", "optimizer=mine", "optimizer.gama=2")
+    assert called(monkeypatch, *typed) == 2
+    err = capsys.readouterr().err
+    assert err == "bnsweep: optimizer.gama: there is no such key; did you mean optimizer.gamma?\n"
