@@ -1,9 +1,213 @@
 """What the program takes from the inside of Hydra, and nothing else does.
 
-Relies on what each part below names; remove a part when Hydra offers the same in public.
+Relies on what each part below names; remove a part when Hydra offers the same in public. What can
+only be used in place rests on more of it: a callback's exceptions become warnings, all but
+SystemExit (`cli.app` refuses runs by it); HYDRA_FULL_ERROR=1 makes Hydra raise its errors (set in
+`cli.app`); plugins are looked for in the namespace `hydra_plugins` alone. `tests/test_hydra_inside`
+fails when one of these moves.
 """
 
+import contextlib
+import difflib
+from argparse import ArgumentError, Namespace
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import hydra.utils
+from hydra import initialize_config_dir
+from hydra._internal.utils import _run_hydra, get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException, InstantiationException
+from hydra.plugins.config_source import ConfigSource
+from hydra.plugins.launcher import Launcher
+from hydra.types import RunMode, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bnsweep.errors import ConfigError
+
+# Hydra 1.4 wants to be told which `_target_`s it may call. Here whoever runs the program has
+# written or chosen each of them, so it may call all, and Hydra's name for that is not ours.
+_ANY_TARGET = getattr(hydra.utils, "UNSAFE_DISABLE_EXECUTION_CHECKS", None)
+
 # --- The command line ---
+
+
+def parse(arguments: Sequence[str], version: str) -> Namespace:
+    """Return what Hydra reads in the command line; its options may stand anywhere, abbreviated.
+
+    Relies on `get_args_parser`; remove when `hydra.main` takes arguments and can raise.
+
+    Args:
+        arguments: the words of the command line.
+        version: what `--version` prints, with which the program ends.
+
+    Raises:
+        ConfigError: an option does not exist, or has a value that it does not take.
+    """
+    parser = get_args_parser()
+    parser.prog, parser.exit_on_error = "bnsweep", False
+    parser.error = _refuse  # type: ignore[method-assign]
+    options = parser._option_string_actions
+    options["--version"].version = version  # type: ignore[attr-defined]
+    choices = {a.option_strings[0]: tuple(a.choices) for a in parser._actions if a.choices}
+    for action in parser._actions:
+        action.choices = None  # of a value that is none of them, the parser says so at length
+    try:
+        args, others = parser.parse_known_intermixed_args(
+            _with_bare_info(arguments, choices["--info"])
+        )
+    except ArgumentError as error:
+        option = str(error.argument_name).partition("/")[0]
+        raise ConfigError(f"{option}: {error.message}; see --hydra-help for the options") from error
+    for option, allowed in choices.items():
+        given = getattr(args, option.lstrip("-"))
+        if given is not None and given not in allowed:
+            raise ConfigError(
+                f"{option} {given}: there is no such choice; choose from {', '.join(allowed)}"
+            )
+    if others:
+        raise ConfigError(_no_option(others[0], options))
+    return args
+
+
+def run_hydra(args: Namespace, task: TaskFunction, folder: Path) -> None:
+    """Do what a command line asks of Hydra.
+
+    Relies on `_run_hydra`, which `hydra.main` calls with what it has read in `sys.argv`; remove
+    when `hydra.main` takes arguments.
+
+    Args:
+        args: from `parse`; Hydra may add to its overrides.
+        task: what does a run.
+        folder: of the configuration.
+    """
+    with _any_target():
+        _run_hydra(
+            args=args,
+            args_parser=get_args_parser(),
+            task_function=task,
+            config_path=str(folder),
+            config_name="config",
+        )
+
+
+def composing_alone(args: Namespace, overrides: Sequence[str]) -> Namespace:
+    """Return a command line that composes and starts what another one does, whatever it shows."""
+    others = dict.fromkeys(("help", "hydra_help", "resolve", "shell_completion"), False)
+    shown = dict.fromkeys(("cfg", "package", "info"))
+    return Namespace(**{**vars(args), **others, **shown, "overrides": [*overrides]})
+
+
+def no_mode_given(config: DictConfig) -> bool:
+    """Return whether a run is a single one because nobody has said what it is.
+
+    Relies on the override `hydra.mode=RUN` that Hydra 1.3 adds then, and 1.4 does not: what is
+    composed without it tells. Remove when Hydra says who chose the mode.
+    """
+    given = config.hydra.overrides
+    overrides = [text for text in (*given.hydra, *given.task) if text != "hydra.mode=RUN"]
+    loader = GlobalHydra.instance().config_loader()
+    composed = loader.load_configuration(config.hydra.job.config_name, overrides, RunMode.RUN)
+    return composed.hydra.mode is None
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ConfigError(f"{message}; see --hydra-help for the options")
+
+
+def _with_bare_info(arguments: Sequence[str], choices: Sequence[str]) -> list[str]:
+    """Return the words with a value for each bare `--info`, which takes the next word for it."""
+    words = list(arguments)
+    for number, word in enumerate(words):
+        is_info = word == "-i" or (len(word) > 2 and "--info".startswith(word))
+        if is_info and not set(words[number + 1 : number + 2]) & set(choices):
+            words[number] = "--info=all"
+    return words
+
+
+def _no_option(given: str, known: Iterable[str]) -> str:
+    name, equals, value = given.partition("=")
+    near = difflib.get_close_matches(name, [n for n in known if n[:2] == "--"], n=1, cutoff=0.7)
+    key = f"{name.lstrip('-')}={value if equals else '...'}"
+    hint = f"did you mean {near[0]}?" if near else f"keys have no dashes: {key}"
+    return f"{name}: there is no such option; {hint}"
+
+
+# --- What is composed and called ---
+
+
+def instantiate(config: object, **arguments: Any) -> Any:
+    """Return what the `_target_` of a configuration makes.
+
+    Relies on how Hydra 1.3 reports what a target raises, as the cause of an InstantiationException;
+    1.4 lets it through. Remove the half that wraps it when 1.4 is the oldest version.
+
+    Raises:
+        InstantiationException: the target is not there, or raises.
+    """
+    trusted = {} if _ANY_TARGET is None else {"_execution_whitelist_": _ANY_TARGET}
+    try:
+        return hydra.utils.instantiate(config, **arguments, **trusted)
+    except (HydraException, OmegaConfBaseException):
+        raise
+    except Exception as error:
+        raise InstantiationException(f"Error in call to a target:\n{error!r}") from error
+
+
+def initialized(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Let `hydra.compose` find the configuration in a folder.
+
+    Relies on `version_base`, without which Hydra 1.3 warns, and with which 1.4 does; remove it when
+    1.4 is the oldest version.
+    """
+    base: dict[str, Any] = {"version_base": None} if _ANY_TARGET is None else {}
+    GlobalHydra.instance().clear()
+    return cast(
+        "contextlib.AbstractContextManager[None]", initialize_config_dir(str(folder), **base)
+    )
+
+
+def register_resolver(name: str, resolver: Callable[..., Any], *, use_cache: bool = False) -> None:
+    """Let a configuration call a function, as in `${name:1,2}`.
+
+    Relies on the name that OmegaConf 2.3 has for this, of which 2.4 warns; remove when 2.4, which
+    comes with Hydra 1.4, is the oldest version.
+    """
+    method = "register_new_resolver" if _ANY_TARGET is None else "register_resolver"
+    getattr(OmegaConf, method)(name, resolver, replace=True, use_cache=use_cache)
+
+
+def config_sources(runtime: Any) -> list[ConfigSource]:
+    """Return where Hydra looks for configuration, first what it prefers.
+
+    Relies on `hydra.runtime.config_sources` and the schemes of the sources that Hydra discovers;
+    remove when Hydra says what an option's own file holds.
+    """
+    found: list[Any] = Plugins.instance().discover(ConfigSource)
+    kinds = {kind.scheme(): kind for kind in found}
+    return [
+        kinds[source.schema](source.provider, f"{source.schema}://{source.path}")
+        for source in runtime.config_sources
+    ]
+
+
+def is_basic(launcher: Launcher) -> bool:
+    """Return whether a launcher runs its jobs in this process.
+
+    Relies on `BasicLauncher`; remove when Hydra says in public which launcher does so.
+    """
+    # Late, because it stands with the plugins, which Hydra imports by itself.
+    from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+
+    return isinstance(launcher, BasicLauncher)
+
+
+def _any_target() -> contextlib.AbstractContextManager[None]:
+    allow = getattr(hydra.utils, "execution_whitelist", contextlib.nullcontext)
+    return cast("contextlib.AbstractContextManager[None]", allow(_ANY_TARGET))
 
 
 # --- What Hydra complains of ---

@@ -1,8 +1,7 @@
 """The sweep and its launcher as Hydra plugins.
 
-Relies on `BasicLauncher` of `hydra._internal`; remove when Hydra says in public which launcher runs
-jobs in this process. Relies on the namespace package `hydra_plugins`, from which alone Hydra
-accepts sweepers and launchers; remove when Hydra discovers plugins by entry points.
+Relies on the namespace package `hydra_plugins`, from which alone Hydra 1.3 accepts sweepers and
+launchers; move them to where they belong when 1.4, which has entry points, is the oldest version.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,8 +70,7 @@ class BnsweepSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Sequence[str]:
         """Run the sweep that `arguments` and the default sweep describe; return its statuses."""
-        from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-
+        from bnsweep.hydra_inside import is_basic
         from bnsweep.sweep.drive import run_sweep
         from bnsweep.sweep.local import Processes
         from bnsweep.sweep.plan import sweep_overrides
@@ -82,7 +80,7 @@ class BnsweepSweeper(Sweeper):
         workers: Workers | None = None
         if isinstance(self.launcher, LocalLauncher):
             workers = Processes(self.launcher.n_jobs)
-        elif isinstance(self.launcher, BasicLauncher):
+        elif is_basic(self.launcher):
             workers = InProcess()
         return run_sweep(
             self.config,

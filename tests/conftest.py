@@ -16,6 +16,8 @@ def pytest_configure(config):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
+    # What Hydra will take no longer fails today, in what the tests start as well.
+    os.environ["HYDRA_DEPRECATION_WARNINGS_AS_ERRORS"] = "1"
     # pytest-xdist starts with the files that hold most tests; ours that take longest hold few.
     config.option.loadscopereorder = False
 

@@ -1,9 +1,8 @@
 """The Hydra entry: the only place where configuration becomes a run.
 
-Relies on Hydra turning every exception of a callback into a warning except SystemExit, on
-HYDRA_FULL_ERROR to get Hydra's errors raised instead of printed, and on the override
-`hydra.mode=RUN` that Hydra adds where nobody has given a mode; remove when a callback can refuse a
-run, `hydra.main` can raise, and Hydra tells who chose the mode.
+Relies on Hydra turning every exception of a callback into a warning except SystemExit, and on
+HYDRA_FULL_ERROR to get Hydra's errors raised instead of printed; remove when a callback can refuse
+a run, and `hydra.main` can raise.
 """
 
 import os
@@ -11,23 +10,26 @@ import re
 import sys
 import time
 import traceback
+from argparse import Namespace
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
-import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from bnsweep import __version__
+from bnsweep import hydra_inside
 from bnsweep.cli import arguments, help_page, messages
 from bnsweep.cli.known_keys import KnownKeys
 from bnsweep.errors import ConfigError, IncompleteError, UserError
+from bnsweep.records.keys import KEYS
+from bnsweep.records.paths import from_here
 from bnsweep.redact import REFUSAL, has_secret, without_secrets
 from bnsweep.report.words import in_words
 from bnsweep.run.config import sweep_of_experiment
@@ -38,7 +40,9 @@ from hydra_plugins.bnsweep import BnsweepSweeper, LocalLauncher
 OUR_SWEEPER = f"{BnsweepSweeper.__module__}.{BnsweepSweeper.__qualname__}"
 # In the name of a variable that holds one.
 SECRET = re.compile(r"(^|_)(PASSWORD|TOKEN|SECRET|KEY)(_|$)", re.IGNORECASE)
-PREVIEW = "++hydra.callbacks.check._target_=bnsweep.cli.app.Preview"
+CHECK = f"++hydra.callbacks.check._target_={__name__}."
+# Where another sweeper than ours, which says nothing of it, puts what it does.
+_FOREIGN: ContextVar[Path | None] = ContextVar("_FOREIGN", default=None)
 
 
 class _Refused(SystemExit):
@@ -48,7 +52,7 @@ class _Refused(SystemExit):
 class _Previewed(SystemExit):
     """Leaves Hydra before it runs anything; `first` are the overrides of a sweep's first run."""
 
-    def __init__(self, first: Sequence[str] | None = None) -> None:
+    def __init__(self, first: list[str] | None = None) -> None:
         self.first = first
 
 
@@ -66,41 +70,68 @@ def run_command_line() -> int:
     arguments.set_environment_defaults(os.environ)
     # It is kept on disk, and shown in the store.
     TYPED.set(tuple(map(without_secrets, sys.argv)))
+    given: list[str] = []
     try:
-        arguments.check_options(sys.argv[1:])
         arguments.check_secrets(sys.argv[1:])
-        if arguments.asks_for_version(sys.argv[1:]):
-            print(f"bnsweep {__version__}")
-            return 0
-        sys.argv[1:] = arguments.expand(arguments.options_first(sys.argv[1:]))
+        args = arguments.parse(sys.argv[1:])
+        # What stands behind `--` is no option, and no override either if it begins like one.
+        given = [text for text in args.overrides if text[:1] != "-"]
+        given += [f"--config-dir={args.config_dir}"] if args.config_dir else []
         prepare_hydra()
-        if arguments.asks_for_job(sys.argv[1:]):
-            sys.argv[1:] = _first_of_sweep(sys.argv[1:])
-        _call_hydra()
+        if args.config_name is not None or args.config_path is not None:
+            _check_primary(args)
+        if args.cfg == "job":
+            args = _first_of_sweep(args)
+        _call_hydra(args)
     except _Refused as refusal:
-        return _print_error(refusal.__cause__, tracebacks) if refusal.__cause__ else 0
+        return _print_error(refusal.__cause__, tracebacks, given) if refusal.__cause__ else 0
     except Exception as error:
-        return _print_error(error, tracebacks)
+        return _print_error(error, tracebacks, given)
+    finally:
+        if (folder := _FOREIGN.get()) is not None and folder.exists():
+            print(f"results: {from_here(folder)}")
     return 0
 
 
-def _call_hydra() -> None:
-    config = str(config_folder())
-    hydra.main(version_base="1.3", config_path=config, config_name="config")(run)()
+def _call_hydra(args: Namespace) -> None:
+    hydra_inside.run_hydra(args, run, config_folder())
 
 
-def _first_of_sweep(given: list[str]) -> list[str]:
-    """Print what a sweep would do, and return the arguments that show its first run.
+def _call_until_start(args: Namespace, check: type[Callback], overrides: Sequence[str]) -> None:
+    """Start as if to run, with a callback that stops before anything is done."""
+    overrides = [*overrides, f"{CHECK}{check.__name__}"]
+    _call_hydra(hydra_inside.composing_alone(args, overrides))
+
+
+def _check_primary(args: Namespace) -> None:
+    """Check that a configuration of the user's own has what ours has, and have it checked by us.
+
+    Raises:
+        _Refused: it lacks a part.
+    """
+    # What it lacks may be what overrides are refused for.
+    for overrides in (args.overrides, args.overrides[:0]):
+        try:
+            _call_until_start(args, CheckParts, overrides)
+        except _Previewed:
+            break
+        except (HydraException, OmegaConfBaseException):
+            continue  # the call that follows meets it again
+    args.overrides.append(f"{CHECK}{CheckBeforeRun.__name__}")
+
+
+def _first_of_sweep(args: Namespace) -> Namespace:
+    """Print what a sweep would do, and return what shows its first run.
 
     Only Hydra can tell whether `--cfg job` is asked of a sweep: an experiment's file may say so. It
     starts as if to run, and `Preview` stops it. Of a single run, the arguments stay as they are.
     """
-    sys.argv[1:] = [*arguments.without_cfg(given), PREVIEW]
     try:
-        _call_hydra()
+        _call_until_start(args, Preview, args.overrides)
     except _Previewed as previewed:
-        return given if previewed.first is None else arguments.of_one_run(given, previewed.first)
-    return given
+        if previewed.first is not None:
+            return Namespace(**{**vars(args), "multirun": False, "overrides": previewed.first})
+    return args
 
 
 def prepare_hydra() -> None:
@@ -109,9 +140,9 @@ def prepare_hydra() -> None:
     for plugin in (BnsweepSweeper, LocalLauncher):
         Plugins.instance().register(plugin)
     help_page.register()
-    OmegaConf.register_new_resolver("logspace", arguments.logspace, replace=True)
-    OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True, use_cache=True)
-    OmegaConf.register_new_resolver("worker_environment", worker_environment, replace=True)
+    hydra_inside.register_resolver("logspace", arguments.logspace)
+    hydra_inside.register_resolver("folder_name", _folder_name, use_cache=True)
+    hydra_inside.register_resolver("worker_environment", worker_environment)
 
 
 def config_folder() -> Path:
@@ -143,6 +174,8 @@ class CheckBeforeRun(Callback):
                 expand_home(config, "sweep")
         except Exception as error:
             raise _Refused(2) from error
+        if config.hydra.sweeper.get("_target_") != OUR_SWEEPER:
+            _FOREIGN.set(Path(config.hydra.sweep.dir).absolute())
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:
         """Check the run.
@@ -161,6 +194,28 @@ class CheckBeforeRun(Callback):
                 raise _Refused(0)
         except Exception as error:
             raise _Refused(2) from error
+
+
+class CheckParts(Callback):
+    """Stops Hydra where it would start, and refuses a configuration that lacks parts of ours."""
+
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
+        """Check which parts are there.
+
+        Raises:
+            _Refused: one is not.
+            _Previewed: always else.
+        """
+        parts = dict.fromkeys(key.partition(".")[0] for key in (*KEYS, "sweep"))
+        if lacks := [part for part in parts if part not in config]:
+            name = config.hydra.job.config_name
+            raise _Refused(2) from ConfigError(
+                f"--config-name {name}: its file has no {in_words(lacks, 'or')}; begin it with "
+                "`defaults: [config, _self_]`, which brings all of bnsweep's own"
+            )
+        raise _Previewed
+
+    on_run_start = on_multirun_start
 
 
 class Preview(CheckBeforeRun):
@@ -186,7 +241,7 @@ class Preview(CheckBeforeRun):
         except Exception as error:
             raise _Refused(2) from error
         print(describe(plan))
-        hydras = [text for text in config.hydra.overrides.hydra if text != PREVIEW]
+        hydras = [text for text in config.hydra.overrides.hydra if not text.startswith(CHECK)]
         raise _Previewed([*hydras, *plan.specs[0].overrides])
 
     def on_run_start(self, config: DictConfig, **_: object) -> None:  # noqa: ARG002
@@ -224,9 +279,9 @@ def _check_mode(config: DictConfig) -> None:
     Raises:
         ConfigError: neither the file nor the command line says which of them is meant.
     """
-    said = any(text.lstrip("+").startswith("hydra.mode=") for text in sys.argv[1:])
-    by_hydra = "hydra.mode=RUN" in config.hydra.overrides.hydra and not said
-    if by_hydra and (keys := sweep_of_experiment(config.hydra.runtime)):
+    said = any(text.lstrip("+").startswith("hydra.mode=") for text in TYPED.get())
+    keys = [] if said else sweep_of_experiment(config.hydra.runtime)
+    if keys and hydra_inside.no_mode_given(config):
         raise ConfigError(
             f"experiment={config.hydra.runtime.choices.experiment}: its file describes a sweep "
             f"over {in_words(keys)}; add -m to run it, or hydra.mode=RUN for a single run"
@@ -256,7 +311,7 @@ def _folder_name() -> str:
     return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(3).hex()}"
 
 
-def _print_error(error: BaseException, tracebacks: bool) -> int:
+def _print_error(error: BaseException, tracebacks: bool, given: list[str]) -> int:
     """Print `error` as one message and return the exit status."""
     status = error.exit_status if isinstance(error, UserError) else 2
     if tracebacks:
@@ -265,9 +320,7 @@ def _print_error(error: BaseException, tracebacks: bool) -> int:
         return status
     # Hydra also raises a bare ValueError.
     if isinstance(error, HydraException | OmegaConfBaseException) or type(error) is ValueError:
-        message = messages.explain(
-            error, lambda: KnownKeys.of(config_folder(), sys.argv[1:]), sys.argv[1:]
-        )
+        message = messages.explain(error, lambda: KnownKeys.of(config_folder(), given), given)
     elif isinstance(error, MemoryError):
         message = "there is not enough memory"
     elif isinstance(error, UserError | OSError | ValueError):

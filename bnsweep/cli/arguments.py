@@ -1,36 +1,30 @@
-"""Prepare the command line for Hydra.
+"""Prepare the command line for Hydra."""
 
-Relies on a copy of Hydra's option names; remove when Hydra accepts options between overrides.
-"""
-
-import difflib
-import itertools
 import os
 import re
+from argparse import Namespace
 from collections.abc import MutableMapping, Sequence
 
 import numpy as np
+from hydra.core.override_parser.types import Quote, QuotedString
 
+from bnsweep import __version__, hydra_inside
 from bnsweep.errors import ConfigError
 from bnsweep.redact import REFUSAL, has_secret, has_user, without_secrets
 
-_LOGSPACE = re.compile(r"logspace\(([^()]*)\)")
+# Quoted text first, so that nothing is found in it.
+_NOTATION = re.compile(
+    r"""'(?:\\.|[^'\\])*' | "(?:\\.|[^"\\])*"
+      | logspace\((?P<numbers>[^()]*)\)
+      | (?P<before>(?:^|[,:(\[{])\s*)
+        (?P<path>~(?:/(?:\$\{[^{}]*\}|[^,\[\](){}'"])*)?) (?=[,\])}]|$)
+    """,
+    re.VERBOSE,
+)
 _MAX_POINTS = 100_000
-_OPTIONS = (
-    *("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run"),
-    *("--multirun", "--shell-completion", "--config-path", "--config-name", "--config-dir"),
-    *("--experimental-rerun", "--info"),
-)
-_WITH_VALUE = (
-    *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn"),
-    *("--config-dir", "-cd", "--experimental-rerun"),
-)
-_MAYBE_WITH_VALUE = ("--info", "-i")
-_CFG = ("--cfg", "-c")
-_OF_CFG = ("--resolve", "--package", "-p")
 
 
-def logspace(start: float | str, stop: float | str, count: float | str) -> str:
+def logspace(start: int | float | str, stop: int | float | str, count: int | float | str) -> str:
     """Return `count` numbers from 10^start to 10^stop, evenly spaced by their logarithm.
 
     The result is a comma-separated list, as Hydra's sweeps expect: `logspace(0, -2, 3)` gives
@@ -55,114 +49,60 @@ def logspace(start: float | str, stop: float | str, count: float | str) -> str:
     return ",".join(f"{value:.12g}" for value in np.logspace(low, high, int(points)))
 
 
-def check_options(arguments: Sequence[str]) -> None:
-    """Check the names of the options; for a wrong one Hydra prints its whole usage.
+def parse(arguments: Sequence[str]) -> Namespace:
+    """Return what the command line asks for, as Hydra reads it, with our own notations expanded.
 
     Raises:
-        ConfigError: an option does not exist.
+        ConfigError: an option does not exist, or a value cannot be one.
     """
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        # argparse accepts abbreviated options.
-        if not name.startswith("--") or any(known.startswith(name) for known in _OPTIONS):
-            continue
-        near = difflib.get_close_matches(name, _OPTIONS, n=1, cutoff=0.7)
-        key = f"{name.lstrip('-')}={value if equals else '...'}"
-        hint = f"did you mean {near[0]}?" if near else f"keys have no dashes: {key}"
-        raise ConfigError(f"{name}: there is no such option; {hint}")
-
-
-def options_first(arguments: Sequence[str]) -> list[str]:
-    """Return the options first: Hydra accepts none between two overrides."""
-    options, overrides = _split(arguments)
-    if options and len(options[-1]) == 1 and _full_name(options[-1][0]) in _MAYBE_WITH_VALUE:
-        options[-1] = ("--info=all",)  # otherwise the first override becomes its value
-    return [*itertools.chain(*options), *overrides]
-
-
-def asks_for_version(arguments: Sequence[str]) -> bool:
-    """Return whether `--version` is among the arguments."""
-    return any(_name(option) == "--version" for option in _split(arguments)[0])
-
-
-def asks_for_job(arguments: Sequence[str]) -> bool:
-    """Return whether `--cfg job` is among the arguments."""
-    options, _ = _split(arguments)
-    values = (option[-1].rpartition("=")[2] for option in options if _name(option) in _CFG)
-    return "job" in values
-
-
-def without_cfg(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments without `--cfg job` and the options that belong to it."""
-    options, overrides = _split(arguments)
-    kept = [o for o in options if _name(o) not in (*_CFG, *_OF_CFG)]
-    return [*itertools.chain(*kept), *overrides]
-
-
-def of_one_run(arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """Return the arguments for one run of a sweep: their options, and its overrides."""
-    kept = [o for o in _split(arguments)[0] if _name(o) not in ("--multirun", "-m")]
-    return [*itertools.chain(*kept), *overrides]
+    args = hydra_inside.parse(arguments, f"bnsweep {__version__}")
+    if args.experimental_rerun is not None:
+        raise ConfigError(
+            "--experimental-rerun: bnsweep does not keep what it takes; a run's overrides are in "
+            ".hydra/overrides.yaml of its folder"
+        )
+    args.overrides = expand(args.overrides)
+    for option in ("config_dir", "config_path"):
+        if (path := getattr(args, option)) is not None:
+            setattr(args, option, os.path.expanduser(path))  # noqa: PTH111  (pkg://... is none)
+    return args
 
 
 def config_dir(arguments: Sequence[str]) -> str | None:
     """Return the folder that `--config-dir` adds; None without it."""
-    options, _ = _split(arguments)
-    added = [o for o in options if _name(o) in ("--config-dir", "-cd")]
-    return added[-1][-1].removeprefix(f"{added[-1][0].partition('=')[0]}=") if added else None
+    folder: str | None = parse(arguments).config_dir
+    return folder
 
 
-def _split(arguments: Sequence[str]) -> tuple[list[tuple[str, ...]], list[str]]:
-    """Return the options, each with its value, and the overrides."""
-    options: list[tuple[str, ...]] = []
-    overrides: list[str] = []
-    previous = ""
-    for argument in arguments:
-        is_value = previous in _WITH_VALUE or (
-            previous in _MAYBE_WITH_VALUE and "=" not in argument and argument[:1] != "-"
-        )
-        if is_value:
-            options[-1] = (*options[-1], argument)
-        elif argument.startswith("-"):
-            options.append((argument,))
-        else:
-            overrides.append(argument)
-        previous = "" if is_value else _full_name(argument)
-    return options, overrides
+def expand(overrides: Sequence[str]) -> list[str]:
+    """Replace in the values what Hydra does not know: `logspace(a,b,n)`, and `~` for the home.
 
-
-def _name(option: tuple[str, ...]) -> str:
-    return _full_name(option[0].partition("=")[0])
-
-
-def _full_name(option: str) -> str:
-    """Return the full name of an option that may be abbreviated."""
-    if not option.startswith("--") or option in _OPTIONS:
-        return option
-    matches = [known for known in _OPTIONS if known.startswith(option)]
-    return matches[0] if len(matches) == 1 else option
-
-
-def expand(arguments: Sequence[str]) -> list[str]:
-    """Replace each `logspace(a,b,n)` in the overrides by its list of numbers.
+    A list of numbers stands in the place of the one, a path in the place of the other. What is
+    quoted is text, and stays as it is.
 
     Raises:
         ConfigError: the arguments of a logspace are not three numbers in range.
     """
 
-    def numbers(match: re.Match[str]) -> str:
-        parts = match[1].split(",")
-        if len(parts) != 3:
-            raise ConfigError(f"{match[0]}: logspace takes three numbers, as in logspace(0,-4,16)")
-        return logspace(*parts)
+    def expanded(match: re.Match[str]) -> str:
+        if match["numbers"] is not None:
+            parts = match["numbers"].split(",")
+            if len(parts) != 3:
+                call = match[0]
+                raise ConfigError(f"{call}: logspace takes three numbers, as in logspace(0,-4,16)")
+            return logspace(*parts)
+        if match["path"] is not None:
+            return f"{match['before']}{_quoted(os.path.expanduser(match['path'].rstrip()))}"  # noqa: PTH111
+        return match[0]
 
-    expanded = []
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        # The value of an option such as --config-dir=... is a path.
-        plain = argument.startswith("-") or not equals
-        expanded.append(argument if plain else f"{key}={_LOGSPACE.sub(numbers, value)}")
-    return expanded
+    pairs = (text.partition("=") for text in overrides)
+    return [f"{key}{equals}{_NOTATION.sub(expanded, value)}" for key, equals, value in pairs]
+
+
+def _quoted(path: str) -> str:
+    """Return a path as a value that Hydra can read."""
+    plain = re.fullmatch(r"[\w/.+-]+", path, re.ASCII)
+    return path if plain else QuotedString(path, Quote.single).with_quotes()
 
 
 def check_secrets(arguments: Sequence[str]) -> None:

@@ -4,8 +4,9 @@ import textwrap
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from bnsweep.hydra_inside import register_resolver
 from bnsweep.records.keys import KEYS, flatten, shown
 from bnsweep.run.config import to_plain
 
@@ -14,8 +15,8 @@ WIDTH, INDENT = 80, 2
 
 def register() -> None:
     """Register the resolvers that the help page refers to; they are called for `--help` alone."""
-    OmegaConf.register_new_resolver("help_groups", groups, replace=True)
-    OmegaConf.register_new_resolver("help_keys", keys, replace=True)
+    register_resolver("help_groups", groups)
+    register_resolver("help_keys", keys)
 
 
 def groups(*names: str) -> str:

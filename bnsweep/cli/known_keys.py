@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
 from bnsweep.cli.arguments import config_dir
+from bnsweep.hydra_inside import initialized
 from bnsweep.records.keys import flatten
 from bnsweep.report.words import in_words
 from bnsweep.run.config import contents
@@ -49,8 +49,7 @@ class KnownKeys:
         pairs = [argument.split("=", 1) for argument in arguments if "=" in argument]
         named = [pair for pair in pairs if pair[0] in GROUPS and re.fullmatch(r"[\w,]+", pair[1])]
         chosen = {group: options.split(",") for group, options in named}
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(folder), version_base="1.3"):
+        with initialized(folder):
             cfg = _composed([*places, *(f"{group}={of[0]}" for group, of in chosen.items())])
         keys = [key for key in flatten(_container(cfg)) if not key.startswith("sweep.")]
         nodes = {key.rpartition(".")[0] for key in keys} - {"", "hydra"}

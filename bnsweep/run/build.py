@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
-from hydra.utils import instantiate
 from numpy.typing import NDArray
 
 from bnsweep.data import Dataset
+from bnsweep.hydra_inside import instantiate
 from bnsweep.nn.network import Network
 from bnsweep.nn.optimizers import Optimizer
 from bnsweep.records import RunSpec

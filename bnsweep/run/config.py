@@ -1,8 +1,4 @@
-"""From a composed configuration to a run: plain values, checked, and names for its parts.
-
-Relies on Hydra's config sources (`ConfigSource`, `hydra.runtime.config_sources`) to read the file
-of an option; remove when Hydra says what an option's own file holds.
-"""
+"""From a composed configuration to a run: plain values, checked, and names for its parts."""
 
 import contextlib
 import math
@@ -13,11 +9,11 @@ from typing import Any
 
 from hydra.conf import HydraConf
 from hydra.core.object_type import ObjectType
-from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
 from bnsweep.errors import ConfigError
+from bnsweep.hydra_inside import config_sources
 from bnsweep.records import RunSpec
 from bnsweep.records.keys import GROUPS, Config, Value, check_all, is_ours
 from bnsweep.run.build import load_dataset
@@ -153,7 +149,7 @@ def option_files(runtime: Any) -> dict[str, OptionFile]:
     Args:
         runtime: Hydra's record of what was chosen and where files were found, `hydra.runtime`.
     """
-    sources = _sources(runtime)
+    sources = config_sources(runtime)
     options = {group: str(runtime.choices.get(group)) for group in GROUPS}
     return {
         group: OptionFile(option, _content(group, option, sources))
@@ -166,7 +162,7 @@ def contents(group: str, runtime: Any) -> dict[str, Config]:
 
     A file that cannot be read is left out: it may be one that nobody has chosen.
     """
-    sources = _sources(runtime)
+    sources = config_sources(runtime)
     found = {}
     for name in sorted({name for source in sources for name in _options(group, source)}):
         with contextlib.suppress(Exception):  # YAML, OmegaConf and Hydra raise what they like
@@ -179,17 +175,8 @@ def sweep_of_experiment(runtime: Any) -> list[str]:
     option = runtime.choices.get("experiment")
     if option is None:
         return []
-    content = _content("experiment", str(option), _sources(runtime), part="hydra")
+    content = _content("experiment", str(option), config_sources(runtime), part="hydra")
     return list(content.get("sweeper", {}).get("params") or {})
-
-
-def _sources(runtime: Any) -> list[ConfigSource]:
-    found: list[Any] = Plugins.instance().discover(ConfigSource)
-    kinds = {kind.scheme(): kind for kind in found}
-    return [
-        kinds[source.schema](source.provider, f"{source.schema}://{source.path}")
-        for source in runtime.config_sources
-    ]
 
 
 def _options(group: str, source: ConfigSource) -> list[str]:

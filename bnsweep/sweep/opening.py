@@ -60,7 +60,7 @@ def opened(config: DictConfig, plan: SweepPlan, store: Store | None) -> Iterator
                 folder.mkdir(exist_ok=True)
                 held.enter_context(lock(folder / LOCK_FILE))
                 plan.write(folder)
-            with read_write(config.hydra.sweep):
+            with read_write(config.hydra):
                 config.hydra.sweep.dir = str(folder)
             OmegaConf.save(config, folder / "multirun.yaml")
         except BlockingIOError as error:

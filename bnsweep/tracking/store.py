@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
-from hydra.utils import instantiate
-
 from bnsweep.errors import ConfigError, StoreRefused, StoreUnreachable, TrackingError, unwrapped
+from bnsweep.hydra_inside import instantiate
 from bnsweep.records import (
     CONFIG_FILE,
     ERROR_FILE,

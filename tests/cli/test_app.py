@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
@@ -46,13 +47,109 @@ def test_other_variables_are_set(environment, name):
     assert environment[name] == "1"
 
 
+def called(monkeypatch, *arguments):
+    """Return the exit status of a command line."""
+    monkeypatch.setattr(sys, "argv", ["bnsweep", *arguments])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # it is changed
+    return app.run_command_line()
+
+
 def test_a_sweep_knows_its_command_as_it_was_typed_without_secrets(monkeypatch):
-    """Hydra gets the options first, and numbers in the place of a logspace."""
+    """Hydra gets numbers in the place of a logspace."""
     note = 'tracking.note="see https://x.org/y{}"'
     typed = ["bnsweep", "weight_std=logspace(0,-1,2)", note.format("?token=hunter2"), "-m"]
     given = []
-    monkeypatch.setattr(sys, "argv", [*typed])
-    monkeypatch.setattr(app, "_call_hydra", lambda: given.extend(sys.argv))
-    assert app.run_command_line() == 0
-    assert given == ["bnsweep", "-m", "weight_std=1,0.1", typed[2]]
+    monkeypatch.setattr(app, "_call_hydra", given.append)
+    assert called(monkeypatch, *typed[1:]) == 0
+    (args,) = given
+    assert args.multirun
+    assert args.overrides == ["weight_std=1,0.1", typed[2]]
     assert TYPED.get() == (*typed[:2], note.format(""), "-m")
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder of the user's own configurations, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "bare": "a: 1\n",
+        "part": "defaults:\n- model: plain\n- data: digits\n- _self_\n\ntraining: {epochs: 1}\n",
+        "mine": "defaults: [config, _self_]\nseed: 3\n",
+        "sweep": "defaults: [config, _self_]\nseed: 3\nhydra: {mode: MULTIRUN}\n",
+    }
+    (tmp_path / "own").mkdir()
+    for name, text in files.items():
+        (tmp_path / "own" / f"{name}.yaml").write_text(text)
+    return ("--config-dir", "own", "--config-name")
+
+
+@pytest.mark.parametrize("rest", ["", "-m", "tracking=none weight_std=1", "--cfg job", "a=2"])
+def test_a_configuration_without_our_defaults_is_refused_before_anything(
+    own, monkeypatch, capsys, rest
+):
+    assert called(monkeypatch, *own, "bare", *rest.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "bnsweep: --config-name bare: its file has no weight_std, seed, dtype, data, model, "
+        "optimizer, training, output_dir, resume, on_failure, tracking, report or sweep; begin it "
+        "with `defaults: [config, _self_]`, which brings all of bnsweep's own\n"
+    )
+    assert [path.name for path in Path().iterdir()] == ["own"]
+
+
+def test_what_such_a_configuration_lacks_is_named_alone(own, monkeypatch, capsys):
+    assert called(monkeypatch, *own, "part") == 2
+    lacks = capsys.readouterr().err.partition("its file has no ")[2]
+    assert lacks.startswith("weight_std, seed, dtype, optimizer, output_dir, ")
+
+
+@pytest.mark.parametrize("name", ["mine", "sweep"])
+def test_a_configuration_that_begins_with_ours_is_one(own, monkeypatch, capsys, name):
+    assert called(monkeypatch, *own, name, "--cfg", "job", "-p", "seed") == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == "3"
+    assert out.startswith("# a sweep of 32 runs") == (name == "sweep")
+
+
+def test_a_run_of_such_a_configuration_is_checked_by_us_whatever_it_sets(own, monkeypatch, capsys):
+    text = "defaults: [config, _self_]\nhydra: {callbacks: {check: {_target_: nowhere.Check}}}\n"
+    (Path("own") / "blind.yaml").write_text(text)
+    assert called(monkeypatch, *own, "blind", "weight_std=-1") == 2
+    assert "weight_std=-1: must be" in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir()] == ["own"]
+
+
+@pytest.mark.parametrize(
+    ("launcher", "rate", "status"), [("local", "0.1", 0), ("basic", "0.1,-1", 2)]
+)
+def test_a_sweep_by_another_sweeper_says_where_its_results_are(
+    tmp_path, monkeypatch, capfd, launcher, rate, status
+):
+    """One of its jobs may fail: then Hydra calls no callback at its end."""
+    monkeypatch.chdir(tmp_path)
+    small = (
+        "training.epochs=1",
+        "model.hidden_sizes=[4]",
+        "tracking=none",
+        "tracking.figures=false",
+    )
+    swept = (f"optimizer.lr={rate}", "weight_std=0.1", "model=plain", "output_dir=o")
+    chosen = ("-m", "hydra/sweeper=basic", f"hydra/launcher={launcher}")
+    assert called(monkeypatch, *chosen, *small, *swept) == status
+    (folder,) = Path("o/sweeps").iterdir()
+    assert capfd.readouterr().out.splitlines()[-1] == f"results: {folder}"
+
+
+def test_what_looks_like_an_option_behind_two_dashes_is_answered_in_one_line(monkeypatch, capsys):
+    assert called(monkeypatch, "optimizr.lr=1", "--", "-c") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_keys_of_the_users_own_folder_are_known_where_one_is_mistyped(own, monkeypatch, capsys):
+    Path("own/optimizer").mkdir()
+    Path("own/optimizer/mine.yaml").write_text("_target_: mine.Own\ngamma: 1\n")
+    typed = ("--config-d", "own", "optimizer=mine", "optimizer.gama=2")
+    assert called(monkeypatch, *typed) == 2
+    err = capsys.readouterr().err
+    assert err == "bnsweep: optimizer.gama: there is no such key; did you mean optimizer.gamma?\n"

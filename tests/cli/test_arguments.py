@@ -1,20 +1,18 @@
 import itertools
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bnsweep import __version__
 from bnsweep.cli.arguments import (
-    asks_for_job,
-    asks_for_version,
     check_secrets,
     config_dir,
     expand,
     logspace,
-    of_one_run,
-    options_first,
+    parse,
     set_environment_defaults,
-    without_cfg,
 )
 from bnsweep.errors import ConfigError
 
@@ -33,30 +31,118 @@ def test_the_chapters_scales():
     assert ratios == pytest.approx([10 ** (-4 / 15)] * 15)
 
 
-def test_other_arguments_stay_as_they_are():
-    arguments = ["-m", "--config-dir=logspace(1)", "seed=0,1", "model=plain", "a=b=c"]
-    assert expand(arguments) == arguments
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("seed=0,1", "model=plain", "a=b=c", "logspace(1)", "~weight_std", "plain", "a="),
+        *("a='logspace(0,-1,2)'", 'a="logspace(0,-1,2)"', "a=['x',\"logspace(0,-1,2)\"]"),
+        *(r"a='it\'s logspace(0,-1,2)'", "a='~/x'", 'a="~/x","~"'),
+        *("a=x~/y", "a=x/~/y", "a=~other/x", "a=~~", "~a=1"),
+    ],
+)
+def test_other_text_stays_as_it_is_and_so_does_what_is_quoted(text):
+    assert expand([text]) == [text]
+
+
+def test_text_that_is_quoted_does_not_hide_what_follows():
+    assert expand(["a='x',logspace(0,-1,2)"]) == ["a='x',1,0.1"]
+    assert expand(["a='logspace(0,-1,2)',\"y\",logspace(0,-1,2)"]) == [
+        "a='logspace(0,-1,2)',\"y\",1,0.1"
+    ]
 
 
 @pytest.mark.parametrize(
-    ("given", "sorted_"),
+    ("given", "expected"),
     [
-        ("a=1 -m b=2", "-m a=1 b=2"),
-        ("a=1 --config-dir x b=2 --multirun", "--config-dir x --multirun a=1 b=2"),
-        ("a=1 --config-dir x=y b=2", "--config-dir x=y a=1 b=2"),
-        ("a=1 --config-dir=x b=2", "--config-dir=x a=1 b=2"),
-        ("b=2 --cfg job a=1", "--cfg job b=2 a=1"),
-        ("a=1 --info", "--info=all a=1"),
-        ("--info defaults a=1", "--info defaults a=1"),
-        ("--info a=1", "--info=all a=1"),
-        ("plain -m +a=1 ~b", "-m plain +a=1 ~b"),
-        ("--config-d mine -m a=1", "--config-d mine -m a=1"),
-        ("a=1 --inf", "--info=all a=1"),
-        ("a=1 --info -m", "--info -m a=1"),
+        ("data.root=~/mnist", "data.root=/home/me/mnist"),
+        ("data.root=~", "data.root=/home/me"),
+        ("data.root=~/a,~/b", "data.root=/home/me/a,/home/me/b"),
+        ("hydra.searchpath=[~/a, ~/b]", "hydra.searchpath=[/home/me/a, /home/me/b]"),
+        ("data={root: ~/a}", "data={root: /home/me/a}"),
+        ("data.root=choice(~/a,~/b)", "data.root=choice(/home/me/a,/home/me/b)"),
+        ("output_dir=~/one two", "output_dir='/home/me/one two'"),
+        ("output_dir=~/ä", "output_dir='/home/me/ä'"),
+        ("output_dir=~/${seed}", "output_dir='/home/me/${seed}'"),
     ],
 )
-def test_options_come_first_with_their_values(given, sorted_):
-    assert options_first(given.split()) == sorted_.split()
+def test_the_home_folder_stands_where_a_tilde_begins_a_value(monkeypatch, given, expected):
+    """The shell leaves it alone there, and Hydra's grammar knows none."""
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expand([given]) == [expected]
+    assert OverridesParser.create().parse_overrides([expected])
+
+
+def test_a_home_folder_may_be_called_anything(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/it's me, {really}")
+    (override,) = OverridesParser.create().parse_overrides(expand(["data.root=~/x"]))
+    assert override.value() == "/home/it's me, {really}/x"
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "overrides"),
+    [
+        ("a=1 -m b=2", {"multirun": True}, "a=1 b=2"),
+        ("-m a=1 -m", {"multirun": True}, "a=1"),
+        ("a=1 --config-dir x b=2 --multi", {"config_dir": "x", "multirun": True}, "a=1 b=2"),
+        ("a=1 --config-dir x=y b=2", {"config_dir": "x=y"}, "a=1 b=2"),
+        ("a=1 --config-d=x b=2", {"config_dir": "x"}, "a=1 b=2"),
+        ("-cd x a=1", {"config_dir": "x"}, "a=1"),
+        ("b=2 --cfg job a=1", {"cfg": "job"}, "b=2 a=1"),
+        ("b=2 -c job -p model", {"cfg": "job", "package": "model"}, "b=2"),
+        ("a=1 --info", {"info": "all"}, "a=1"),
+        ("a=1 --info defaults b=2", {"info": "defaults"}, "a=1 b=2"),
+        ("a=1 --info b=2", {"info": "all"}, "a=1 b=2"),
+        ("a=1 -i b=2", {"info": "all"}, "a=1 b=2"),
+        ("--inf a=1", {"info": "all"}, "a=1"),
+        ("a=1 --info -m", {"info": "all", "multirun": True}, "a=1"),
+        ("plain -m +a=1 ~b", {"multirun": True}, "plain +a=1 ~b"),
+        ("-sc query=bash", {"shell_completion": True}, "query=bash"),
+        ("--config-name mine a=1", {"config_name": "mine"}, "a=1"),
+    ],
+)
+def test_an_option_may_stand_anywhere_and_be_abbreviated(given, options, overrides):
+    args = parse(given.split())
+    nothing = parse([])
+    assert {k: v for k, v in vars(args).items() if v != vars(nothing)[k]} == {
+        **options,
+        "overrides": overrides.split(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ("--cfg nonsense", "--cfg nonsense: there is no such choice; choose from job, hydra, all"),
+        ("a=1 --cfg=jobs -m", "--cfg jobs: there is no such choice; choose from job, hydra, all"),
+        ("-mx", "--multirun: ignored explicit argument 'x'; see --hydra-help for the options"),
+        ("--reslove", "--reslove: there is no such option; did you mean --resolve?"),
+        ("-m --weight_std=1", "--weight_std: there is no such option; keys have no dashes: "
+         "weight_std=1"),
+        ("--seed", "--seed: there is no such option; keys have no dashes: seed=..."),
+        ("-x", "-x: there is no such option; keys have no dashes: x=..."),
+        ("--experimental-rerun x", "--experimental-rerun: bnsweep does not keep what it takes; a "
+         "run's overrides are in .hydra/overrides.yaml of its folder"),
+    ],
+)  # fmt: skip
+def test_an_option_that_cannot_be_is_named_in_one_line(given, complaint):
+    with pytest.raises(ConfigError) as refused:
+        parse(given.split())
+    assert str(refused.value) == complaint
+
+
+@pytest.mark.parametrize("given", ["--config-dir", "--co x", "--multirun=yes", "--cfg --info"])
+def test_an_option_that_cannot_be_read_has_one_line_too(given, capsys):
+    with pytest.raises(ConfigError, match=r"^[^\n]+; see --hydra-help for the options$"):
+        parse(given.split())
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("given", ["--version", "--vers", "-m --version seed=1"])
+def test_the_version_is_this_programs(given, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(given.split())
+    assert not ended.value.code
+    assert capsys.readouterr().out == f"bnsweep {__version__}\n"
 
 
 @pytest.mark.parametrize(
@@ -132,52 +218,15 @@ def test_no_telemetry_unless_the_user_says_so():
 
 
 @pytest.mark.parametrize(
-    ("given", "asked"),
-    [
-        ("--version", True),
-        ("--vers", True),
-        ("-m --version seed=1", True),
-        ("--config-dir --version", False),
-        ("version=--version", False),
-    ],
-)
-def test_the_version_is_asked_for_by_its_option(given, asked):
-    assert asks_for_version(given.split()) == asked
-
-
-@pytest.mark.parametrize(
-    ("given", "rest"),
-    [
-        ("-m --cfg job a=1,2", "-m a=1,2"),
-        ("--cfg=job -m --resolve -p model a=1", "-m a=1"),
-        ("-c job --package=model experiment=x", "experiment=x"),
-        ("--cf job --config-dir mine a=1", "--config-dir mine a=1"),
-        ("-m --cfg hydra", None),
-        ("--cfg all", None),
-        ("-p job", None),
-        ("-m cfg=job", None),
-    ],
-)
-def test_the_job_of_a_sweep_is_asked_for_by_cfg_job(given, rest):
-    assert asks_for_job(given.split()) == (rest is not None)
-    if rest is not None:
-        assert without_cfg(given.split()) == rest.split()
-
-
-def test_one_run_of_a_sweep_is_shown_with_the_options_of_the_sweep():
-    given = ["-m", "--cfg", "job", "--config-dir=x", "-p", "model", "--multirun", "a=1,2", "b=3"]
-    expected = ["--cfg", "job", "--config-dir=x", "-p", "model", "a=1", "b=3"]
-    assert of_one_run(given, ["a=1", "b=3"]) == expected
-
-
-@pytest.mark.parametrize(
     ("given", "folder"),
     [
         ("--config-dir mine a=1", "mine"),
         ("-cd=a=b", "a=b"),
         ("--config-d=mine", "mine"),
+        ("--config-dir=~/mine", "/home/me/mine"),
         ("", None),
     ],
 )
-def test_the_folder_of_the_users_own_configuration_is_known(given, folder):
+def test_the_folder_of_the_users_own_configuration_is_known(monkeypatch, given, folder):
+    monkeypatch.setenv("HOME", "/home/me")
     assert config_dir(given.split()) == folder

@@ -11,7 +11,6 @@ from pathlib import Path
 import needs
 import numpy as np
 import pytest
-from hydra.utils import instantiate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -19,6 +18,7 @@ from omegaconf import OmegaConf
 from bnsweep.data import datasets, download
 from bnsweep.data.idx import read_idx, shape_of
 from bnsweep.errors import ConfigError, DataError
+from bnsweep.hydra_inside import instantiate
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
 

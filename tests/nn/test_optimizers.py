@@ -3,10 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from watching import watched
 
+from bnsweep.hydra_inside import instantiate
 from bnsweep.nn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, Optimizer, RMSProp
 
 ALL = [SGD, Momentum, Nesterov, AdaGrad, RMSProp, Adam]

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.data import digits
 from bnsweep.errors import DataError
+from bnsweep.hydra_inside import initialized
 from bnsweep.report.sections import FIGURES
 from bnsweep.run import config
 from bnsweep.run.build import load_dataset
@@ -22,14 +23,14 @@ NAMES = ("activations", "figure_6_18", "learning_rate", "overfitting")
 
 def composed(name, *overrides):
     prepare_hydra()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialized(config_folder()):
         return compose("config", [f"experiment={name}", *overrides], return_hydra_config=True)
 
 
 def planned_as_typed(*arguments):
     """Return the plan of a sweep, planned from its command line as Hydra does."""
     prepare_hydra()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialized(config_folder()):
         loader = GlobalHydra.instance().config_loader()
         cfg = loader.load_configuration("config", [*arguments], run_mode=RunMode.MULTIRUN)
         overrides = sweep_overrides(cfg.hydra.sweeper.params, cfg.hydra.overrides.task)
@@ -208,7 +209,7 @@ def test_an_experiment_sweeps_what_its_file_says_beside_the_default_sweep(tmp_pa
 
 def test_without_an_experiment_there_is_no_sweep_of_one():
     prepare_hydra()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialized(config_folder()):
         cfg = compose("config", return_hydra_config=True)
     assert config.sweep_of_experiment(cfg.hydra.runtime) == []
 

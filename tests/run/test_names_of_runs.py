@@ -1,11 +1,11 @@
 """From overrides to every name that a run goes by: all of them say what is trained."""
 
 import pytest
-from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from bnsweep.cli.app import config_folder, prepare_hydra
+from bnsweep.hydra_inside import initialized
 from bnsweep.records import RunResult
 from bnsweep.report.labels import setting
 from bnsweep.run.config import option_files, specify
@@ -34,7 +34,7 @@ def planned(tmp_path_factory):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     prepare_hydra()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialized(config_folder()):
         loader = GlobalHydra.instance().config_loader()
         config = loader.load_configuration(
             "config", [f"hydra.searchpath=[file://{folder}]"], run_mode=RunMode.MULTIRUN

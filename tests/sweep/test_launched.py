@@ -4,7 +4,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
@@ -13,6 +12,7 @@ from made_up import result, sweep
 from omegaconf import OmegaConf
 
 from bnsweep.cli.app import config_folder, prepare_hydra
+from bnsweep.hydra_inside import initialized
 from bnsweep.records import RunFolder, SweepPlan, decode, encode
 from bnsweep.sweep import cluster, launched
 from bnsweep.sweep.launched import Launched, do_job
@@ -246,7 +246,7 @@ SMALL = (
 @pytest.fixture(scope="module")
 def composed():
     prepare_hydra()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialized(config_folder()):
         loader = GlobalHydra.instance().config_loader()
 
         def make(*overrides):

@@ -227,14 +227,13 @@ def test_workers_end_with_their_driver(tmp_path):
 
 
 BASIC = """
-import os, time
+import os, sys, time
 from pathlib import Path
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from bnsweep.cli.app import config_folder, prepare_hydra
+from bnsweep.hydra_inside import parse, run_hydra
 prepare_hydra()
 
-@hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
 def job(cfg):
     if cfg.seed == 3:
         raise RuntimeError("the seed is cursed")
@@ -244,7 +243,7 @@ def job(cfg):
 
 if __name__ == "__main__":
     print(os.getpid(), flush=True)
-    job()
+    run_hydra(parse(sys.argv[1:], ""), job, config_folder())
 """
 
 

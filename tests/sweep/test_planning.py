@@ -1,13 +1,13 @@
 """Overrides become jobs, each checked, with few configurations composed."""
 
 import pytest
-from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
 
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.errors import ConfigError
+from bnsweep.hydra_inside import initialized
 from bnsweep.records.keys import RESULT_KEYS
 from bnsweep.run.build import load_dataset
 from bnsweep.run.config import to_plain
@@ -35,7 +35,7 @@ def make_plan():
         return load_dataset(config).facts
 
     prepare_hydra()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialized(config_folder()):
         loader = CountingLoader(GlobalHydra.instance().config_loader())
         config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
 
