@@ -227,7 +227,7 @@ def _choices(override: Override, loader: ConfigLoader) -> list[Choice]:
         return [(f"{key}={override.get_value_element_as_str()}", override.value())]
     if not override.is_discrete_sweep():
         raise ConfigError(
-            f"{override.input_line}: not a list of choices; use a comma list, choice(...), "
+            f"{brief(override.input_line)}: not a list of choices; use a comma list, choice(...), "
             "range(...) or logspace(...)"
         )
     # Iterate once: a shuffled list has another order the second time.
@@ -245,6 +245,6 @@ def _choices(override: Override, loader: ConfigLoader) -> list[Choice]:
     if not texts:
         options = loader.get_group_options(override.key_or_group, ObjectType.CONFIG)
         there_are = f"; there are {in_words(options)}" if options else "; give at least one"
-        raise ConfigError(f"{override.input_line}: is a sweep of no values{there_are}")
+        raise ConfigError(f"{brief(override.input_line)}: is a sweep of no values{there_are}")
     parser = OverridesParser.create()
     return [(text, parser.parse_override(text).value()) for text in texts]
