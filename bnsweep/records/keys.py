@@ -301,9 +301,9 @@ KEYS: dict[str, Key] = {
         lambda value: (
             value is None
             or is_number(value)
-            or (isinstance(value, str) and value.strip() not in ("", ".", "..") and len(value) < 200)
+            or (isinstance(value, str) and value.strip(". ") != "" and len(value) <= 200)
         ),
-        lambda: "the name of an experiment, shorter than 200 characters, or null",
+        lambda: "the name of an experiment, of at most 200 characters, or null",
     ),
     "tracking.tags": Key(
         lambda value: value is None or isinstance(value, Mapping),

@@ -85,7 +85,7 @@ def test_the_defaults_pass():
         ("model__norm_layer", None),
         ("tracking__experiment", ".."),
         ("tracking__experiment", "."),
-        ("tracking__experiment", "x" * 200),
+        ("tracking__experiment", "x" * 201),
         ("tracking__experiment", ["a", "b"]),
         ("dtype", "float16"),
         ("training__epochs", 0),
