@@ -4,6 +4,7 @@ A bound stands in one row of `KEYS` and nowhere else: the command line, a plan o
 runs and the constructors in `nn` all ask `check`.
 """
 
+import contextlib
 import math
 import numbers
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -18,6 +19,8 @@ Value = Any  # of a key: one of those, or a tuple of them
 # What decides a run's numbers; all else says where they go.
 RESULT_KEYS = ("data", "model", "optimizer", "training", "weight_std", "seed", "dtype")
 GROUPS = ("model", "optimizer", "data")
+# JSON and floating-point numbers, as which metrics are stored, hold every one up to it.
+MOST_WHOLE = 2**53 - 1
 
 
 class Bounded(Protocol):
@@ -28,6 +31,8 @@ class Bounded(Protocol):
 
 # By name. `nn.layers.Activation` enters its subclasses here, so import that module before `check`.
 ACTIVATIONS: dict[str, type[Bounded]] = {}
+
+MOST_SHOWN = 60  # characters of a value in a message
 
 _NO_VALUE = object()
 
@@ -64,8 +69,14 @@ def check(key: str, value: Value) -> None:
         ConfigError: it is out of bounds; the message says what it must be.
     """
     row = KEYS[key]
-    if not row.accepts(value):
-        raise ConfigError(f"{key}={shown(value)}: must be {row.must_be()}")
+    if row.accepts(value):
+        return
+    if isinstance(value, str) and any(map(row.accepts, _as_number(value))):
+        raise ConfigError(
+            f'{key}="{brief(value)}": is text; write the number without quotes, or '
+            "${oc.decode:${oc.env:NAME}} for that in an environment variable"
+        )
+    raise ConfigError(f"{key}={brief(value)}: must be {row.must_be()}")
 
 
 def check_all(config: Mapping[str, Any]) -> None:
@@ -74,14 +85,15 @@ def check_all(config: Mapping[str, Any]) -> None:
     A model or an optimizer of the user's own gives its keys a meaning of its own.
 
     Raises:
-        ConfigError: a value is out of bounds, or a required key is missing.
+        ConfigError: a value is out of bounds, or a part or a required key is missing.
     """
+    for part in PARTS:
+        if not isinstance(config.get(part), Mapping):
+            raise ConfigError(f"{part}: is missing; leave out what removes it, ~{part} or null")
     leaves = flatten(config)
     if missing := [key for key, row in KEYS.items() if row.required and key not in leaves]:
         raise ConfigError(f"{missing[0]}: is missing; set it")
-    foreign = tuple(
-        f"{group}." for group in ("model", "optimizer") if not is_ours(config.get(group, {}))
-    )
+    foreign = tuple(f"{group}." for group in ("model", "optimizer") if not is_ours(config[group]))
     for key, value in leaves.items():
         if key in KEYS and not key.startswith(foreign):
             check(key, value)
@@ -139,6 +151,13 @@ def is_number(value: Value) -> bool:
         return False
 
 
+def _as_number(text: str) -> Iterator[float]:
+    """Yield the number that a text spells, if it does."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            yield kind(text)
+
+
 def hashable(value: Value) -> Value:
     """Return a value of a configuration in a form that can be compared and hashed."""
     if isinstance(value, str | float | int):  # most are
@@ -157,6 +176,12 @@ def shown(value: Value, digits: int | None = None) -> str:
     if isinstance(value, float) and digits is not None:
         return rounded(value, digits)
     return "null" if value is None else str(value)
+
+
+def brief(value: Value) -> str:
+    """Return `value` as it is written in a configuration, cut to what a message may hold."""
+    text = shown(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def rounded(value: float, digits: int) -> str:
@@ -190,12 +215,15 @@ def _number(
     )
 
 
-def _whole(least: int, **row: Any) -> Key:
+def _whole(least: int, or_else: tuple[int, ...] = (), **row: Any) -> Key:
+    others = "".join(f"{other}, or " for other in or_else)
     return Key(
         lambda value: (
-            is_number(value) and isinstance(value, numbers.Integral) and int(value) >= least
+            is_number(value)
+            and isinstance(value, numbers.Integral)
+            and (least <= int(value) <= MOST_WHOLE or value in or_else)
         ),
-        lambda: f"a whole number of at least {least}",
+        lambda: f"{others}a whole number from {least} to 2^53 - 1",
         **row,
     )
 
@@ -250,6 +278,10 @@ KEYS: dict[str, Key] = {
     "model.momentum": _number(least=0, below=1, needs="model.batch_norm"),
     "model.dropout": _number(least=0, below=1, neutral=0),
     "model.dropout_position": _one_of(("every", "last"), needs="model.dropout"),
+    "model.norm_layer": Key(
+        lambda value: isinstance(value, Mapping),
+        lambda: "a layer, as in {_target_: mine.LayerNorm, _partial_: true}",
+    ),
     "optimizer.lr": _number(above=0),
     "optimizer.weight_decay": _number(least=0, neutral=0),
     "optimizer.momentum": _number(least=0, below=1),
@@ -265,12 +297,18 @@ KEYS: dict[str, Key] = {
     "on_failure": _one_of(("continue", "stop")),
     "tracking.uri": _text("the URI of a tracking store", or_null=True),
     "tracking.experiment": Key(
-        # A name such as 500 arrives as a number.
-        lambda value: value is None or (isinstance(value, str) and value != "") or is_number(value),
-        lambda: "the name of an experiment, or null",
+        # A name such as 500 arrives as a number. Artifacts lie in a folder of that name.
+        lambda value: (
+            value is None
+            or is_number(value)
+            or (isinstance(value, str) and value.strip(". ") != "" and len(value) <= 200)
+        ),
+        lambda: "the name of an experiment, of at most 200 characters, or null",
     ),
-    # A mapping has other keys, one for each tag.
-    "tracking.tags": Key(lambda value: value is None, lambda: "tags, as in {course: ml}"),
+    "tracking.tags": Key(
+        lambda value: value is None or isinstance(value, Mapping),
+        lambda: "tags, as in {course: ml}",
+    ),
     "tracking.note": Key(
         lambda value: value is None or isinstance(value, str) or is_number(value),
         lambda: "a text, or null",
@@ -289,4 +327,10 @@ KEYS: dict[str, Key] = {
     "report.choose": _list(
         lambda key: isinstance(key, str), "a list of keys, such as [optimizer.lr]"
     ),
+    # Of this package's own launcher, which asks for it itself.
+    "hydra.launcher.n_jobs": _whole(1, or_else=(-1,)),
 }
+# The parts that every configuration has: each is a mapping of keys.
+PARTS = dict.fromkeys(
+    part for part, dot, _ in (key.partition(".") for key in KEYS) if dot and part != "hydra"
+)

@@ -1,8 +1,12 @@
 """From a composed configuration to a run: plain values, checked, and names for its parts."""
 
 import contextlib
+import difflib
+import functools
+import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +14,29 @@ from typing import Any
 from hydra.conf import HydraConf
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigSource
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from bnsweep.errors import ConfigError
 from bnsweep.hydra_inside import config_sources
 from bnsweep.records import RunSpec
-from bnsweep.records.keys import GROUPS, Config, Value, check_all, is_ours
+from bnsweep.records.keys import (
+    GROUPS,
+    KEYS,
+    PARTS,
+    Config,
+    Value,
+    brief,
+    check,
+    check_all,
+    flatten,
+    is_ours,
+)
+from bnsweep.report.words import in_words
 from bnsweep.run.build import load_dataset
+
+# The part `sweep` before the program sets it.
+UNSET: Config = {"parent_run_id": None, "keys": [], "options": None, "number": 0, "tags": None}
 
 
 @dataclass(frozen=True)
@@ -40,7 +60,7 @@ def specify(
     It is the one way to a `RunSpec`: single runs, planned runs and jobs take it.
 
     Args:
-        cfg: the composed configuration.
+        cfg: the composed configuration, its keys checked.
         files: what `option_files` returned for it; None for a job, whose configuration already
             holds its number and the names of its parts.
         number: the run's number in its sweep.
@@ -60,6 +80,84 @@ def specify(
         config["sweep"] |= {"options": chosen_options(config, files), "number": number}
     data = facts(config) if facts is not None else load_dataset(config).facts
     return RunSpec.of(config, data=data, overrides=overrides)
+
+
+def check_keys(cfg: DictConfig, overrides: Sequence[str]) -> None:
+    """Check that each key of a composed configuration is one that something takes.
+
+    What stands below a `_target_` of the user's own is for that to judge, and what the user adds
+    by `+key`, outside of a run's parts, is there for other values to refer to.
+
+    Args:
+        cfg: the composed configuration, in whose part `sweep` the program has set nothing yet.
+        overrides: from which it was composed.
+
+    Raises:
+        ConfigError: there is no such key, or nothing takes it in this configuration.
+    """
+    config = to_plain(cfg)
+    if (sweep := config.pop("sweep", None)) != UNSET:
+        given, unset = flatten({"sweep": sweep}), flatten({"sweep": UNSET})
+        key = next((k for k in given if given[k] != unset.get(k, given)), "sweep")
+        raise ConfigError(f"{key}={brief(given.get(key))}: is set by the program; leave it out")
+    typed = (text.lstrip("+").partition("=")[0] for text in overrides if text.startswith("+"))
+    added = {re.split("[./]", key.rpartition("@")[2])[0] for key in typed} - PARTS.keys()
+    own = {key: part for key, part in config.items() if key not in added}
+    for group in ("experiment", "debug"):
+        if isinstance(own.get(group), Mapping):
+            key = next(iter(flatten({group: own[group]})), group)
+            raise ConfigError(
+                f"{key}: there is no such key; a file of {group}= sets keys of the whole "
+                "configuration if it begins with the line `# @package _global_`"
+            )
+    _check_node(own)
+
+
+def _check_node(node: Mapping[str, Any], prefix: str = "") -> None:
+    taken = _parameters(str(node["_target_"])) if is_ours(node) else None
+    for name, value in node.items():
+        key = f"{prefix}{name}"
+        if "." in str(name):
+            *parts, last = (_similar(key) or key).split(".")
+            opened = "".join(f"{part}: {{" for part in parts)
+            raise ConfigError(
+                f"{key}: there is no such key; a dot leads nowhere in a file, write "
+                f"{opened}{last}: {brief(value)}{'}' * len(parts)}"
+            )
+        if key in KEYS:
+            if taken is not None and name not in taken:
+                has = in_words([k for k in taken if f"{prefix}{k}" in KEYS])
+                raise ConfigError(
+                    f"{key}={brief(value)}: {node['_target_']} does not take it; it has {has}"
+                )
+            if isinstance(value, Mapping):  # of which `check_all` sees the leaves
+                check(key, value)
+        elif isinstance(value, Mapping):
+            if value.get("_target_") is None or is_ours(value):
+                _check_node(value, f"{key}.")
+        elif not (prefix and name == "_target_"):
+            near = _similar(key)
+            hint = f"did you mean {near}?" if near else "see --help for the keys"
+            raise ConfigError(f"{key}: there is no such key; {hint}")
+
+
+@functools.cache
+def _parameters(target: str) -> Collection[str] | None:
+    """Return what a `_target_` takes; None if it takes anything, or cannot be found."""
+    try:
+        parameters = inspect.signature(get_object(target)).parameters
+    except Exception:  # whoever builds it says why
+        return None
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return None if open_ended else tuple(parameters)
+
+
+def _similar(key: str) -> str | None:
+    """Return the key that someone may have meant by one that there is not."""
+    lasts = {known.rpartition(".")[2]: known for known in KEYS}
+    last = difflib.get_close_matches(key.rpartition(".")[2], lasts, n=1, cutoff=0.8)
+    whole = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.8)
+    return whole[0] if whole else lasts[last[0]] if last else None
 
 
 def where_started(hydra_config: HydraConf) -> contextlib.AbstractContextManager[None]:
@@ -141,16 +239,19 @@ def chosen_options(config: Config, files: Mapping[str, OptionFile]) -> dict[str,
     return names | targets
 
 
-def option_files(runtime: Any) -> dict[str, OptionFile]:
+def option_files(hydra: Any) -> dict[str, OptionFile]:
     """Return the chosen option of each group that a run is named by, and what its file holds.
 
     Reads the files: Hydra takes as long to compose one of them as a whole configuration.
 
     Args:
-        runtime: Hydra's record of what was chosen and where files were found, `hydra.runtime`.
+        hydra: Hydra's record of what was typed, what was chosen and where files were found.
     """
-    sources = config_sources(runtime)
-    options = {group: str(runtime.choices.get(group)) for group in GROUPS}
+    sources = config_sources(hydra.runtime)
+    options = {group: str(hydra.runtime.choices.get(group)) for group in GROUPS}
+    # A list of options is merged in its order, and noted nowhere but where it was typed.
+    lists = [re.fullmatch(r"(\w+)=\[(?:.*,)?\s*(\w+)\s*\]", text) for text in hydra.overrides.task]
+    options |= {m[1]: m[2] for m in lists if m and options.get(m[1]) == "None"}
     return {
         group: OptionFile(option, _content(group, option, sources))
         for group, option in options.items()
@@ -158,7 +259,7 @@ def option_files(runtime: Any) -> dict[str, OptionFile]:
 
 
 def contents(group: str, runtime: Any) -> dict[str, Config]:
-    """Return what the file of each option of a group sets there; `runtime` as above.
+    """Return what the file of each option of a group sets there; `runtime` is Hydra's.
 
     A file that cannot be read is left out: it may be one that nobody has chosen.
     """

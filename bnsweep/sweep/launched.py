@@ -9,13 +9,13 @@ from hydra.conf import HydraConf
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from bnsweep.errors import TrackingError
 from bnsweep.records import ENDED, HISTORY_FILE, RunFolder, RunSpec, encode, write_whole
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import first_line, has_secret
-from bnsweep.run.config import option_files, specify, to_plain, where_started
+from bnsweep.run.config import check_keys, option_files, specify, to_plain, where_started
 from bnsweep.sweep import cluster
 from bnsweep.sweep.resume import fetch
 from bnsweep.sweep.watching import every
@@ -137,8 +137,10 @@ def do_job(cfg: DictConfig, hydra_config: HydraConf) -> str | None:
     """
     folder = Path(hydra_config.runtime.output_dir)
     # Another sweeper than ours gives its jobs neither number nor names, and prepares no store.
-    foreign = cfg.sweep.options is None
-    files = option_files(hydra_config.runtime) if foreign else None
+    foreign = OmegaConf.select(cfg, "sweep.options") is None
+    files = option_files(hydra_config) if foreign else None
+    if foreign:
+        check_keys(cfg, hydra_config.overrides.task)
     with where_started(hydra_config):
         sweep = Path(hydra_config.sweep.dir).absolute()
         by_driver = (sweep / SWEEP_FILE).exists()

@@ -34,6 +34,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from bnsweep.records import RunSpec
+from bnsweep.records.keys import check
 from bnsweep.redact import first_line
 from bnsweep.screen import outlive_screen
 from bnsweep.sweep.interrupts import uninterrupted
@@ -49,9 +50,14 @@ MOST_SOCKET_PATH = 60
 
 
 class Processes:
-    """A pool of `n_jobs` processes of this machine; -1: one for each processor."""
+    """A pool of `n_jobs` processes of this machine; -1: one for each processor.
+
+    Raises:
+        ConfigError: there cannot be so many.
+    """
 
     def __init__(self, n_jobs: int = -1) -> None:
+        check("hydra.launcher.n_jobs", n_jobs)
         self._n = n_jobs if n_jobs > 0 else _processors()
         self._pool: ProcessPoolExecutor | None = None
         self._pids: list[int] = []

@@ -2,9 +2,11 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
@@ -13,22 +15,33 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bnsweep.errors import ConfigError
-from bnsweep.records import RunSpec, SweepPlan
-from bnsweep.records.keys import Config, Value, flatten, hashable
+from bnsweep.records import RunSpec, SweepPlan, fingerprint
+from bnsweep.records.keys import Config, Value, brief, flatten, hashable
 from bnsweep.report.comparison import distinguishing_keys
-from bnsweep.run.config import OptionFile, option_files, specify
+from bnsweep.report.words import in_words
+from bnsweep.run.config import OptionFile, check_keys, option_files, specify
 from bnsweep.run.rehearsal import Rehearsal
 
 MAX_RUNS = 100_000
-# What all runs of a sweep share.
-SHARED = ("tracking.uri", "tracking.experiment", "tracking.note", "tracking.tags", "report.")
+# What all runs of a sweep share: the first parts of its keys.
+SHARED = ("output_dir", "resume", "on_failure", "tracking", "report", "debug", "hydra")
 
 Choice = tuple[str, Value]  # of an override: as text, and its value
 
 
 def sweep_overrides(params: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:
-    """Return the overrides of a sweep: its `hydra.sweeper.params`, then the command line's."""
-    defaults = [f"{key}={'null' if value is None else value}" for key, value in params.items()]
+    """Return the overrides of a sweep: the `hydra.sweeper.params` that the command line leaves.
+
+    A value or an option that is typed replaces that of the default sweep. A mapping is merged into
+    what is there, and replaces nothing.
+    """
+    parsed = OverridesParser.create().parse_overrides([*arguments])
+    typed = {override.key_or_group for override in parsed if not _has_mapping(override)}
+    defaults = [
+        f"{key}={'null' if value is None else value}"
+        for key, value in params.items()
+        if key.lstrip("+") not in typed
+    ]
     return [*defaults, *arguments]
 
 
@@ -54,16 +67,9 @@ def make_plan(
         ConfigError, DataError: one of the runs could not be done.
     """
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-    value_keys = _value_keys(parsed, loader)
-    kept = _in_effect(parsed)
-    keys = [override.get_key_element() for override in kept]
-    choices = [_choices(override) for override in kept]
-    for key, of_key in zip(keys, choices, strict=True):
-        if len(of_key) > 1 and f"{key.lstrip('+')}.".startswith(SHARED):
-            raise ConfigError(
-                f"{key}: is one for the whole sweep, and has {len(of_key)} values; a text with "
-                f"commas stands in quotes of its own, as in '{key}=\"one, two\"'"
-            )
+    keys = [override.get_key_element() for override in parsed]
+    choices = [_choices(override, loader) for override in parsed]
+    plain = _plain_keys(parsed, loader)
     settable = _settable(keys, choices)
     total = math.prod(len(of_key) for of_key in choices)
     if total > MAX_RUNS:
@@ -75,55 +81,60 @@ def make_plan(
 
     for number, combination in enumerate(itertools.product(*choices)):
         texts = tuple(text for text, _ in combination)
+        # Of a key that is given twice, the later value.
         typed = {key: value for key, (_, value) in zip(keys, combination, strict=True)}
-        values = {key: value for key, value in typed.items() if key in value_keys}
-        structure = tuple(
-            text for key, (text, _) in zip(keys, combination, strict=True) if key not in values
-        )
+        structure = tuple(text for key, text in zip(keys, texts, strict=True) if key not in plain)
         if structure not in composed:
             cfg = loader.load_sweep_config(config, list(texts))
-            files = option_files(cfg.hydra.runtime)
+            files = option_files(cfg.hydra)
             with open_dict(cfg):
                 cfg.pop("hydra")
+                check_keys(cfg, texts)
+                _check_shared(cfg, config)
                 cfg.sweep["keys"] = settable
             composed[structure] = cfg, files
         cfg, files = composed[structure]
-        for key, value in values.items():
-            OmegaConf.update(cfg, key, value, merge=False)
+        for key in plain:
+            OmegaConf.update(cfg, key, typed[key], merge=False)
         spec = specify(cfg, files, number=number, overrides=texts, facts=facts)
-        # A key that stands in no configuration has the value it was given.
-        given = {key.lstrip("+"): value for key, value in typed.items()}
+        # A key that stands in no configuration has the value it was given, unless it was deleted.
+        given = {key.lstrip("+"): value for key, value in typed.items() if f"~{key}" not in typed}
         swept = {k: given.get(k) if v is None else v for k, v in spec.swept.items()}
         specs.append(replace(spec, swept=swept))
-    specs, swept_keys = _with_swept(specs, settable)
+    specs, swept_keys = _with_swept(_different(specs), settable)
     return SweepPlan(tuple(specs), tuple(swept_keys))
 
 
-def _value_keys(overrides: Sequence[Override], loader: ConfigLoader) -> set[str]:
-    """Return the swept keys that set a value and do not change what else is composed."""
+def _plain_keys(overrides: Sequence[Override], loader: ConfigLoader) -> set[str]:
+    """Return the swept keys whose value can be put into a configuration that is composed already.
+
+    Those are leaves that nothing else on the command line sets in another way: Hydra's order
+    decides where overrides meet.
+    """
     # Hydra takes milliseconds to say whether a key is a group: ask once for each.
     groups = {
         key
         for key in {o.key_or_group for o in overrides}
         if loader.get_group_options(key, ObjectType.CONFIG)
     }
+    # Options are merged before any value is set, wherever they stand.
     setting = [o for o in overrides if o.key_or_group not in groups or _has_mapping(o)]
+
+    def is_plain(override: Override, key: str) -> bool:
+        return (
+            override.key_or_group == key
+            and key not in groups
+            and override.type == OverrideType.CHANGE
+            and override.package is None
+            and not _has_mapping(override)
+            and "${" not in str(override.input_line)  # it may stand for a mapping
+        )
+
     return {
-        override.key_or_group
-        for override in setting
-        if override.key_or_group not in groups
-        and _sweeps_values(override)
-        and not any(_order_matters(override, other) for other in setting)
+        key
+        for key in {o.key_or_group for o in setting if o.is_sweep_override()}
+        if all(is_plain(o, key) for o in setting if _overlap(key, o.key_or_group))
     }
-
-
-def _sweeps_values(override: Override) -> bool:
-    if override.is_add() or override.is_force_add() or not override.is_sweep_override():
-        return False
-    if override.key_or_group.startswith("hydra.") or override.package is not None:
-        return False
-    # An interpolation may stand for a mapping.
-    return not _has_mapping(override) and "${" not in str(override.input_line)
 
 
 def _has_mapping(override: Override) -> bool:
@@ -133,43 +144,41 @@ def _has_mapping(override: Override) -> bool:
     return any(isinstance(choice, dict) for choice in choices)
 
 
-def _overlap(override: Override, other: Override) -> bool:
-    """Whether two overrides set one key, or one sets a key within the other's."""
-    one, two = f"{override.key_or_group}.", f"{other.key_or_group}."
-    return one.startswith(two) or two.startswith(one)
+def _overlap(one: str, two: str) -> bool:
+    """Whether two keys are one, or one stands within the other."""
+    return f"{one}.".startswith(f"{two}.") or f"{two}.".startswith(f"{one}.")
 
 
-def _order_matters(override: Override, other: Override) -> bool:
-    """Whether an override that sweeps values must keep its place before or after the other."""
-    same = other.key_or_group == override.key_or_group and not _has_mapping(other)
-    return _overlap(override, other) and not (same and other.type == override.type)
+def _check_shared(cfg: DictConfig, config: DictConfig) -> None:
+    """Check that a run's configuration has what the sweep itself, `config`, has for all runs."""
+    parts = [part for part in SHARED if part in cfg]
+    own, whole = (
+        flatten(cast("Config", OmegaConf.to_container(OmegaConf.masked_copy(c, parts))))
+        for c in (cfg, config)
+    )
+    for key in own | whole:
+        if own.get(key) != whole.get(key):
+            raise ConfigError(
+                f"{key}={brief(own.get(key))}: is one for the whole sweep, where it is "
+                f"{brief(whole.get(key))}; set it outside of what is swept"
+            )
 
 
-def _in_effect(overrides: Iterable[Override]) -> list[Override]:
-    """Return the overrides that take effect, in Hydra's order: the last one of each key.
-
-    A mapping always takes effect: it is merged into a node that is there already.
-    """
-    kept: list[Override] = []
-    for override in overrides:
-        place = next((n for n, other in enumerate(kept) if _replaces(override, other)), None)
-        if place is None:
-            kept.append(override)
-            continue
-        if override.type == OverrideType.CHANGE:
-            # A key must be added before it can be changed.
-            override = replace(override, type=kept[place].type)
-        if any(_overlap(override, other) for other in kept[place + 1 :]):
-            kept = [*kept[:place], *kept[place + 1 :], override]
-        else:
-            kept[place] = override
-    return kept
-
-
-def _replaces(override: Override, other: Override) -> bool:
-    """Whether `override` replaces all of `other`; `+key` and `key` are one key."""
-    keys = {o.get_key_element().lstrip("+") for o in (override, other)}
-    return len(keys) == 1 and not _has_mapping(override) and not _has_mapping(other)
+def _different(specs: Sequence[RunSpec]) -> list[RunSpec]:
+    """Return the runs without those that are equal to an earlier one, and say that these are."""
+    firsts: dict[Value, RunSpec] = {}
+    equal = []
+    for spec in specs:
+        mark = spec.fingerprint or fingerprint(spec.config, "")
+        if firsts.setdefault((mark, *map(hashable, spec.swept.values())), spec) is not spec:
+            equal.append(spec)
+    if equal:
+        print(
+            f"bnsweep: {len(equal)} of the {len(specs)} runs are equal to others, and done once, "
+            f"such as {equal[0].name}",
+            file=sys.stderr,
+        )
+    return [replace(spec, number=number) for number, spec in enumerate(firsts.values())]
 
 
 def _settable(keys: Sequence[str], choices: Sequence[Sequence[Choice]]) -> list[str]:
@@ -201,14 +210,18 @@ def _with_swept(specs: Sequence[RunSpec], keys: Sequence[str]) -> tuple[list[Run
     return [replace(spec, swept=values(spec)) for spec in specs], swept
 
 
-def _choices(override: Override) -> list[Choice]:
-    """Return each choice of an override, as text and as value."""
+def _choices(override: Override, loader: ConfigLoader) -> list[Choice]:
+    """Return each choice of an override, as text and as value.
+
+    Raises:
+        ConfigError: there are none, or more than a sweep may have.
+    """
     key = override.get_key_element()
     if not override.is_sweep_override():
         return [(f"{key}={override.get_value_element_as_str()}", override.value())]
     if not override.is_discrete_sweep():
         raise ConfigError(
-            f"{override.input_line}: not a list of choices; use a comma list, choice(...), "
+            f"{brief(override.input_line)}: not a list of choices; use a comma list, choice(...), "
             "range(...) or logspace(...)"
         )
     # Iterate once: a shuffled list has another order the second time.
@@ -217,5 +230,15 @@ def _choices(override: Override) -> list[Choice]:
     ]
     if len(texts) > MAX_RUNS:
         raise ConfigError(f"{key}: more than {MAX_RUNS} choices; give fewer")
+    if re.split("[./@]", override.key_or_group)[0] in SHARED:
+        quoted = f"""; a text with commas stands in quotes of its own, as in '{key}="one, two"'"""
+        raise ConfigError(
+            f"{key.lstrip('+')}: is one for the whole sweep, and has {len(texts)} values; give one"
+            f"{quoted if ' ' in str(override.input_line) else ''}"
+        )
+    if not texts:
+        options = loader.get_group_options(override.key_or_group, ObjectType.CONFIG)
+        there_are = f"; there are {in_words(options)}" if options else "; give at least one"
+        raise ConfigError(f"{brief(override.input_line)}: is a sweep of no values{there_are}")
     parser = OverridesParser.create()
     return [(text, parser.parse_override(text).value()) for text in texts]

@@ -21,7 +21,7 @@ from bnsweep.records import (
 from bnsweep.report.output import ReportOptions
 from bnsweep.report.terminal import Progress
 from bnsweep.run.attempt import attempt
-from bnsweep.run.config import option_files, specify, to_plain, where_started
+from bnsweep.run.config import check_keys, option_files, specify, to_plain, where_started
 from bnsweep.run.rehearsal import Rehearsal
 from bnsweep.sweep.interrupts import Interrupts
 from bnsweep.sweep.places import expand_home, folder_of, folders_of
@@ -40,7 +40,8 @@ def prepare_run(config: DictConfig) -> bool:
     Raises:
         UserError: the run cannot be done.
     """
-    spec = specify(config, option_files(config.hydra.runtime), facts=Rehearsal())
+    check_keys(config, config.hydra.overrides.task)
+    spec = specify(config, option_files(config.hydra), facts=Rehearsal())
     ReportOptions.of(to_plain(config.report))
     _check_folder(config, spec)
     config.sweep.options = spec.options

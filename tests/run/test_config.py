@@ -80,6 +80,13 @@ def test_the_defaults_pass():
         ("weight_std", 10**400),
         ("seed", -1),
         ("seed", 0.5),
+        ("seed", 2**53),
+        ("training__epochs", 2**63),
+        ("model__norm_layer", None),
+        ("tracking__experiment", ".."),
+        ("tracking__experiment", "."),
+        ("tracking__experiment", "x" * 201),
+        ("tracking__experiment", ["a", "b"]),
         ("dtype", "float16"),
         ("training__epochs", 0),
         ("training__epochs", -3),
@@ -151,8 +158,11 @@ def test_a_key_that_was_deleted_is_named(key):
 
 
 def test_a_part_that_was_emptied_is_named():
-    with pytest.raises(ConfigError, match=r"training\.epochs: is missing"):
-        check_run(changed(training=None))
+    for part in ("training", "model", "optimizer", "data", "tracking", "report"):
+        with pytest.raises(ConfigError, match=f"{part}: is missing"):
+            check_run(changed(**{part: None}))
+        with pytest.raises(ConfigError, match=f"{part}: is missing"):
+            check_run({key: value for key, value in CONFIG.items() if key != part})
 
 
 def test_another_layer_in_the_place_of_batch_normalization_is_not_called_that():
@@ -164,6 +174,33 @@ def test_another_layer_in_the_place_of_batch_normalization_is_not_called_that():
     assert spec_of().batch_norm
     assert spec.parameters["model.norm_layer._target_"] == "mine.LayerNorm"
     assert "model.norm_layer._partial_" not in spec.parameters
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("weight_std", "0.1"), ("seed", "3"), ("optimizer.lr", "1e-3"), ("data.train_size", "100")],
+)
+def test_a_number_in_quotes_is_said_to_be_text(key, text):
+    with pytest.raises(ConfigError) as refusal:
+        check_run(changed(**{key.replace(".", "__"): text}))
+    assert str(refusal.value) == (
+        f'{key}="{text}": is text; write the number without quotes, or '
+        "${oc.decode:${oc.env:NAME}} for that in an environment variable"
+    )
+    with pytest.raises(ConfigError, match=r"weight_std=-1: must be a finite number"):
+        check_run(changed(weight_std="-1"))
+
+
+@pytest.mark.parametrize(("key", "value"), [("seed", 10**400), ("model__hidden_sizes", [0] * 999)])
+def test_a_long_value_is_cut_in_the_message(key, value):
+    with pytest.raises(ConfigError) as refusal:
+        check_run(changed(**{key: value}))
+    assert len(str(refusal.value)) < 180
+    assert "...: must be" in str(refusal.value)
+
+
+def test_the_largest_seed_passes():
+    check_run(changed(seed=2**53 - 1))
 
 
 @pytest.mark.parametrize("value", ["he", "xavier", 1, 1e-300])

@@ -46,7 +46,7 @@ def planned(tmp_path_factory):
 
         def single(overrides):
             cfg = loader.load_sweep_config(config, overrides)
-            return specify(cfg, option_files(cfg.hydra.runtime))
+            return specify(cfg, option_files(cfg.hydra))
 
         make.single = single
         yield make

@@ -12,6 +12,7 @@ from made_up import result, sweep
 from omegaconf import OmegaConf
 
 from bnsweep.cli.app import config_folder, prepare_hydra
+from bnsweep.errors import ConfigError
 from bnsweep.hydra_inside import initialized
 from bnsweep.records import RunFolder, SweepPlan, decode, encode
 from bnsweep.sweep import cluster, launched
@@ -269,7 +270,10 @@ def job(folder, composed, *overrides):
         config_sources=hydra.runtime.config_sources,
     )
     return cfg, SimpleNamespace(
-        sweep=place, runtime=runtime, job=SimpleNamespace(num=4, chdir=False)
+        sweep=place,
+        runtime=runtime,
+        overrides=hydra.overrides,
+        job=SimpleNamespace(num=4, chdir=False),
     )
 
 
@@ -292,6 +296,22 @@ def test_a_job_keeps_the_number_and_the_names_that_its_sweep_gives_it(tmp_path, 
     assert found.spec.number == 7
     assert found.spec.options == {"model": "a", "optimizer": "b", "data": "c"}
     assert found.spec.swept == {"seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("+training.epoch=3", "training.epoch: there is no such key"),
+        ("sweep=null", "sweep=null: is set by the program"),
+        ("sweep.parent_run_id=abc", "sweep.parent_run_id=abc: is set by the program"),
+    ],
+)
+def test_a_job_of_another_sweeper_than_ours_takes_no_unknown_key(
+    tmp_path, composed, override, said
+):
+    with pytest.raises(ConfigError, match=said):
+        do_job(*job(tmp_path, composed, override))
+    assert not (tmp_path / "4").exists()
 
 
 def test_a_job_of_a_stopped_sweep_does_nothing(tmp_path, composed):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bnsweep.errors import ConfigError
 from bnsweep.records import Kept, RunSpec, SweepPlan
 from bnsweep.sweep import local
 from bnsweep.sweep.local import Processes
@@ -296,3 +297,11 @@ def ran_in(folder):
     """Return the processes of the jobs that have started."""
     texts = [path.read_text().split() for path in sorted(folder.glob("sweep/*/ran"))]
     return [int(words[1]) for words in texts if len(words) == 2]
+
+
+@pytest.mark.parametrize("n_jobs", [0, -5, 1.5, "abc", None, True])
+def test_a_number_of_processes_that_there_cannot_be_is_refused(n_jobs):
+    with pytest.raises(ConfigError, match=r"hydra\.launcher\.n_jobs=.*: must be -1, or a whole"):
+        Processes(n_jobs)
+    Processes(-1)
+    Processes(1)

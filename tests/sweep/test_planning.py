@@ -1,7 +1,11 @@
 """Overrides become jobs, each checked, with few configurations composed."""
 
+import functools
+import itertools
+
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 
@@ -37,25 +41,32 @@ def make_plan():
     prepare_hydra()
     with initialized(config_folder()):
         loader = CountingLoader(GlobalHydra.instance().config_loader())
-        config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
 
         def make(*overrides):
+            config = loader.load_configuration("config", [*overrides], run_mode=RunMode.MULTIRUN)
             loader.composed = 0
             planned = planning.make_plan(config, overrides, loader, facts)
             return planned.specs, list(planned.swept), loader.composed
 
-        def composed_by_hydra(overrides):
+        config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+
+        @functools.cache
+        def composed_by_hydra(*overrides):
             composed = to_plain(loader.loader.load_sweep_config(config, list(overrides)))
             return {key: composed[key] for key in RESULT_KEYS}
 
-        make.composed_by_hydra = composed_by_hydra
+        def typed(*arguments):
+            """Return the plan of the default sweep with what is typed."""
+            config = loader.load_configuration("config", [*arguments], run_mode=RunMode.MULTIRUN)
+            overrides = planning.sweep_overrides(config.hydra.sweeper.params, arguments)
+            return planning.make_plan(config, overrides, loader)
+
+        make.composed_by_hydra, make.typed, make.loader = composed_by_hydra, typed, loader
         yield make
 
 
-def test_the_last_key_changes_fastest_and_a_later_override_replaces_an_earlier(make_plan):
-    jobs, swept, _ = make_plan(
-        "weight_std=1,0.1,0.01", "model=batchnorm,plain", "weight_std=1,0.5", "seed=3"
-    )
+def test_the_last_key_changes_fastest(make_plan):
+    jobs, swept, _ = make_plan("weight_std=1,0.5", "model=batchnorm,plain", "seed=3")
     assert swept == ["weight_std", "model"]
     assert [(job.swept["weight_std"], job.swept["model"]) for job in jobs] == [
         (1, "batchnorm"),
@@ -69,85 +80,104 @@ def test_the_last_key_changes_fastest_and_a_later_override_replaces_an_earlier(m
     assert jobs[3].overrides == ("weight_std=0.5", "model=plain", "seed=3")
 
 
-def test_an_override_that_replaces_another_takes_its_place_in_the_order(make_plan):
-    jobs, swept, _ = make_plan(
-        "model=batchnorm,plain", "weight_std=1,0.1", "seed=1,2", "weight_std=3,4"
-    )
-    assert swept == ["model", "weight_std", "seed"]
-    assert [(job.swept["weight_std"], job.swept["seed"]) for job in jobs[:4]] == [
-        (3, 1),
-        (3, 2),
-        (4, 1),
-        (4, 2),
-    ]
-
-
-def test_an_override_that_is_replaced_behind_a_mapping_is_gone(make_plan):
-    given = ("seed=1", "training.epochs=5", "training={epochs:3}", "training.epochs=7")
-    (job,), _, _ = make_plan(*given)
-    assert job.overrides == ("seed=1", "training={epochs:3}", "training.epochs=7")
-
-
 def test_two_seeds_are_swept_as_many_are(make_plan):
     assert make_plan("seed=1,2")[1] == ["seed"]
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["model=plain", "model={dropout: 0.3}"],
-        ["model={dropout: 0.3}", "model=plain"],
-        ["training={batch_size:50}", "training={sampling:shuffle}"],
-        ["training={epochs: 3}", "training.epochs=5", "training={batch_size: 7}"],
-        ["training.epochs=5", "training={epochs: 3}", "training.epochs=7"],
-        ["training.epochs=5", "training={epochs: 3}"],
-        ["training.epochs=5", "training={epochs: 3}", "seed=1", "training.epochs=7"],
-        ["model.batch_norm=false", "model={batch_norm: true, eps: 1e-5}", "model=plain"],
-        ["optimizer=adam", "optimizer=sgd", "optimizer={lr: 0.5}"],
-        ["+optimizer.gamma=1", "optimizer.gamma=2"],
-        ["+optimizer.gamma=1", "++optimizer.gamma=2"],
-        ["+optimizer.plan={a: 1}", "+optimizer.plan={b: 2}"],
-        ["optimizer.weight_decay=3", "~optimizer.weight_decay"],
-        ["weight_std=1", "weight_std=0.5"],
-        ["model.hidden_sizes=[1]", "model.hidden_sizes=[2,3]"],
-    ],
-    ids=" ".join,
-)
-def test_overrides_of_one_run_act_as_in_hydra(make_plan, overrides):
-    (job,), swept, _ = make_plan(*overrides)
-    assert swept == []
-    assert job.config == make_plan.composed_by_hydra(overrides)
+OWN = "optimizer._target_=mine.Mine"
+ONE = "weight_std=0.1"
+LAST = ["model.dropout_position=last", "data.root=null"]
+# What is typed behind -m; all of the default sweep that it does not replace is over the models.
+TYPED = [
+    [ONE, "training={batch_size:50}", "training={sampling:shuffle}"],
+    [ONE, "model={dropout:0.3}"],
+    [ONE, "model.dropout=0,0.5", "model={dropout:0.3}"],
+    [ONE, "model={dropout:0.3}", "model.dropout=0,0.5"],
+    [ONE, "model={dropout:0.3},{dropout:0.1,eps:1e-3}", "seed=1,2"],
+    [ONE, "model=plain", "model={dropout: 0.3}"],
+    [ONE, "model={dropout: 0.3}", "model=plain"],
+    [ONE, "model={dropout:0.3}", "model.dropout=0,0.1", "model=plain,batchnorm"],
+    [ONE, "model=plain,{dropout:0.3}", "seed=1,2"],
+    [ONE, "model=batchnorm,plain", "model=dropout", "seed=1"],
+    [ONE, "model=[plain]"],
+    [ONE, "model=[plain],[plain,dropout]"],
+    [ONE, "model=plain", "training={epochs: 3}", "training.epochs=5", "training={batch_size: 7}"],
+    [ONE, "model=plain", "training.epochs=5", "training={epochs: 3}", "training.epochs=7"],
+    [ONE, "model=plain", "training.epochs=5", "training={epochs: 3}"],
+    [ONE, "model=plain", "training.epochs=1,2", "training={epochs:5},{batch_size:7}"],
+    [ONE, "model=plain", "training={epochs:3},{batch_size:5}", "seed=1,2"],
+    [ONE, "model.batch_norm=false", "model={batch_norm: true, eps: 1e-5}", "model=plain"],
+    [ONE, "optimizer=adam", "optimizer=sgd", "optimizer={lr: 0.5}"],
+    [ONE, "model=plain", "optimizer=adam,rmsprop", "optimizer={lr:0.1},{lr:1}", "seed=1,2"],
+    [ONE, "model=batchnorm", "optimizer=adam,rmsprop", "model.eps=${optimizer.eps},1"],
+    [ONE, OWN, "model=plain", "+optimizer.gamma=1,2", "optimizer.gamma=3,4"],
+    [ONE, OWN, "+optimizer.gamma=1", "++optimizer.gamma=2"],
+    [ONE, OWN, "+optimizer.plan={a: 1}", "+optimizer.plan={b: 2}"],
+    [ONE, OWN, "model=plain", "+optimizer.extra=1,2", "~optimizer.weight_decay", "seed=1,2"],
+    [ONE, "optimizer.weight_decay=0,1", "~optimizer.weight_decay"],
+    [ONE, "model=plain", "+mine={a: 1}", "+mine.b=1", "model.eps=${mine.b}", "mine.b=2,3"],
+    [ONE, "experiment=overfitting", "model.dropout=0,0.5", "optimizer.lr=0.1", "seed=0", *LAST],
+    ["weight_std=1,0.1", "weight_std=0.5"],
+    ["model=plain", "weight_std=he,1", "optimizer=sgd,adam", "optimizer.lr=0.1,1e-3"],
+    ["weight_std=1,0.1,0.01", "model=batchnorm,plain", "weight_std=1,0.5", "seed=3"],
+    ["model.hidden_sizes=[10],[20,30]", "data.root='/a folder/it\\'s here'", "++weight_std=1,2"],
+    ["model.hidden_sizes=[1]", "model.hidden_sizes=[2,3]", ONE],
+    ["weight_std='he','xavier'", "model=glob(*)"],
+]
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ["model=batchnorm,plain", "model={dropout:0.3}"],
-        ["model=batchnorm,plain", "model={dropout:0.3},{dropout:0.1,eps:1e-3}", "seed=1,2"],
-        ["model.dropout=0,0.1", "model={dropout:0.3}"],
-        ["model={dropout:0.3}", "model.dropout=0,0.1"],
-        ["training.epochs=1,2", "training={epochs:5},{batch_size:7}", "training.epochs=3,4"],
-        ["model=plain,{dropout:0.3}", "weight_std=1,2"],
-        ["+optimizer.gamma=1,2", "optimizer.gamma=3,4"],
-        ["optimizer=adam,rmsprop", "optimizer={lr:0.1},{lr:1}", "model.eps=${optimizer.eps},1"],
-        ["experiment=overfitting,learning_rate", "model.batch_norm=true,false"],
-        ["weight_std=he,0.01", "optimizer=sgd,adam", "optimizer.lr=0.1,1e-3"],
-        ["model.hidden_sizes=[10],[20,30]", "data.root='/a folder/it\\'s here'", "seed=1,2"],
-        ["training={epochs:3},{batch_size:5}", "seed=1,2"],
-        ["+model.extra=1,2", "~optimizer.weight_decay", "seed=1,2"],
-        ["hydra.job.name=a,b", "hydra.sweep.dir=/somewhere", "seed=1"],
-        ["experiment=overfitting", "model.dropout=0,0.5", "data.root=null"],
-        ["model={dropout:0.3}", "model.dropout=0,0.1", "model=plain,batchnorm"],
-        ["optimizer.weight_decay=0,1", "~optimizer.weight_decay"],
-        ["weight_std='he','xavier'", "+hydra.job.env_set.A=1"],
-    ],
-    ids=" ".join,
-)
-def test_a_job_is_what_hydra_makes_of_its_overrides_alone(make_plan, overrides):
-    jobs, _, _ = make_plan("weight_std=0.1", *overrides)
-    assert len(jobs) > 1
-    for job in jobs:
-        assert job.config == make_plan.composed_by_hydra(job.overrides)
+@pytest.mark.parametrize("typed", TYPED, ids=" ".join)
+def test_each_run_of_a_sweep_is_what_hydra_composes_for_what_is_typed(make_plan, typed):
+    replaced = any(text.startswith("model=") and "{" not in text for text in typed)
+    overrides = [*([] if replaced else ["model=batchnorm,plain"]), *typed]
+    parser = OverridesParser.create(config_loader=make_plan.loader)
+    choices = [
+        [f"{o.get_key_element()}={text}" for text in o.sweep_string_iterator()]
+        if o.is_sweep_override()
+        else [o.input_line]
+        for o in parser.parse_overrides(overrides)
+    ]
+    expected = []
+    for combination in itertools.product(*choices):
+        composed = make_plan.composed_by_hydra(*combination)
+        if composed not in expected:
+            expected.append(composed)
+    plan = make_plan.typed(*typed)
+    assert [spec.config for spec in plan.specs] == expected
+    assert [spec.number for spec in plan.specs] == [*range(len(expected))]
+    for spec in plan.specs:  # by which a launcher composes it again
+        assert make_plan.composed_by_hydra(*spec.overrides) == spec.config
+
+
+def test_equal_runs_are_done_once_and_it_is_said(make_plan, capsys):
+    specs = make_plan.typed("weight_std=0.1,1e-1,1", "model=plain", "seed=1,2").specs
+    given = [(spec.config["weight_std"], spec.seed) for spec in specs]
+    assert given == [(0.1, 1), (0.1, 2), (1, 1), (1, 2)]
+    assert [spec.number for spec in specs] == [0, 1, 2, 3]
+    assert capsys.readouterr().err == (
+        "bnsweep: 2 of the 6 runs are equal to others, and done once, such as "
+        "plain weight_std=0.1 seed=1\n"
+    )
+    specs = make_plan.typed(ONE, "model.dropout=0,0.5", "model={dropout:0.3}").specs
+    assert [(s.options["model"], s.config["model"]["dropout"]) for s in specs] == [
+        ("batchnorm", 0.3),
+        ("plain", 0.3),
+    ]
+    assert "bnsweep: 2 of the 4 runs are equal" in capsys.readouterr().err
+
+
+def test_runs_that_differ_in_a_key_that_does_nothing_in_them_are_not_equal(make_plan, capsys):
+    plan = make_plan.typed(ONE, "model=plain", "model.eps=1e-5,1e-3")
+    assert [spec.swept["model.eps"] for spec in plan.specs] == [1e-5, 1e-3]
+    assert len({spec.fingerprint for spec in plan.specs}) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_a_list_of_options_is_called_by_its_last_one(make_plan):
+    plan = make_plan.typed(ONE, "model=[plain],[plain,dropout],batchnorm", "optimizer=[sgd,adam]")
+    assert [spec.options["model"] for spec in plan.specs] == ["plain", "dropout", "batchnorm"]
+    assert {spec.options["optimizer"] for spec in plan.specs} == {"adam"}
+    assert [spec.swept["model"] for spec in plan.specs] == ["plain", "dropout", "batchnorm"]
 
 
 def test_a_mapping_takes_nothing_from_the_default_sweep(make_plan):
@@ -167,9 +197,9 @@ def test_each_job_has_its_data_where_its_own_configuration_says(make_plan, monke
 
 
 def test_a_plus_before_a_key_makes_no_other_key(make_plan):
-    jobs, swept, _ = make_plan("weight_std=1,0.1", "model=batchnorm,plain", "++weight_std=0.5")
-    assert swept == ["model"]
-    assert {job.config["weight_std"] for job in jobs} == {0.5}
+    plan = make_plan.typed("++weight_std=0.5")
+    assert plan.swept == ("model",)
+    assert {spec.config["weight_std"] for spec in plan.specs} == {0.5}
 
 
 def test_a_new_key_can_be_swept(make_plan):
@@ -225,7 +255,7 @@ def test_a_mistake_is_told_as_hydra_does(make_plan, override):
     with pytest.raises(HydraException) as ours:
         make_plan(override)
     with pytest.raises(HydraException) as theirs:
-        make_plan.composed_by_hydra([override.partition(",")[0]])
+        make_plan.composed_by_hydra(override.partition(",")[0])
     assert str(ours.value) == str(theirs.value)
 
 
@@ -236,6 +266,20 @@ def test_a_mistake_is_told_as_hydra_does(make_plan, override):
         (["weight_std=interval(0,1)"], "interval(0,1)"),
         (["tracking.note=one, two"], "'tracking.note=\"one, two\"'"),
         (["+tracking.tags.course=a,b"], "tracking.tags.course: is one for the whole sweep"),
+        (["tracking={note:a},{note:b}"], "tracking: is one for the whole sweep"),
+        (["tracking=[none],[mlflow]"], "tracking: is one for the whole sweep"),
+        (["tracking.figures=true,false"], "tracking.figures: is one for the whole sweep"),
+        (["output_dir=a,b"], "output_dir: is one for the whole sweep"),
+        (["resume=true,false"], "resume: is one for the whole sweep"),
+        (["on_failure=stop,continue"], "on_failure: is one for the whole sweep"),
+        (["report.style=paper,slides"], "report.style: is one for the whole sweep"),
+        (["debug=fast,null"], "debug: is one for the whole sweep"),
+        (["sweep.number=1,2"], "sweep.number=1: is set by the program"),
+        (["sweep.keys=null"], "sweep.keys=null: is set by the program"),
+        (["experiment=overfitting,learning_rate"], "is one for the whole sweep, where it is"),
+        (["+training.epoch=1,2"], "training.epoch: there is no such key"),
+        (["seed=range(5,1)"], "seed=range(5,1): is a sweep of no values; give at least one"),
+        (["model=glob(x*)"], "model=glob(x*): is a sweep of no values; there are batchnorm, "),
         (["data.train_size=100,50"], "training.batch_size=100"),
         (["seed=range(1000)", "data.test_size=range(1,500)"], "499000 runs"),
     ],
