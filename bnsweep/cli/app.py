@@ -18,11 +18,9 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep import __version__
 from bnsweep.cli import arguments, help_page, messages
@@ -259,16 +257,8 @@ def _print_error(error: BaseException, tracebacks: bool) -> int:
         text = "".join(traceback.format_exception(error))
         print(without_secrets(text), file=sys.stderr)
         return status
-    # Hydra also raises a bare ValueError.
-    if isinstance(error, HydraException | OmegaConfBaseException) or type(error) is ValueError:
-        message = messages.explain(
-            error, lambda: KnownKeys.of(config_folder(), sys.argv[1:]), sys.argv[1:]
-        )
-    elif isinstance(error, MemoryError):
-        message = "there is not enough memory"
-    elif isinstance(error, UserError | OSError | ValueError):
-        message = str(error)
-    else:
-        message = f"{type(error).__name__}: {error} (set HYDRA_FULL_ERROR=1 for the traceback)"
+    message = messages.explain(
+        error, lambda: KnownKeys.of(config_folder(), sys.argv[1:]), sys.argv[1:]
+    )
     print(f"bnsweep: {without_secrets(message)}", file=sys.stderr)
     return status
