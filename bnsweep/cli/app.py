@@ -318,14 +318,6 @@ def _print_error(error: BaseException, tracebacks: bool, given: list[str]) -> in
         text = "".join(traceback.format_exception(error))
         print(without_secrets(text), file=sys.stderr)
         return status
-    # Hydra also raises a bare ValueError.
-    if isinstance(error, HydraException | OmegaConfBaseException) or type(error) is ValueError:
-        message = messages.explain(error, lambda: KnownKeys.of(config_folder(), given), given)
-    elif isinstance(error, MemoryError):
-        message = "there is not enough memory"
-    elif isinstance(error, UserError | OSError | ValueError):
-        message = str(error)
-    else:
-        message = f"{type(error).__name__}: {error} (set HYDRA_FULL_ERROR=1 for the traceback)"
+    message = messages.explain(error, lambda: KnownKeys.of(config_folder(), given), given)
     print(f"bnsweep: {without_secrets(message)}", file=sys.stderr)
     return status

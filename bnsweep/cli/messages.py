@@ -1,93 +1,188 @@
-"""Hydra's complaints in plain words.
-
-Relies on the wording of Hydra's error messages; remove when its errors carry the key, the value
-and the choices.
-"""
+"""What went wrong, in plain words: one line, with what to do."""
 
 import re
 import shlex
 from collections.abc import Callable, Sequence
 
 from bnsweep.cli.known_keys import GROUPS, KnownKeys
+from bnsweep.errors import UserError
+from bnsweep.hydra_inside import Complaint, complaint, readable
+from bnsweep.records.keys import KEYS
+from bnsweep.report.words import in_words
 
 # The extra that installs a launcher, by the name under which Hydra misses it.
 _EXTRAS = {"joblib": "joblib", "ray": "ray", "submitit_slurm": "slurm"}
+_LONGEST = 1000  # characters of a message; what to do stands at its end
+_IN_A_FILE = "in a file write ${logspace:0,-4,16} below hydra.sweeper.params"
+_WORDS = {
+    "several values": "{0.override}: several values make a sweep; use -m to run it",
+    "swept": "{0.override}: belongs to the sweep as a whole; give it one value",
+    "no main file": "--config-name={0.value}: there is no such file; name its folder by "
+    "--config-dir",
+    "no folder": "{0.value}: there is no such folder; give --config-dir one that exists",
+    "forced": "{0.override}: an option of a group takes no ++; write {bare}",
+    "not chosen": "~{0.key}: this option is not chosen; leave it out",
+    "another value": "{0.override}: the value of {0.key} is {0.value}; leave this argument out",
+    "in a package": "{0.key}@{0.package}: {0.key} is not put into a package here; write "
+    "{0.key}=...",
+    "not there yet": "{0.override}: {0.key} is not there yet; add it by +{0.override}",
+    "refers to nothing": "{where}: ${{{0.value}}} refers to a key that does not exist; {hint}",
+    "refers to itself": "{where}: refers to itself by ${{...}}; give it a value",
+    "not set": "{where}: the environment variable {0.value} is not set; set it, or give a value "
+    "to do without it: ${{oc.env:{0.value},value}}",
+    "no value": "{where}: has no value; give it one",
+    "no resolver": "{where}: there is no ${{{0.value}:...}}; write a value",
+    "no mapping": "{where}: is not a mapping of keys to values; write key: value",
+    "no YAML": "{0.file}, line {0.value}: is not YAML ({0.reason}); mend it",
+}
+# What an argument that cannot be read may have been meant to be, and what is wrong with it then.
+_REPAIRS: tuple[tuple[str, Callable[[str, str], str]], ...] = (
+    ("has a blank beside its key", lambda key, value: f"{key.strip()}={value.strip()}"),
+    ("has a = too many", lambda key, value: f"{key}={value.lstrip('=')}"),
+    ("has ; for , between values", lambda key, value: f"{key}={value.replace(';', ',')}"),
+)
 
 
 def explain(
     error: BaseException, known: Callable[[], KnownKeys], arguments: Sequence[str] = ()
 ) -> str:
-    """Return Hydra's `error` as one clear message: what is wrong and how to fix it.
+    """Return `error` as one clear message: what is wrong and how to fix it.
 
     Args:
-        error: what Hydra raised.
+        error: what was raised.
         known: returns the keys that exist; called when they are needed.
         arguments: the command line.
     """
-    text = str(error).strip()
-    ambiguous = re.search(r"Ambiguous value for argument '(.*)'", text)
-    if ambiguous:
-        return f"{ambiguous[1]}: several values make a sweep; use -m to run it"
-    extra = re.search(r"'?hydra/launcher/(\w+)'(?:: Could not load 'hydra/launcher/(\w+)')?", text)
-    if extra and (missing := _EXTRAS.get(extra[2] or extra[1])):
-        install = f"pip install 'bnsweep[{missing}]'"
-        return f"hydra/launcher={extra[1]}: its packages are not installed; use {install}"
-    option = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
-    if option:
-        return _no_option(option[1], option[2], text)
-    twice = re.search(
-        r"Multiple values for (\S+?)\. To|already at '([^']+)'|(\S+) appears more than once", text
-    )
-    if twice:
-        return _given_twice(str(twice[twice.lastindex or 0]), text, arguments)
-    if "Config group override must be a string" in text:
-        number = next((a for a in arguments if re.fullmatch(r"[\w/]+=[^A-Za-z]*", a)), "an option")
-        return f"{number}: an option of a group is a name; see --help for the options"
-    key = re.search(r"Could not (?:override|append to|delete from)[^']*'?([^'\n ]+)", text)
-    if key:
-        name, at, package = key[1].rstrip(".").partition("=")[0].partition("@")
-        if at:
-            return f"{name}@{package}: {name} is not put into a package here; write {name}=..."
-        return f"{name}: there is no such key; {known().hint(name)}"
-    override = getattr(error, "override", None)
-    if override is not None:
-        return _unreadable(str(override), text.splitlines()[0])
-    lines = [line for line in text.splitlines() if line and not line.startswith("See https")]
-    return " ".join(line.strip() for line in lines[:3]) or type(error).__name__
+    text = _explained(error, known, arguments)
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST * 3 // 4]} ... {text[-_LONGEST // 4 :]}"
 
 
-def _no_option(group: str, option: str, text: str) -> str:
+def _explained(
+    error: BaseException, known: Callable[[], KnownKeys], arguments: Sequence[str]
+) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    if isinstance(error, UserError):
+        return f"{error}; {_IN_A_FILE}" if "=logspace(" in str(error) else str(error)
+    found = complaint(error)
+    if not found.expected:
+        if isinstance(error, OSError | ValueError):
+            return found.reason
+        name = type(error).__name__
+        return f"{name}: {found.reason} (set HYDRA_FULL_ERROR=1 for the traceback)"
+    match found.kind:
+        case "no option":
+            return _no_option(found)
+        case "no key":
+            return _no_key(found, known(), arguments)
+        case "no name":
+            return _no_name(found, known())
+        case "there already" | "chosen twice":
+            return _given_twice(found, arguments)
+        case "no plugin":
+            return _no_plugin(arguments)
+        case "unreadable":
+            return _unreadable(found, known)
+    place = f" in {found.file}" if found.file else ""
+    where = found.override or (found.key + place if found.key else found.file)
+    if words := _WORDS.get(found.kind):
+        hint = known().hint(found.value) if "{hint}" in words else ""
+        return words.format(
+            found, where=where, hint=hint, bare=found.override.lstrip("+")
+        ).removeprefix(": ")
+    return f"{where}: {found.reason}" if where else found.reason
+
+
+def _no_option(found: Complaint) -> str:
     """Return the message on an option that does not exist, or on a group that a file misplaces."""
-    available = re.search(r"Available options in '[^']*':\n((?:\t.*\n?)*)", text)
-    if available:
-        options = ", ".join(available[1].split())
+    group, option = found.key, found.value
+    if group == "hydra/launcher" and option in _EXTRAS:
+        within, _, name = found.file.rpartition("/")
+        given = name if within == group else option
+        install = f"pip install 'bnsweep[{_EXTRAS[option]}]'"
+        return f"{group}={given}: its packages are not installed; use {install}"
+    if found.choices:
+        options = ", ".join(found.choices)
         return f"{group}={option}: there is no such option; there are: {options}"
-    within, _, last = group.rpartition("/")
-    if within and last in GROUPS:
+    last = group.rpartition("/")[2]
+    if group != last in GROUPS:
         return (
-            f"{group}={option}: there is no group {group}; in the defaults list of a file in "
-            f"{within}/, write `override /{last}: {option}`"
+            f"{group}={option}: there is no group {group}; in the defaults list of {found.file}, "
+            f"write `override /{last}: {option}`"
         )
-    return f"{group}={option}: there is no such option, nor another one"
+    place = f", for which {found.file} asks" if found.file else ""
+    return f"{group}={option}: there is no such option{place}; see --help for the options"
 
 
-def _given_twice(key: str, text: str, arguments: Sequence[str]) -> str:
+def _no_key(found: Complaint, known: KnownKeys, arguments: Sequence[str]) -> str:
+    """Return the message on a key that does not exist, or that something has taken away."""
+    key = found.key
+    place = f" in {found.file}" if found.file else ""
+    within, _, group = key.rpartition("/")
+    if place and within and group in GROUPS:
+        return f"{key}{place}: there is no such group; write `override /{group}: ...`"
+    if key not in known.keys:
+        return f"{key}{place}: there is no such key; {known.hint(key)}"
+    names = {argument: argument.lstrip("~+").partition("=")[0] for argument in arguments}
+    takers = (a for a, name in names.items() if key.startswith(f"{name}.") or a == f"~{key}")
+    return f"{key}{place}: is taken away by {next(takers, 'a file')}; leave one of the two out"
+
+
+def _no_name(found: Complaint, known: KnownKeys) -> str:
+    """Return the message on a group that is given something else than the name of an option."""
+    group = found.override.lstrip("+").partition("=")[0].partition("@")[0]
+    if not group:
+        return f"{found.override}: has no key; write key=value"
+    options = list(known.options.get(group, ()))
+    which = f"write {in_words(options, 'or')}" if options else "see --help for the names"
+    return f"{found.override}: must be the name of an option of {group}; {which}"
+
+
+def _given_twice(found: Complaint, arguments: Sequence[str]) -> str:
     """Return the message on a key that was to be added and is there, or on a group chosen twice."""
-    added = next((a for a in arguments if a.partition("=")[0] == f"+{key}"), None)
-    if added is None:
-        place = re.search(r"In '?([^':]+)'?: ", text)
-        return (
-            f"{key}: an option is chosen twice{f', in {place[1]}' if place else ''}; in a file's "
-            f"defaults list write `override /{key}: ...`, on the command line give one"
-        )
-    return f"{added}: {key} is there already; write it without the +: {added.lstrip('+')}"
+    key = found.key
+    added = next((a for a in arguments if a.partition("=")[0] == f"+{key}"), found.override)
+    if added:
+        return f"{added}: {key} is there already; write it without the +: {added.lstrip('+')}"
+    return (
+        f"{key}: an option is chosen twice{f', in {found.file}' if found.file else ''}; in a "
+        f"file's defaults list write `override /{key}: ...`, on the command line give one"
+    )
 
 
-def _unreadable(override: str, why: str) -> str:
+def _no_plugin(arguments: Sequence[str]) -> str:
+    """Return the message on a launcher or a sweeper that is chosen like a key."""
+    given = (re.fullmatch(r"\+{0,2}hydra\.(launcher|sweeper)=(.*)", a) for a in arguments)
+    for match in filter(None, given):
+        return f"{match[0]}: an option is chosen by a slash; write hydra/{match[1]}={match[2]}"
+    return "hydra.launcher, hydra.sweeper: one has no _target_; choose it as hydra/launcher=local"
+
+
+def _unreadable(found: Complaint, known: Callable[[], KnownKeys]) -> str:
+    """Return the message on an argument that Hydra cannot read."""
+    override = found.override
     key, equals, value = override.partition("=")
     if not equals:
         return f"{override}: is neither an option nor key=value; see --help for the keys"
-    if not why.startswith("LexerNoViableAlt"):
-        return f"{override}: cannot be read ({why})"
-    quoted = shlex.quote(f'{key}="{value}"')
-    return f"{override}: contains characters that need quoting; use {quoted}"
+    for wrong, repair in _REPAIRS:
+        repaired = repair(key, value)
+        if repaired != override and readable(repaired):
+            return f"{override}: {wrong}; write {shlex.quote(repaired)}"
+    if not readable(f"{key}=1"):
+        return f"{override}: {key} cannot be a key; {known().hint(key)}"
+    if "logspace(" in value:
+        return f"{override}: is written so on the command line alone; {_IN_A_FILE}"
+    why, even = f"cannot be read ({found.reason})", True
+    if found.reason.startswith("at "):
+        even = all(value.count(one) == value.count(other) for one, other in ("()", "[]", "{}"))
+        why = why if even else "has a bracket without its other"
+    row, quoted = KEYS.get(key.lstrip("+")), f'{key}="{value}"'
+    if row and not row.accepts(value):
+        return f"{override}: {why}; must be {row.must_be()}"
+    if not readable(quoted):
+        return f"{override}: {why}; close the quotes that it opens"
+    if even and found.reason.startswith("at "):
+        why = "contains characters that need quoting"
+    return f"{override}: {why}; use {shlex.quote(quoted)}"
