@@ -202,6 +202,8 @@ def group_item(rng):
     if how < 0.8 and len(plain) > 1:
         return Item.of(f"{group}={','.join(rng.sample(plain, 2))}", True)
     if how < 0.9:
+        if group == "data":
+            return Item.of("data=glob(dig*)", True)  # others are downloaded
         pattern = rng.choice(["glob(*)", "glob(a*)", "glob(x*)", "glob(*,exclude=plain)"])
         return Item.of(f"{group}={pattern}")
     return Item.of(rng.choice([f"~{group}", f"+{group}={good[0]}", f"{group}@{group}={good[0]}"]))
@@ -503,7 +505,10 @@ def problem_of_runs(folder, asked, sweep):
         runs[history["number"]] = history
     have = Counter(canonical(history["config"]) for history in runs.values())
     want = Counter(canonical(one.numbers) for one in asked)
-    if have != want:
+    labels = Counter(canonical([run["config"], run["swept"]]) for run in runs.values())
+    if len(labels) < len(runs):
+        return f"equal runs are done more than once: {len(runs)} runs, {len(labels)} of them differ"
+    if set(have) != set(want) or not have >= want:
         return (
             f"{have.total()} runs, asked for {want.total()}\n"
             f"  too many: {list((have - want).elements())[:2]}\n"
