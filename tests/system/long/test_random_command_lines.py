@@ -561,7 +561,7 @@ def problem_of_table(folder, runs, asked):
     if len({tuple(row[key] for key in keys) for row in rows}) < len(rows):
         return f"two runs have the same labels: {keys}"
     flat = [flatten(one.whole) for one in asked]
-    for key in set(own) - set(GROUPS):
+    for key in set(own) - {*GROUPS, "experiment", "debug"}:
         have = Counter(row[key] for row in rows)
         want = Counter("" if one.get(key) is None else str(one[key]) for one in flat)
         if have != want:
@@ -572,7 +572,8 @@ def problem_of_table(folder, runs, asked):
         if len({canonical(one.get(key)) for one in flat}) > 1
     }
     named = {key.partition(".")[0] for key in keys}
-    if lost := [key for key in differing if key.partition(".")[0] not in named]:
+    by_file = named & {"experiment", "debug"}
+    if lost := [k for k in differing if k.partition(".")[0] not in named and not by_file]:
         return f"the runs differ in {lost}, and their labels are of {keys}"
     return None
 
