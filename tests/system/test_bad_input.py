@@ -137,7 +137,7 @@ REFUSED = [
     (["resume=maybe"], ["resume=maybe"]),
     (["-m", "report.figures=[pie]"], ["pie"]),
     (["weight_std=["], ["weight_std=["]),
-    (["model.hidden_sizes=[100000,100000]"], ["model.hidden_sizes"]),
+    (["model.hidden_sizes=[10000000,10000000]"], ["model.hidden_sizes"]),
     (["-m", "model.hidden_sizes=[10],[10000000,10000000]"], ["model.hidden_sizes"]),
     # options of groups
     (["model=resnet"], ["batchnorm, dropout, plain"]),
