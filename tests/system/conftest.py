@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from faults import MlflowServer
+from forked import Forked
 
 REMOVED = (
     *("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_NAME"),
@@ -34,10 +35,13 @@ class Shell:
     def __call__(self, *arguments: str, timeout: float = 300, **environment: str | None):
         """Run a command with changes to its environment: None takes a variable out of it."""
         changed = {k: v for k, v in (self.environment | environment).items() if v is not None}
+        return self.run(arguments, changed, timeout)
+
+    def run(self, arguments, environment, timeout):
         return subprocess.run(
             [sys.executable, "-m", "bnsweep", *arguments],
             cwd=self.folder,
-            env=changed,
+            env=environment,
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -66,9 +70,31 @@ class Shell:
         return list(client.search_runs(experiments, condition, max_results=5000))
 
 
+@dataclass
+class QuickShell(Shell):
+    """A shell for many commands: their processes are forked from one that has imported."""
+
+    forked: Forked
+
+    def run(self, arguments, environment, timeout):
+        return self.forked.run(arguments, self.folder, environment, timeout)
+
+
 @pytest.fixture
 def shell(tmp_path):
     return Shell(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def forked():
+    forked = Forked()
+    yield forked
+    forked.close()
+
+
+@pytest.fixture
+def quick_shell(forked, tmp_path):
+    return QuickShell(tmp_path, forked)
 
 
 @pytest.fixture(scope="session")
@@ -83,3 +109,8 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def module_shell(tmp_path_factory):
     return Shell(tmp_path_factory.mktemp("shell"))
+
+
+@pytest.fixture(scope="module")
+def quick_module_shell(forked, tmp_path_factory):
+    return QuickShell(tmp_path_factory.mktemp("shell"), forked)
