@@ -210,6 +210,8 @@ def _with_swept(specs: Sequence[RunSpec], keys: Sequence[str]) -> tuple[list[Run
 def _choices(override: Override) -> list[Choice]:
     """Return each choice of an override, as text and as value."""
     key = override.get_key_element()
+    if override.is_delete() and "=" not in str(override.input_line):
+        return [(key, None)]  # with a value, Hydra 1.4 deletes that value alone, also null
     if not override.is_sweep_override():
         return [(f"{key}={override.get_value_element_as_str()}", override.value())]
     if not override.is_discrete_sweep():
