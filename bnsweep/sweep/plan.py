@@ -217,6 +217,8 @@ def _choices(override: Override, loader: ConfigLoader) -> list[Choice]:
         ConfigError: there are none, or more than a sweep may have.
     """
     key = override.get_key_element()
+    if override.is_delete() and "=" not in str(override.input_line):
+        return [(key, None)]  # with a value, Hydra 1.4 deletes that value alone, also null
     if not override.is_sweep_override():
         return [(f"{key}={override.get_value_element_as_str()}", override.value())]
     if not override.is_discrete_sweep():
