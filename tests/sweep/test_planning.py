@@ -303,5 +303,5 @@ def test_what_cannot_be_run_is_refused_as_a_whole(make_plan, overrides, named):
 
 def test_a_default_sweep_sets_nothing_that_all_runs_share(make_plan):
     config = make_plan.loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
-    with pytest.raises(ConfigError, match="output_dir=there: is one for .* where it is outputs"):
+    with pytest.raises(ConfigError, match=r"output_dir=there: is one for .* where it is outputs"):
         planning.make_plan(config, ["output_dir=there"], make_plan.loader)
