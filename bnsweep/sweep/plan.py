@@ -174,8 +174,8 @@ def _different(specs: Sequence[RunSpec]) -> list[RunSpec]:
             equal.append(spec)
     if equal:
         print(
-            f"bnsweep: {len(equal)} of the {len(specs)} runs are equal to others, and done once, "
-            f"such as {equal[0].name}",
+            f"bnsweep: {len(equal)} of the {len(specs)} runs left out: each equals another one, "
+            f"which is done once, such as {equal[0].name}",
             file=sys.stderr,
         )
     return [replace(spec, number=number) for number, spec in enumerate(firsts.values())]

@@ -155,7 +155,7 @@ def test_equal_runs_are_done_once_and_it_is_said(make_plan, capsys):
     assert given == [(0.1, 1), (0.1, 2), (1, 1), (1, 2)]
     assert [spec.number for spec in specs] == [0, 1, 2, 3]
     assert capsys.readouterr().err == (
-        "bnsweep: 2 of the 6 runs are equal to others, and done once, such as "
+        "bnsweep: 2 of the 6 runs left out: each equals another one, which is done once, such as "
         "plain weight_std=0.1 seed=1\n"
     )
     specs = make_plan.typed(ONE, "model.dropout=0,0.5", "model={dropout:0.3}").specs
@@ -163,7 +163,7 @@ def test_equal_runs_are_done_once_and_it_is_said(make_plan, capsys):
         ("batchnorm", 0.3),
         ("plain", 0.3),
     ]
-    assert "bnsweep: 2 of the 4 runs are equal" in capsys.readouterr().err
+    assert "bnsweep: 2 of the 4 runs left out" in capsys.readouterr().err
 
 
 def test_runs_that_differ_in_a_key_that_does_nothing_in_them_are_not_equal(make_plan, capsys):
@@ -288,3 +288,9 @@ def test_what_cannot_be_run_is_refused_as_a_whole(make_plan, overrides, named):
     with pytest.raises(ConfigError) as refusal:
         make_plan(*overrides)
     assert named in str(refusal.value)
+
+
+def test_a_default_sweep_sets_nothing_that_all_runs_share(make_plan):
+    config = make_plan.loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+    with pytest.raises(ConfigError, match=r"output_dir=there: is one for .* where it is outputs"):
+        planning.make_plan(config, ["output_dir=there"], make_plan.loader)
