@@ -140,7 +140,6 @@ def test_a_factor_between_rates_may_be_larger_than_any_number():
     assert "a factor of 1e+626, n = 1; the rates tried lie a factor of 1e+619 apart there" in text
 
 
-
 @pytest.mark.parametrize(
     ("epochs", "seeds", "part"),
     [
