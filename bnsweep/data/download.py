@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bnsweep.errors import DataError
+from bnsweep.records import absolute
 
 CACHE_VARIABLE = "BNSWEEP_CACHE"
 PACKED = ".gz"
@@ -114,7 +115,7 @@ def files_in(root: str, source: Source) -> dict[str, LocalFile]:
     Raises:
         DataError: the folder or a file is missing, or a file is known to be another one.
     """
-    folder = Path(root).expanduser()
+    folder = absolute(root)
     advice = (
         f"give a folder with the {len(source.files)} files of {source.name}, or set "
         "data.root=null to download them"
@@ -180,7 +181,7 @@ def cached_files(source: Source) -> dict[str, LocalFile]:
     import platformdirs
 
     base = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("bnsweep")
-    folder = Path(base).expanduser().absolute() / source.name
+    folder = absolute(base) / source.name
     for name in source.files:
         path, known = folder / name, source.checksums[name]
         if not path.is_file() or _checksum(path, known.partition(":")[0]) != known:

@@ -22,7 +22,7 @@ from bnsweep.records.history import (
     decode,
     encode,
 )
-from bnsweep.records.paths import from_here
+from bnsweep.records.paths import absolute, from_here
 from bnsweep.records.spec import Kept, RunSpec, fingerprint
 from bnsweep.records.sweep_plan import SweepPlan, SweepRun, SweepTable, runs_of, with_results
 
@@ -45,6 +45,7 @@ __all__ = [
     "SweepPlan",
     "SweepRun",
     "SweepTable",
+    "absolute",
     "curves_of",
     "decode",
     "encode",

@@ -12,7 +12,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from bnsweep.errors import TrackingError
-from bnsweep.records import ENDED, HISTORY_FILE, RunFolder, RunSpec, encode, write_whole
+from bnsweep.records import ENDED, HISTORY_FILE, RunFolder, RunSpec, absolute, encode, write_whole
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import first_line, has_secret
 from bnsweep.run.config import check_keys, option_files, specify, to_plain, where_started
@@ -74,7 +74,7 @@ class Launched:
     ) -> list[str]:
         """Return the overrides of a job: its own, and those that hold in any working directory."""
         values = {
-            "output_dir": _quote(str(Path(self._config.output_dir).expanduser().absolute())),
+            "output_dir": _quote(str(absolute(self._config.output_dir))),
             "hydra.sweep.dir": _quote(str(sweep.folder)),
             "hydra.sweep.subdir": _quote(str(spec.number)),
             "sweep.parent_run_id": sweep.plan.parent or "null",

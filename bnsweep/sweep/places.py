@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep.errors import ConfigError
-from bnsweep.records import from_here
+from bnsweep.records import absolute, from_here
 from bnsweep.records.keys import RESULT_KEYS
 
 Kind = Literal["run", "sweep"]
@@ -36,7 +36,7 @@ def folder_of(config: DictConfig, kind: Kind) -> Path:
     text = str(config.hydra[kind].dir)
     if not text.strip():
         raise ConfigError(f"hydra.{kind}.dir={text}: must be the path of a folder")
-    folder = Path(text).expanduser().absolute()
+    folder = absolute(text)
     try:
         above = next(place for place in (folder, *folder.parents) if place.exists())
     except OSError as error:
@@ -60,7 +60,7 @@ def expand_home(config: DictConfig, kind: Kind) -> None:
     """Put the user's folder in the place of a `~`, which Hydra would take for a folder's name."""
     given = str(config.hydra[kind].dir)
     if given.startswith("~"):
-        folder = str(Path(given).expanduser())
+        folder = str(absolute(given))
         with read_write(config.hydra):
             config.hydra[kind].dir = folder
             # From these, Hydra composes the configuration of each job of a sweep.
@@ -77,7 +77,7 @@ def folders_of(config: DictConfig, kind: Kind) -> Path:
     text = _unresolved(config, f"hydra.{kind}.dir")
     while (found := _INNERMOST.search(text)) is not None:
         text = text[: found.start()] + _at_any_start(config, found[1]) + text[found.end() :]
-    path = Path(text).expanduser().absolute()
+    path = absolute(text)
     return path if ANY in text else path.parent / ANY
 
 

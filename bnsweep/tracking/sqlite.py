@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnsweep.errors import StoreRefused
+from bnsweep.records import absolute
 from bnsweep.records.folder import lock
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def path_of(uri: str) -> Path | None:
             f"tracking.uri={uri}: is not the URI of a file, which keeps what is written; give "
             "sqlite:///relative/path.db or sqlite:////absolute/path.db"
         )
-    return Path(str(url.database)).expanduser().absolute()
+    return absolute(str(url.database))
 
 
 def quiet_client(uri: str) -> "MlflowClient":

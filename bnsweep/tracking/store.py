@@ -32,6 +32,7 @@ from bnsweep.records import (
     RunResult,
     RunSpec,
     SweepPlan,
+    absolute,
     write_whole,
 )
 from bnsweep.records.colors import model_color
@@ -628,9 +629,8 @@ def make_store(cfg: "DictConfig") -> "Store | None":
         return None
     if has_secret(str(cfg.tracking.get("uri") or "")):
         raise ConfigError(f"tracking.uri: {REFUSAL}")
-    folder = Path(cfg.output_dir).expanduser().absolute()
     with unwrapped():
-        store: Store = instantiate(cfg.tracking, output_dir=str(folder))
+        store: Store = instantiate(cfg.tracking, output_dir=str(absolute(cfg.output_dir)))
     return store
 
 

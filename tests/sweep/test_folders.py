@@ -1,12 +1,16 @@
 """Where the folders of runs and sweeps are, and which of them earlier starts may have had."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from made_up import sweep
 
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.errors import ConfigError
+from bnsweep.records import SweepPlan
+from bnsweep.sweep import opening
 from bnsweep.sweep.places import ANY, expand_home, files_in, folder_of, folders_of, same_part
 
 
@@ -68,6 +72,26 @@ def test_files_are_found_wherever_a_start_has_put_them(tmp_path):
     assert found(ANY, "1", ANY) == {"a/1/x", "b/1/x"}
     assert found("[a]", ANY, "x") == {"[a]/3/x"}
     assert found("nowhere", ANY) == set()
+
+
+def test_drivers_that_resume_choose_one_after_the_other_whatever_the_time(
+    configured, tmp_path, monkeypatch
+):
+    plan = SweepPlan(tuple(run.spec for run in sweep(seed=[0, 1])), ("seed",))
+    held = []
+
+    def note(place, **_):
+        held.append(place)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(opening, "lock", note)
+    for moment in ("now", "later"):
+        # As ${now:...} gives them; the folder itself is the first one's.
+        monkeypatch.setenv("MOMENT", moment)
+        config = configured("resume=true", "hydra.sweep.dir='multi/${now:%f}/${oc.env:MOMENT}'")
+        with opening.opened(config, plan, None):
+            pass
+    assert held[0] == held[2] == tmp_path / "multi"
 
 
 @pytest.mark.parametrize("kind", ["run", "sweep"])

@@ -55,11 +55,16 @@ def test_a_sweep_needs_no_more_than_the_lowest_limit(shell):
     [
         ("outputs/runs", [], "outputs/runs"),
         ("outputs", [], "outputs"),
-        ("file", ["hydra.run.dir=file/run"], "hydra.run.dir"),
+        ("file", ["hydra.run.dir=file/run"], "hydra.run.dir=file/run: file is no folder"),
+        ("file", ["hydra.run.dir=file"], "hydra.run.dir=file: file is no folder"),
+        (None, ["hydra.run.dir="], "hydra.run.dir=: must be the path of a folder"),
         (None, [f"output_dir={'/'.join(['x' * 200] * 3)}"], "unable to open database file"),
         (None, ["tracking.uri=sqlite:///:memory:"], "sqlite:///:memory:"),
     ],
-    ids=["a file for runs", "a file for outputs", "a file on the way", "long path", "in memory"],
+    ids=[
+        *("a file for runs", "a file for outputs", "a file on the way", "a file", "empty"),
+        *("long path", "in memory"),
+    ],
 )
 def test_a_single_run_that_is_refused_leaves_no_folder(shell, taken, arguments, named):
     if taken:
@@ -71,22 +76,28 @@ def test_a_single_run_that_is_refused_leaves_no_folder(shell, taken, arguments, 
 
 
 @pytest.mark.parametrize(
-    ("made", "place"),
+    ("made", "place", "said"),
     [
-        ("file", "file/x"),
-        ("folder/x", "folder"),
-        ("folder/x", "folder resume=true"),
-        ("outputs/sweeps", "outputs/sweeps/x"),
-        ("file", "x" * 300),
+        ("file", "hydra.sweep.dir=file/x", "hydra.sweep.dir=file/x: file is no folder"),
+        ("file", "hydra.sweep.dir=file", "hydra.sweep.dir=file: file is no folder"),
+        ("file", "output_dir=file", "output_dir=file: file is no folder"),
+        ("folder/x", "hydra.sweep.dir=folder", "hydra.sweep.dir=folder: exists"),
+        ("folder/x", "hydra.sweep.dir=folder resume=true", "hydra.sweep.dir=folder: holds no"),
+        ("outputs/sweeps", "hydra.sweep.dir=outputs/sweeps/x", "hydra.sweep.dir=outputs/sweeps/x:"),
+        ("outputs/sweeps", "seed=0", "output_dir=outputs: outputs/sweeps is no folder"),
+        ("file", f"hydra.sweep.dir={'x' * 300}", f"hydra.sweep.dir={'x' * 300}: File name too"),
+        ("file", "hydra.sweep.dir=", "hydra.sweep.dir=: must be the path of a folder"),
     ],
-    ids=["a file on the way", "exists", "no sweep", "a file for sweeps", "long name"],
+    ids=[
+        *("a file on the way", "a file", "a file for outputs", "exists", "no sweep"),
+        *("below a file", "a file for sweeps", "long name", "empty"),
+    ],
 )
-def test_a_sweep_that_is_refused_leaves_no_database(shell, made, place):
+def test_a_sweep_that_is_refused_names_the_key_and_leaves_no_database(shell, made, place, said):
     (shell.folder / made).parent.mkdir(exist_ok=True)
     (shell.folder / made).touch()
     before = sorted(shell.folder.rglob("*"))
-    where, *more = place.split()
-    one_line(shell("-m", *SMALL, f"hydra.sweep.dir={where}", *more))
+    assert one_line(shell("-m", *SMALL, *place.split())).startswith(f"bnsweep: {said}")
     assert sorted(shell.folder.rglob("*")) == before
 
 

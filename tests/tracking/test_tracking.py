@@ -406,6 +406,11 @@ def closed(store, folder):
     EarlierRuns(folder / ANY, folder / "no runs" / ANY, store).close_dead()
 
 
+def test_a_tilde_in_a_uri_is_the_users_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/my/home")
+    assert Store(uri="sqlite:///~/x.db").uri == "sqlite:////my/home/x.db"
+
+
 def test_what_a_removed_database_left_is_no_part_of_the_new_one(tmp_path):
     removed, place = tmp_path / "removed.db", tmp_path / "mlflow.db"
     Store(uri=f"sqlite:///{removed}", experiment="first").prepare()
