@@ -82,7 +82,9 @@ _MEANINGS = (
     ("no plugin", r"Input config does not have a `_target_` field"),
 )
 # Where the parser stopped, and why a function of its own could not be called.
-_STOPPED = re.compile(r"(?:viable alternative at|extraneous|mismatched) input '(.*)'")
+_STOPPED = re.compile(
+    r"(?:viable alternative at|extraneous|mismatched) input '(.*?)'(?: expecting|$)", re.MULTILINE
+)
 _CALLED = re.compile(r"\w+ while evaluating '.*?': (.*)")
 # Lines of an error that say nothing which its other lines do not.
 _ASIDE = re.compile(
@@ -109,11 +111,11 @@ def complaint(error: BaseException) -> Complaint:
         "key": "".join(re.findall(r"full_key: (\S+)", text)[:1]),
         "file": file[1] if file else str(_variable(chain, "config_path", _FILE_OF) or ""),
         "override": str(getattr(override, "input_line", "")),
-        "reason": _reason(chain),
         "choices": tuple(getattr(error, "options", None) or ()),
     }
     hydras = isinstance(error, HydraException | OmegaConfBaseException | YAMLError)
     expected = hydras or bool(found["file"] or found["override"])
+    found["reason"] = _reason(chain if expected else [error])
     for kind, pattern in _MEANINGS if expected else ():
         if match := re.search(pattern, text):
             found |= {name: part for name, part in match.groupdict().items() if part}
