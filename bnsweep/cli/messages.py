@@ -173,6 +173,8 @@ def _unreadable(found: Complaint, known: Callable[[], KnownKeys]) -> str:
     if found.reason.startswith("at "):
         even = all(value.count(one) == value.count(other) for one, other in ("()", "[]", "{}"))
         why = why if even else "has a bracket without its other"
+    import bnsweep.nn.layers  # noqa: F401  (enters what `model.activation` takes)
+
     row, quoted = KEYS.get(key.lstrip("+")), f'{key}="{value}"'
     if row and not row.accepts(value):
         return f"{override}: {why}; must be {row.must_be()}"

@@ -196,7 +196,7 @@ COMPLAINTS = [
     (".model=1", ".model=1: .model cannot be a key; did you mean model?"),
     ("weight_std==0.1", "weight_std==0.1: has a = or a comma too many; write weight_std=0.1"),
     ("weight_std=0.1,", "weight_std=0.1,: has a = or a comma too many; write weight_std=0.1"),
-    ("training={epochs: }", "cannot be read (at {epochs: }); a list is [value,value], a mapping {"),
+    ("training={epochs:}", "cannot be read (at {epochs:}); a list is [value,value], a mapping {"),
     ("training={epochs:1", "training={epochs:1: has a bracket without its other; a list is ["),
     ("weight_std=0.1;0.2", "has ; for , between values; write weight_std=0.1,0.2"),
     (
@@ -204,6 +204,7 @@ COMPLAINTS = [
         "weight_std=0.1): has a bracket without its other; must be a finite number",
     ),
     ("output_dir=a(b", "output_dir=a(b: has a bracket without its other; use 'output_dir=\"a(b\"'"),
+    ("model.activation=re(lu", "has a bracket without its other; must be one of relu, "),
     ("output_dir=~/a", "output_dir=~/a: contains characters that need quoting; use 'output_dir="),
     ("weight_std='1", "weight_std='1: cannot be read (at '1); must be a finite number greater "),
     ("seed=rnge(1,3)", "cannot be read (Unknown function 'rnge'); must be a whole number of at"),
