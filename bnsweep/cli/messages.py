@@ -122,15 +122,15 @@ def _no_key(found: Complaint, known: KnownKeys, arguments: Sequence[str]) -> str
     within, _, group = key.rpartition("/")
     if place and within and group in GROUPS:
         return f"{key}{place}: there is no such group; write `override /{group}: ...`"
-    if key not in known.keys:
-        return f"{key}{place}: there is no such key; {known.hint(key)}"
-    names = {argument: argument.lstrip("~+").partition("=")[0] for argument in arguments}
-    takers = (
+    takers = [
         argument
-        for argument, name in names.items()
-        if key.startswith(f"{name}.") or (name == key and argument.startswith("~"))
-    )
-    return f"{key}{place}: is taken away by {next(takers, 'a file')}; leave one of the two out"
+        for argument in arguments
+        if (name := argument.lstrip("~+").partition("=")[0]) not in GROUPS or argument[0] == "~"
+        if key.startswith(f"{name}.") or argument == f"~{key}"
+    ]
+    if takers and key in known.keys:
+        return f"{key}{place}: is taken away by {takers[0]}; leave one of the two out"
+    return f"{key}{place}: there is no such key; {known.hint(key)}"
 
 
 def _no_name(found: Complaint, known: KnownKeys) -> str:

@@ -163,6 +163,11 @@ COMPLAINTS = [
     ("~weight_std=5", "~weight_std=5: the value of weight_std is 0.01; leave this argument out"),
     ("~model=plain", "~model=plain: this option is not chosen; leave it out"),
     ("optimizer.lrr=1", "optimizer.lrr: there is no such key; did you mean optimizer.lr?"),
+    ("optimzer.lr=1", "optimzer.lr: there is no such key; did you mean optimizer.lr?"),
+    (
+        "-m optimizer=adam optimizer.momentum=0.8",
+        "optimizer=adam has no momentum; optimizer=momentum and nesterov have it",
+    ),
     (
         "optimizer={lr:0.1,momentum:0.5}",
         "optimizer.momentum: there is no such key; optimizer=sgd has no momentum; "
