@@ -267,8 +267,9 @@ _MEANINGS = (
     ("in a package", r"Could not override '(?P<key>[^'@]+)@(?P<package>[^']+)'\.\nDid you mean"),
     ("no key", r"looks like a config group override, but config group '(?P<key>[^']+)'"),
     ("not there yet", r"Could not override '(?P<key>[^']+)'(.|\n)*reference_type=Dict"),
-    ("no key", r"Key '.*' (is )?not in (.|\n)*full_key: (?P<key>\S+)"),
+    ("no key", r"Could not override '([^']+)'(.|\n)*full_key: (?P<key>\1\.\S+)"),
     ("no key", r"Could not override '(?P<key>[^'@]+)"),
+    ("no key", r"Key '.*' (is )?not in (.|\n)*full_key: (?P<key>\S+)"),
     ("no key", r"No earlier Group Default for '(?P<key>[^'@]+)"),
     ("refers to nothing", r"Interpolation key '(?P<value>[^']+)' not found"),
     ("refers to itself", r"Recursive interpolation detected"),
@@ -280,7 +281,9 @@ _MEANINGS = (
     ("no plugin", r"Input config does not have a `_target_` field"),
 )
 # Where the parser stopped, and why a function of its own could not be called.
-_STOPPED = re.compile(r"(?:viable alternative at|extraneous|mismatched) input '(.*)'")
+_STOPPED = re.compile(
+    r"(?:viable alternative at|extraneous|mismatched) input '(.*?)'(?: expecting|$)", re.MULTILINE
+)
 _CALLED = re.compile(r"\w+ while evaluating '.*?': (.*)")
 # Lines of an error that say nothing which its other lines do not.
 _ASIDE = re.compile(
@@ -307,11 +310,11 @@ def complaint(error: BaseException) -> Complaint:
         "key": "".join(re.findall(r"full_key: (\S+)", text)[:1]),
         "file": file[1] if file else str(_variable(chain, "config_path", _FILE_OF) or ""),
         "override": str(getattr(override, "input_line", "")),
-        "reason": _reason(chain),
         "choices": tuple(getattr(error, "options", None) or ()),
     }
     hydras = isinstance(error, HydraException | OmegaConfBaseException | YAMLError)
     expected = hydras or bool(found["file"] or found["override"])
+    found["reason"] = _reason(chain if expected else [error])
     for kind, pattern in _MEANINGS if expected else ():
         if match := re.search(pattern, text):
             found |= {name: part for name, part in match.groupdict().items() if part}

@@ -1,6 +1,5 @@
 """What went wrong, in plain words: one line, with what to do."""
 
-import re
 import shlex
 from collections.abc import Callable, Sequence
 
@@ -32,13 +31,15 @@ _WORDS = {
     "to do without it: ${{oc.env:{0.value},value}}",
     "no value": "{where}: has no value; give it one",
     "no resolver": "{where}: there is no ${{{0.value}:...}}; write a value",
+    "no plugin": "hydra.launcher, hydra.sweeper: an option is chosen by a slash; write "
+    "hydra/launcher=... or hydra/sweeper=...",
     "no mapping": "{where}: is not a mapping of keys to values; write key: value",
     "no YAML": "{0.file}, line {0.value}: is not YAML ({0.reason}); mend it",
 }
 # What an argument that cannot be read may have been meant to be, and what is wrong with it then.
 _REPAIRS: tuple[tuple[str, Callable[[str, str], str]], ...] = (
     ("has a blank beside its key", lambda key, value: f"{key.strip()}={value.strip()}"),
-    ("has a = too many", lambda key, value: f"{key}={value.lstrip('=')}"),
+    ("has a = or a comma too many", lambda key, value: f"{key}={value.strip('=,')}"),
     ("has ; for , between values", lambda key, value: f"{key}={value.replace(';', ',')}"),
 )
 
@@ -81,8 +82,6 @@ def _explained(
             return _no_name(found, known())
         case "there already" | "chosen twice":
             return _given_twice(found, arguments)
-        case "no plugin":
-            return _no_plugin(arguments)
         case "unreadable":
             return _unreadable(found, known)
     place = f" in {found.file}" if found.file else ""
@@ -123,11 +122,15 @@ def _no_key(found: Complaint, known: KnownKeys, arguments: Sequence[str]) -> str
     within, _, group = key.rpartition("/")
     if place and within and group in GROUPS:
         return f"{key}{place}: there is no such group; write `override /{group}: ...`"
-    if key not in known.keys:
-        return f"{key}{place}: there is no such key; {known.hint(key)}"
-    names = {argument: argument.lstrip("~+").partition("=")[0] for argument in arguments}
-    takers = (a for a, name in names.items() if key.startswith(f"{name}.") or a == f"~{key}")
-    return f"{key}{place}: is taken away by {next(takers, 'a file')}; leave one of the two out"
+    takers = [
+        argument
+        for argument in arguments
+        if (name := argument.lstrip("~+").partition("=")[0]) not in GROUPS or argument[0] == "~"
+        if key.startswith(f"{name}.") or argument == f"~{key}"
+    ]
+    if takers and key in known.keys:
+        return f"{key}{place}: is taken away by {takers[0]}; leave one of the two out"
+    return f"{key}{place}: there is no such key; {known.hint(key)}"
 
 
 def _no_name(found: Complaint, known: KnownKeys) -> str:
@@ -152,14 +155,6 @@ def _given_twice(found: Complaint, arguments: Sequence[str]) -> str:
     )
 
 
-def _no_plugin(arguments: Sequence[str]) -> str:
-    """Return the message on a launcher or a sweeper that is chosen like a key."""
-    given = (re.fullmatch(r"\+{0,2}hydra\.(launcher|sweeper)=(.*)", a) for a in arguments)
-    for match in filter(None, given):
-        return f"{match[0]}: an option is chosen by a slash; write hydra/{match[1]}={match[2]}"
-    return "hydra.launcher, hydra.sweeper: one has no _target_; choose it as hydra/launcher=local"
-
-
 def _unreadable(found: Complaint, known: Callable[[], KnownKeys]) -> str:
     """Return the message on an argument that Hydra cannot read."""
     override = found.override
@@ -178,9 +173,13 @@ def _unreadable(found: Complaint, known: Callable[[], KnownKeys]) -> str:
     if found.reason.startswith("at "):
         even = all(value.count(one) == value.count(other) for one, other in ("()", "[]", "{}"))
         why = why if even else "has a bracket without its other"
+    import bnsweep.nn.layers  # noqa: F401  (enters what `model.activation` takes)
+
     row, quoted = KEYS.get(key.lstrip("+")), f'{key}="{value}"'
     if row and not row.accepts(value):
         return f"{override}: {why}; must be {row.must_be()}"
+    if value.startswith(("[", "{")):
+        return f"{override}: {why}; a list is [value,value], a mapping {{key: value}}"
     if not readable(quoted):
         return f"{override}: {why}; close the quotes that it opens"
     if even and found.reason.startswith("at "):

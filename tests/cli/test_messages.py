@@ -6,6 +6,7 @@ import shlex
 import pytest
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
@@ -162,6 +163,11 @@ COMPLAINTS = [
     ("~weight_std=5", "~weight_std=5: the value of weight_std is 0.01; leave this argument out"),
     ("~model=plain", "~model=plain: this option is not chosen; leave it out"),
     ("optimizer.lrr=1", "optimizer.lrr: there is no such key; did you mean optimizer.lr?"),
+    ("optimzer.lr=1", "optimzer.lr: there is no such key; did you mean optimizer.lr?"),
+    (
+        "-m optimizer=adam optimizer.momentum=0.8",
+        "optimizer=adam has no momentum; optimizer=momentum and nesterov have it",
+    ),
     (
         "optimizer={lr:0.1,momentum:0.5}",
         "optimizer.momentum: there is no such key; optimizer=sgd has no momentum; "
@@ -193,13 +199,17 @@ COMPLAINTS = [
     ("weight_std", "weight_std: is neither an option nor key=value; see --help for the keys"),
     ("model.=1", "model.=1: model. cannot be a key; model has hidden_sizes, "),
     (".model=1", ".model=1: .model cannot be a key; did you mean model?"),
-    ("weight_std==0.1", "weight_std==0.1: has a = too many; write weight_std=0.1"),
+    ("weight_std==0.1", "weight_std==0.1: has a = or a comma too many; write weight_std=0.1"),
+    ("weight_std=0.1,", "weight_std=0.1,: has a = or a comma too many; write weight_std=0.1"),
+    ("training={epochs:}", "cannot be read (at {epochs:}); a list is [value,value], a mapping {"),
+    ("training={epochs:1", "training={epochs:1: has a bracket without its other; a list is ["),
     ("weight_std=0.1;0.2", "has ; for , between values; write weight_std=0.1,0.2"),
     (
         "weight_std=0.1)",
         "weight_std=0.1): has a bracket without its other; must be a finite number",
     ),
     ("output_dir=a(b", "output_dir=a(b: has a bracket without its other; use 'output_dir=\"a(b\"'"),
+    ("model.activation=re(lu", "has a bracket without its other; must be one of relu, "),
     ("output_dir=~/a", "output_dir=~/a: contains characters that need quoting; use 'output_dir="),
     ("weight_std='1", "weight_std='1: cannot be read (at '1); must be a finite number greater "),
     ("seed=rnge(1,3)", "cannot be read (Unknown function 'rnge'); must be a whole number of at"),
@@ -228,6 +238,7 @@ def folder(tmp_path_factory):
     (folder / "experiment").mkdir()
     for name, text in FILES.items():
         (folder / "experiment" / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
+    (folder / "listed.yaml").write_text("- a\n")
     (folder / "experiment" / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     return folder
 
@@ -299,17 +310,44 @@ def test_a_configuration_that_does_not_exist_is_named(folder):
     assert message.startswith("--config-name=nope: there is no such file; name its folder by")
 
 
-def test_a_folder_that_does_not_exist_is_named(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["bnsweep", "--config-dir", "nowhere"])
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+@pytest.mark.parametrize(
+    ("folder_of", "message"),
+    [
+        ("nowhere", "/nowhere: there is no such folder; give --config-dir one"),
+        (".", "listed: is not a mapping of keys to values; write key: value"),
+    ],
+)
+def test_a_main_file_that_cannot_be_had_is_named(monkeypatch, capsys, folder, folder_of, message):
+    options = ["--config-dir", str(folder / folder_of), "--config-name", "listed"]
+    monkeypatch.setattr("sys.argv", ["bnsweep", *options])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # set by the program, and restored after the test
+    GlobalHydra.instance().clear()
     assert run_command_line() == 2
-    assert "/nowhere: there is no such folder; give --config-dir one" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
+    GlobalHydra.instance().clear()
 
 
 @pytest.mark.parametrize("typed", ["hydra.launcher=joblib", "++hydra.launcher=joblib"])
 def test_a_launcher_chosen_by_a_dot_is_to_be_chosen_by_a_slash(folder, typed):
     message = said(["-m", typed], folder)
-    assert message == f"{typed}: an option is chosen by a slash; write hydra/launcher=joblib"
+    assert "an option is chosen by a slash; write hydra/launcher=..." in message
+
+
+@pytest.mark.parametrize(
+    ("option", "missing", "extra"),
+    [("joblib", "joblib", "joblib"), ("ray", "ray", "ray"), ("slurm", "submitit_slurm", "slurm")],
+)
+def test_a_launcher_that_is_not_installed_is_told_its_extra(
+    monkeypatch, folder, option, missing, extra
+):
+    prepare_hydra()
+    launchers = ConfigStore.instance().repo["hydra"]["launcher"]
+    monkeypatch.delitem(launchers, f"{missing}.yaml", raising=False)
+    message = said([f"hydra/launcher={option}"], folder)
+    assert message == (
+        f"hydra/launcher={option}: its packages are not installed; use "
+        f"pip install 'bnsweep[{extra}]'"
+    )
 
 
 def test_an_error_of_ours_is_one_line_that_is_not_long():
@@ -318,6 +356,10 @@ def test_an_error_of_ours_is_one_line_that_is_not_long():
     assert message.startswith("TypeError: a line that says")
     assert message.endswith("(set HYDRA_FULL_ERROR=1 for the traceback)")
     assert len(message.splitlines()) == 1
+    try:
+        raise error from ValueError("another")
+    except TypeError as raised:
+        assert explain(raised, unknown) == message
     message = explain(ConfigError(f"seed={'1' * 5000}: too large; write less"), unknown)
     assert message.startswith("seed=111")
     assert message.endswith("111: too large; write less")

@@ -148,7 +148,10 @@ def test_the_tab_key_completes_groups_and_keys(shell, line, offered):
             "+optimizer.lr=0.1,1: optimizer.lr is there already; write it without the +: "
             "optimizer.lr=0.1,1",
         ),
-        ("data=3", "data=3: an option of a group is a name; see --help for the options"),
+        (
+            "data=3",
+            "data=3: must be the name of an option of data; write digits, fashion_mnist or mnist",
+        ),
         (
             "-m optimizer=sgd,adm",
             "optimizer=adm: there is no such option; there are: "
