@@ -135,7 +135,7 @@ def _check_node(node: Mapping[str, Any], prefix: str = "") -> None:
         elif isinstance(value, Mapping):
             if value.get("_target_") is None or is_ours(value):
                 _check_node(value, f"{key}.")
-        elif not (prefix and name == "_target_"):
+        elif not (prefix and name == "_target_") and key not in PARTS:
             near = _similar(key)
             hint = f"did you mean {near}?" if near else "see --help for the keys"
             raise ConfigError(f"{key}: there is no such key; {hint}")

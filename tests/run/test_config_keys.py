@@ -51,6 +51,7 @@ def test_each_option_that_comes_with_the_package_has_known_keys(option):
         ("tracking: {experiment: {a: 1}}", "tracking.experiment={'a': 1}: must be the name"),
         ("sweep: null", "sweep=null: is set by the program"),
         ("sweep: {tags: {a: b}}", "sweep.tags.a=b: is set by the program"),
+        ("training: null", None),  # that a part is missing is said where values are checked
         ("hydra: {sweeper: {params: {seed: 1}}}", None),
         ("tracking: {tags: {course.part: ml}}", None),
         ("model: {norm_layer: {_target_: mine.LayerNorm, _partial_: true, power: 2}}", None),
