@@ -73,8 +73,8 @@ def check(key: str, value: Value) -> None:
         return
     if isinstance(value, str) and any(map(row.accepts, _as_number(value))):
         raise ConfigError(
-            f'{key}="{brief(value)}": is text; write the number without quotes, or '
-            "${oc.decode:${oc.env:NAME}} for that in an environment variable"
+            f'{key}="{brief(value)}": is text; write the number without quotes, and that of a '
+            "variable as $NAME in the shell, as ${oc.decode:${oc.env:NAME}} in a file"
         )
     raise ConfigError(f"{key}={brief(value)}: must be {row.must_be()}")
 
@@ -223,7 +223,7 @@ def _whole(least: int, or_else: tuple[int, ...] = (), **row: Any) -> Key:
             and isinstance(value, numbers.Integral)
             and (least <= int(value) <= MOST_WHOLE or value in or_else)
         ),
-        lambda: f"{others}a whole number from {least} to 2^53 - 1",
+        lambda: f"{others}a whole number of at least {least}, below 2^53",
         **row,
     )
 

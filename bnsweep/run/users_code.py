@@ -132,6 +132,6 @@ def _mismatch(
     if key in part:
         return (
             f"{group}.{key}={shown(part[key])}: {target} {takes}; give it one, or leave the key "
-            f"out (~{group}.{key}, if debug=fast sets it)"
+            f"out (~{group}.{key} on the command line)"
         )
     return f"{takes}; beside its keys it is given {', '.join(given)}"

@@ -185,7 +185,7 @@ def test_a_number_in_quotes_is_said_to_be_text(key, text):
         check_run(changed(**{key.replace(".", "__"): text}))
     assert str(refusal.value) == (
         f'{key}="{text}": is text; write the number without quotes, or '
-        "${oc.decode:${oc.env:NAME}} for that in an environment variable"
+        "variable as $NAME in the shell, as ${oc.decode:${oc.env:NAME}} in a file"
     )
     with pytest.raises(ConfigError, match=r"weight_std=-1: must be a finite number"):
         check_run(changed(weight_std="-1"))

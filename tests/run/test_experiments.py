@@ -149,7 +149,7 @@ def test_a_data_set_without_sizes_says_what_debugging_needs(tmp_path):
         load_dataset(cfg)
     assert str(refused.value) == (
         f"data.train_size=100: {__name__}.unsized has no parameter train_size (it takes dtype); "
-        "give it one, or leave the key out (~data.train_size, if debug=fast sets it)"
+        "give it one, or leave the key out (~data.train_size on the command line)"
     )
 
 
