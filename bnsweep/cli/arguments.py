@@ -61,6 +61,10 @@ def parse(arguments: Sequence[str]) -> Namespace:
             "--experimental-rerun: bnsweep does not keep what it takes; a run's overrides are in "
             ".hydra/overrides.yaml of its folder"
         )
+    if args.package is not None and args.cfg is None:
+        raise ConfigError(f"--package {args.package}: shows a part of --cfg; add --cfg job")
+    if args.multirun and "hydra.mode=RUN" in args.overrides:
+        raise ConfigError("hydra.mode=RUN: is a single run, and -m a sweep; leave one of them out")
     args.overrides = expand(args.overrides)
     for option in ("config_dir", "config_path"):
         if (path := getattr(args, option)) is not None:

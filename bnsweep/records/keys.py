@@ -303,7 +303,7 @@ KEYS: dict[str, Key] = {
             or is_number(value)
             or (isinstance(value, str) and value.strip(". ") != "" and len(value) <= 200)
         ),
-        lambda: "the name of an experiment, of at most 200 characters, or null",
+        lambda: "a name of at most 200 characters, not of dots alone, or null",
     ),
     "tracking.tags": Key(
         lambda value: value is None or isinstance(value, Mapping),

@@ -87,6 +87,7 @@ def make_plan(
         if structure not in composed:
             cfg = loader.load_sweep_config(config, list(texts))
             files = option_files(cfg.hydra)
+            _check_sweep(cfg.hydra, config.hydra)
             with open_dict(cfg):
                 cfg.pop("hydra")
                 check_keys(cfg, texts)
@@ -147,6 +148,15 @@ def _has_mapping(override: Override) -> bool:
 def _overlap(one: str, two: str) -> bool:
     """Whether two keys are one, or one stands within the other."""
     return f"{one}.".startswith(f"{two}.") or f"{two}.".startswith(f"{one}.")
+
+
+def _check_sweep(of_run: DictConfig, whole: DictConfig) -> None:
+    """Check that a swept option brings no sweep of its own, which would be left out."""
+    if of_run.sweeper != whole.sweeper:
+        raise ConfigError(
+            f"experiment={of_run.runtime.choices.get('experiment')}: its file describes a sweep, "
+            "and is one of several choices; choose one experiment at a time"
+        )
 
 
 def _check_shared(cfg: DictConfig, config: DictConfig) -> None:

@@ -184,7 +184,7 @@ def test_a_number_in_quotes_is_said_to_be_text(key, text):
     with pytest.raises(ConfigError) as refusal:
         check_run(changed(**{key.replace(".", "__"): text}))
     assert str(refusal.value) == (
-        f'{key}="{text}": is text; write the number without quotes, or '
+        f'{key}="{text}": is text; write the number without quotes, and that of a '
         "variable as $NAME in the shell, as ${oc.decode:${oc.env:NAME}} in a file"
     )
     with pytest.raises(ConfigError, match=r"weight_std=-1: must be a finite number"):

@@ -276,7 +276,7 @@ def test_a_mistake_is_told_as_hydra_does(make_plan, override):
         (["debug=fast,null"], "debug: is one for the whole sweep"),
         (["sweep.number=1,2"], "sweep.number=1: is set by the program"),
         (["sweep.keys=null"], "sweep.keys=null: is set by the program"),
-        (["experiment=overfitting,learning_rate"], "is one for the whole sweep, where it is"),
+        (["experiment=overfitting,learning_rate"], "choose one experiment at a time"),
         (["+training.epoch=1,2"], "training.epoch: there is no such key"),
         (["seed=range(5,1)"], "seed=range(5,1): is a sweep of no values; give at least one"),
         (["model=glob(x*)"], "model=glob(x*): is a sweep of no values; there are batchnorm, "),
