@@ -27,7 +27,8 @@ from bnsweep.nn.layers import Affine, Layer
 from bnsweep.nn.network import Network, mlp
 from bnsweep.nn.optimizers import SGD
 
-def raises(**_): raise ValueError("my own reason")
+def fails(): raise ValueError("my own reason")
+def raises(**_): fails()
 def says_nothing(**_): raise ValueError
 def refuses(**_): return SGD(lr=-1)
 def fewer(inputs, classes): pass
@@ -58,6 +59,11 @@ class Writes(Layer):
     def forward(self, x, *, train):
         x *= 2
         return x, lambda dy: (2 * dy, {})
+class WritesInTraining(Layer):
+    def forward(self, x, *, train):
+        if train:
+            x += 1
+        return x, lambda dy: (dy, {})
 class Wide(Layer):
     def forward(self, x, *, train): return np.hstack([x, x]), lambda dy: (dy, {})
 def with_layer(layer, *, inputs, classes, dtype, **_):
@@ -65,6 +71,7 @@ def with_layer(layer, *, inputs, classes, dtype, **_):
     return Network([[layer(), Affine(W)], [Affine(np.ones((classes, classes), dtype))]])
 def backward(hidden_sizes, **given): return with_layer(Backward, **given)
 def writes(hidden_sizes, **given): return with_layer(Writes, **given)
+def writes_in_training(hidden_sizes, **given): return with_layer(WritesInTraining, **given)
 def wide(hidden_sizes, **given): return with_layer(Wide, **given)
 
 class Even(BatchNorm):
@@ -218,6 +225,7 @@ def test_what_the_user_can_fix_keeps_its_own_words(group, target, message):
         ("optimizer", "mine.Late"),
         ("optimizer", "mine.OfThisSize"),
         ("model", {"norm_layer": {"_target_": "mine.Even", "_partial_": True}}),
+        ("model", "mine.writes_in_training"),
     ],
 )
 def test_a_part_that_training_can_use_passes_whatever_its_class(group, changes):
@@ -339,6 +347,11 @@ def test_a_network_that_may_fit_is_not_refused(gigabyte):
     Rehearsal()(config_of(model={"hidden_sizes": [largest, largest]}))
     with pytest.raises(ConfigError, match="give smaller or fewer widths"):
         Rehearsal()(config_of(model={"hidden_sizes": [largest, largest]}, dtype="float64"))
+
+
+def test_only_our_own_model_is_known_to_be_as_large_as_its_widths(gigabyte):
+    widths = {"hidden_sizes": [100_000, 100_000]}
+    Rehearsal()(config_of(model={"_target_": "mine.writes_in_training", **widths}))
 
 
 def test_the_memory_of_this_machine_says_nothing_of_another_one(gigabyte):
