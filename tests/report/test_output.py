@@ -419,6 +419,7 @@ EXTREMES = [5e-324, 1e-320, 1e300, 1e308, 1.7e308, sys.float_info.max]
         {"weight_std": [1e-320, 0.1]},
         {"weight_std": [1e300, 0.1]},
         {"weight_std": EXTREMES},
+        {"weight_std": [0.01, 0.1, 1.0, sys.float_info.max]},
         {"weight_std": [0.1, 0.2, 1.0, *EXTREMES]},
         {"weight_std": [5e-324, 1e-323, 1.5e-323, 2e-323]},
         {"weight_std": [1.5e308, 1.6e308, 1.7e308, sys.float_info.max]},
