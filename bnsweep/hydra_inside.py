@@ -65,8 +65,8 @@ def parse(arguments: Sequence[str], version: str) -> Namespace:
             _with_bare_info(arguments, choices["--info"])
         )
     except ArgumentError as error:
-        option = str(error.argument_name).partition("/")[0]
-        raise ConfigError(f"{option}: {error.message}; see --hydra-help for the options") from error
+        option = (error.argument_name or "").partition("/")[0]  # none if it is ambiguous
+        _refuse(f"{option}: {error.message}".removeprefix(": "))
     for option, allowed in choices.items():
         given = getattr(args, option.lstrip("-"))
         if given is not None and given not in allowed:
