@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from bnsweep.errors import ConfigError
 from bnsweep.hydra_inside import config_sources
-from bnsweep.records import RunSpec
+from bnsweep.records import RunSpec, absolute
 from bnsweep.records.keys import (
     GROUPS,
     KEYS,
@@ -75,7 +75,7 @@ def specify(
     check_run(config)
     if (root := config["data"].get("root")) is not None:
         # The same folder in any working directory.
-        config["data"]["root"] = str(Path(root).expanduser().absolute())
+        config["data"]["root"] = str(absolute(root))
     if files is not None:
         config["sweep"] |= {"options": chosen_options(config, files), "number": number}
     data = facts(config) if facts is not None else load_dataset(config).facts

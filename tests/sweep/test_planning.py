@@ -59,7 +59,7 @@ def make_plan():
             """Return the plan of the default sweep with what is typed."""
             config = loader.load_configuration("config", [*arguments], run_mode=RunMode.MULTIRUN)
             overrides = planning.sweep_overrides(config.hydra.sweeper.params, arguments)
-            return planning.make_plan(config, overrides, loader)
+            return planning.make_plan(config, overrides, loader, facts)
 
         make.composed_by_hydra, make.typed, make.loader = composed_by_hydra, typed, loader
         yield make
