@@ -173,6 +173,8 @@ def shown(value: Value, digits: int | None = None) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return "[" + ",".join(shown(item, digits) for item in value) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{shown(item, digits)}" for key, item in value.items()) + "}"
     if isinstance(value, float) and digits is not None:
         return rounded(value, digits)
     return "null" if value is None else str(value)

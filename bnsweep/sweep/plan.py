@@ -32,17 +32,23 @@ Choice = tuple[str, Value]  # of an override: as text, and its value
 def sweep_overrides(params: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:
     """Return the overrides of a sweep: the `hydra.sweeper.params` that the command line leaves.
 
-    A value or an option that is typed replaces that of the default sweep. A mapping is merged into
-    what is there, and replaces nothing.
+    A value or an option that is typed replaces that of the default sweep, and takes its place in the
+    order of the runs. A mapping is merged into what is there, and replaces nothing.
     """
     parsed = OverridesParser.create().parse_overrides([*arguments])
-    typed = {override.key_or_group for override in parsed if not _has_mapping(override)}
-    defaults = [
-        f"{key}={'null' if value is None else value}"
-        for key, value in params.items()
-        if key.lstrip("+") not in typed
-    ]
-    return [*defaults, *arguments]
+    typed = dict(zip(arguments, parsed, strict=True))
+    first = []
+    for key, value in params.items():
+        name = key.lstrip("+")
+        meeting = [text for text, o in typed.items() if _overlap(name, o.key_or_group)]
+        replacing = [
+            t for t in meeting if typed[t].key_or_group == name and not _has_mapping(typed[t])
+        ]
+        if not replacing:
+            first.append(f"{key}={'null' if value is None else value}")
+        elif len(meeting) == 1:  # where several meet, their own order decides
+            first += meeting
+    return [*first, *(text for text in arguments if text not in first)]
 
 
 def make_plan(

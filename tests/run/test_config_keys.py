@@ -48,7 +48,7 @@ def test_each_option_that_comes_with_the_package_has_known_keys(option):
         ),
         ("training.epochs: 10", "write training: {epochs: 10}"),
         ("optimizer: {momentum: 0.5}", "bnsweep.nn.optimizers.SGD does not take it; it has lr and"),
-        ("tracking: {experiment: {a: 1}}", "tracking.experiment={'a': 1}: must be the name"),
+        ("tracking: {experiment: {a: 1}}", "tracking.experiment={a:1}: must be a name"),
         ("sweep: null", "sweep=null: is set by the program"),
         ("sweep: {tags: {a: b}}", "sweep.tags.a=b: is set by the program"),
         ("training: null", None),  # that a part is missing is said where values are checked
