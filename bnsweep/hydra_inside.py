@@ -89,14 +89,17 @@ def run_hydra(args: Namespace, task: TaskFunction, folder: Path) -> None:
         task: what does a run.
         folder: of the configuration.
     """
+    given: dict[str, Any] = {"args_parser": get_args_parser(), "task_function": task}
+    given |= {"config_path": str(folder), "config_name": "config"}
     with _any_target():
-        _run_hydra(
-            args=args,
-            args_parser=get_args_parser(),
-            task_function=task,
-            config_path=str(folder),
-            config_name="config",
-        )
+        try:
+            _run_hydra(args=args, **given)
+        except HydraException as error:
+            # Hydra 1.4 looks for a mode in no experiment's file, and then refuses the one there.
+            if args.multirun or not str(error).startswith("hydra.mode changed"):
+                raise
+            args.run, args.multirun = False, True
+            _run_hydra(args=args, **given)
 
 
 def composing_alone(args: Namespace, overrides: Sequence[str]) -> Namespace:
