@@ -32,8 +32,8 @@ Choice = tuple[str, Value]  # of an override: as text, and its value
 def sweep_overrides(params: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:
     """Return the overrides of a sweep: the `hydra.sweeper.params` that the command line leaves.
 
-    A value or an option that is typed replaces that of the default sweep, and takes its place in the
-    order of the runs. A mapping is merged into what is there, and replaces nothing.
+    A value or an option that is typed replaces that of the default sweep, and takes its place in
+    the order of the runs. A mapping is merged into what is there, and replaces nothing.
     """
     parsed = OverridesParser.create().parse_overrides([*arguments])
     typed = dict(zip(arguments, parsed, strict=True))

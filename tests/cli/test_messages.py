@@ -4,7 +4,6 @@ import re
 import shlex
 
 import pytest
-from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -18,7 +17,7 @@ from bnsweep.cli.app import config_folder, prepare_hydra, run_command_line
 from bnsweep.cli.known_keys import KnownKeys
 from bnsweep.cli.messages import explain
 from bnsweep.errors import ConfigError
-from bnsweep.hydra_inside import readable
+from bnsweep.hydra_inside import initialized, readable
 from bnsweep.run.config import to_plain
 
 NOWHERE = "see --help for the keys"
@@ -261,7 +260,7 @@ def said(arguments, folder, name="config"):
     GlobalHydra.instance().clear()
     arguments = [f"hydra.searchpath=[file://{folder}]", *arguments]
     with (
-        initialize_config_dir(str(config_folder()), version_base="1.3"),
+        initialized(config_folder()),
         pytest.raises((HydraException, OmegaConfBaseException, YAMLError, ValueError)) as caught,
     ):
         compose(arguments, name)

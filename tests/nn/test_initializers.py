@@ -33,7 +33,7 @@ def test_one_generator_state_gives_the_same_draws_at_every_scale_and_dtype():
     np.testing.assert_array_equal(draw("he", "float64"), math.sqrt(2 / 7) * z)
 
 
-@pytest.mark.parametrize("bad", [0, -1, 0.0, math.nan, math.inf, "hee", "0.1", True, None, [1]])
+@pytest.mark.parametrize("bad", [0, -1, 0.0, math.nan, math.inf, "hee", True, None, [1]])
 def test_an_invalid_scale_is_refused_with_the_valid_ones(bad):
     message = r"weight_std=.*: must be a finite number greater than 0, or he, or xavier"
     with pytest.raises(ValueError, match=message):

@@ -1,10 +1,11 @@
 """The keys of a configuration: which there are, for which part, and whose."""
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.errors import ConfigError
+from bnsweep.hydra_inside import initialized
 from bnsweep.run.config import check_keys
 
 GLOBAL = "# @package _global_\n"
@@ -17,7 +18,7 @@ def checked(*overrides, files=None, folder=None):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     place = [f"hydra.searchpath=[file://{folder}]"] if files else []
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialized(config_folder()):
         cfg = compose("config", [*overrides, *place], return_hydra_config=True)
     check_keys(cfg, cfg.hydra.overrides.task)
 

@@ -4,11 +4,12 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from made_up import sweep
 
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.errors import ConfigError
+from bnsweep.hydra_inside import initialized
 from bnsweep.records import SweepPlan
 from bnsweep.sweep import opening
 from bnsweep.sweep.places import ANY, expand_home, files_in, folder_of, folders_of, same_part
@@ -20,7 +21,7 @@ def configured(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     prepare_hydra()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialized(config_folder()):
         yield lambda *overrides: compose("config", [*overrides], return_hydra_config=True)
 
 

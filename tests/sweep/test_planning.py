@@ -52,7 +52,9 @@ def make_plan():
 
         @functools.cache
         def composed_by_hydra(*overrides):
-            composed = to_plain(loader.loader.load_sweep_config(config, list(overrides)))
+            composed = to_plain(
+                loader.load_configuration("config", [*overrides], run_mode=RunMode.RUN)
+            )
             return {key: composed[key] for key in RESULT_KEYS}
 
         def typed(*arguments):
@@ -120,7 +122,12 @@ TYPED = [
     ["weight_std=1,0.1", "weight_std=0.5"],
     ["model=plain", "weight_std=he,1", "optimizer=sgd,adam", "optimizer.lr=0.1,1e-3"],
     ["weight_std=1,0.1,0.01", "model=batchnorm,plain", "weight_std=1,0.5", "seed=3"],
-    ["model.hidden_sizes=[10],[20,30]", "data.root='/a folder/it\\'s here'", "++weight_std=1,2"],
+    [
+        "++weight_std=1,2",
+        "model=plain",
+        "model.hidden_sizes=[10],[20,30]",
+        "data.root='/a folder/it\\'s here'",
+    ],
     ["model.hidden_sizes=[1]", "model.hidden_sizes=[2,3]", ONE],
     ["weight_std='he','xavier'", "model=glob(*)"],
 ]

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from bnsweep.cli.app import config_folder, prepare_hydra
+from bnsweep.hydra_inside import initialized
 from bnsweep.records.keys import GROUPS, RESULT_KEYS, flatten
 
 CHUNKS, LINES = 6, 50
@@ -460,7 +460,7 @@ def oracle(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     put_files(folder)
     prepare_hydra()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialized(config_folder()):
         yield Oracle(folder)
 
 
