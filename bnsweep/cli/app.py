@@ -220,12 +220,17 @@ class Preview(CheckBeforeRun):
         hydras = [text for text in config.hydra.overrides.hydra if not text.startswith(CHECK)]
         raise _Previewed([*hydras, *plan.specs[0].overrides])
 
-    def on_run_start(self, config: DictConfig, **_: object) -> None:  # noqa: ARG002
+    def on_run_start(self, config: DictConfig, **_: object) -> None:
         """Do nothing: Hydra shows the configuration of a single run.
 
         Raises:
-            _Previewed: always.
+            _Refused: it is none of ours.
+            _Previewed: always else.
         """
+        try:
+            _check_parts(config)
+        except ConfigError as error:
+            raise _Refused(2) from error
         raise _Previewed
 
 
