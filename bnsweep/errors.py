@@ -28,6 +28,14 @@ class ConfigError(UserError, ValueError):
     """
 
 
+class UnknownKeyError(ConfigError):
+    """A key that does not exist; made with the key."""
+
+    def __str__(self) -> str:
+        """Return what is wrong; what may be meant, who knows the keys can say."""
+        return f"{self.args[0]}: there is no such key"
+
+
 class DataError(UserError):
     """Data that are missing, damaged, or fewer than asked for."""
 

@@ -57,22 +57,12 @@ def parse(arguments: Sequence[str], version: str) -> Namespace:
     parser.error = _refuse  # type: ignore[method-assign]
     options = parser._option_string_actions
     options["--version"].version = version  # type: ignore[attr-defined]
-    choices = {a.option_strings[0]: tuple(a.choices) for a in parser._actions if a.choices}
-    for action in parser._actions:
-        action.choices = None  # of a value that is none of them, the parser says so at length
+    words = _with_bare_info(arguments, [*(options["--info"].choices or ())])
     try:
-        args, others = parser.parse_known_intermixed_args(
-            _with_bare_info(arguments, choices["--info"])
-        )
+        args, others = parser.parse_known_intermixed_args(words)
     except ArgumentError as error:
         option = (error.argument_name or "").partition("/")[0]  # none if it is ambiguous
         _refuse(f"{option}: {error.message}".removeprefix(": "))
-    for option, allowed in choices.items():
-        given = getattr(args, option.lstrip("-"))
-        if given is not None and given not in allowed:
-            raise ConfigError(
-                f"{option} {given}: there is no such choice; choose from {', '.join(allowed)}"
-            )
     if others:
         raise ConfigError(_no_option(others[0], options))
     return args

@@ -11,24 +11,21 @@ import sys
 import time
 import traceback
 from argparse import Namespace
-from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
 
 from bnsweep import hydra_inside
 from bnsweep.cli import arguments, help_page, messages
 from bnsweep.cli.known_keys import KnownKeys
 from bnsweep.errors import ConfigError, IncompleteError, UserError
-from bnsweep.records.keys import KEYS
+from bnsweep.records.keys import KEYS, brief
 from bnsweep.records.paths import from_here
 from bnsweep.redact import REFUSAL, has_secret, without_secrets
 from bnsweep.report.words import in_words
@@ -76,10 +73,14 @@ def run_command_line() -> int:
         args = arguments.parse(sys.argv[1:])
         # What stands behind `--` is no option, and no override either if it begins like one.
         given = [text for text in args.overrides if text[:1] != "-"]
-        given += [f"--config-dir={args.config_dir}"] if args.config_dir else []
+        given += [
+            f"--{name.replace('_', '-')}={value}"
+            for name in ("config_dir", "config_name")
+            if (value := getattr(args, name))
+        ]
         prepare_hydra()
-        if args.config_name is not None or args.config_path is not None:
-            _check_primary(args)
+        # Whatever a file or an argument makes of the callbacks, nothing runs unchecked.
+        args.overrides += [] if args.shell_completion else [f"{CHECK}{CheckBeforeRun.__name__}"]
         if args.cfg == "job":
             args = _first_of_sweep(args)
         _call_hydra(args)
@@ -97,29 +98,6 @@ def _call_hydra(args: Namespace) -> None:
     hydra_inside.run_hydra(args, run, config_folder())
 
 
-def _call_until_start(args: Namespace, check: type[Callback], overrides: Sequence[str]) -> None:
-    """Start as if to run, with a callback that stops before anything is done."""
-    overrides = [*overrides, f"{CHECK}{check.__name__}"]
-    _call_hydra(hydra_inside.composing_alone(args, overrides))
-
-
-def _check_primary(args: Namespace) -> None:
-    """Check that a configuration of the user's own has what ours has, and have it checked by us.
-
-    Raises:
-        _Refused: it lacks a part.
-    """
-    # What it lacks may be what overrides are refused for.
-    for overrides in (args.overrides, args.overrides[:0]):
-        try:
-            _call_until_start(args, CheckParts, overrides)
-        except _Previewed:
-            break
-        except (HydraException, OmegaConfBaseException):
-            continue  # the call that follows meets it again
-    args.overrides.append(f"{CHECK}{CheckBeforeRun.__name__}")
-
-
 def _first_of_sweep(args: Namespace) -> Namespace:
     """Print what a sweep would do, and return what shows its first run.
 
@@ -127,7 +105,8 @@ def _first_of_sweep(args: Namespace) -> Namespace:
     starts as if to run, and `Preview` stops it. Of a single run, the arguments stay as they are.
     """
     try:
-        _call_until_start(args, Preview, args.overrides)
+        overrides = [*args.overrides, f"{CHECK}{Preview.__name__}"]
+        _call_hydra(hydra_inside.composing_alone(args, overrides))
     except _Previewed as previewed:
         if previewed.first is not None:
             return Namespace(**{**vars(args), "multirun": False, "overrides": previewed.first})
@@ -168,6 +147,7 @@ class CheckBeforeRun(Callback):
             from bnsweep.sweep.places import expand_home
             from bnsweep.tracking.store import make_store
 
+            _check_parts(config)
             _set_environment(config)
             make_store(config)
             if config.hydra.sweeper.get("_target_") != OUR_SWEEPER:
@@ -188,6 +168,7 @@ class CheckBeforeRun(Callback):
             from bnsweep.sweep.single import prepare_run
 
             HydraConfig.instance().set_config(config)  # as for the run itself: ${hydra:...}
+            _check_parts(config)
             _check_mode(config)
             _set_environment(config)
             if not prepare_run(config):
@@ -196,26 +177,21 @@ class CheckBeforeRun(Callback):
             raise _Refused(2) from error
 
 
-class CheckParts(Callback):
-    """Stops Hydra where it would start, and refuses a configuration that lacks parts of ours."""
+def _check_parts(config: DictConfig) -> None:
+    """Check that a configuration of the user's own has what ours has, and of what kind a sweep is.
 
-    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
-        """Check which parts are there.
-
-        Raises:
-            _Refused: one is not.
-            _Previewed: always else.
-        """
-        parts = dict.fromkeys(key.partition(".")[0] for key in (*KEYS, "sweep"))
-        if lacks := [part for part in parts if part not in config]:
-            name = config.hydra.job.config_name
-            raise _Refused(2) from ConfigError(
-                f"--config-name {name}: its file has no {in_words(lacks, 'or')}; begin it with "
-                "`defaults: [config, _self_]`, which brings all of bnsweep's own"
-            )
-        raise _Previewed
-
-    on_run_start = on_multirun_start
+    Raises:
+        ConfigError: it lacks a part, or the sweep is no mapping.
+    """
+    parts = dict.fromkeys(key.partition(".")[0] for key in (*KEYS, "sweep"))
+    if lacks := [part for part in parts if part not in config]:
+        name = config.hydra.job.config_name
+        raise ConfigError(messages.lacks_parts(name, lacks))
+    params = config.hydra.sweeper.get("params")
+    if params is not None and not OmegaConf.is_dict(params):
+        raise ConfigError(
+            f"hydra.sweeper.params={brief(params)}: must be a mapping of keys to their choices"
+        )
 
 
 class Preview(CheckBeforeRun):
@@ -244,12 +220,17 @@ class Preview(CheckBeforeRun):
         hydras = [text for text in config.hydra.overrides.hydra if not text.startswith(CHECK)]
         raise _Previewed([*hydras, *plan.specs[0].overrides])
 
-    def on_run_start(self, config: DictConfig, **_: object) -> None:  # noqa: ARG002
+    def on_run_start(self, config: DictConfig, **_: object) -> None:
         """Do nothing: Hydra shows the configuration of a single run.
 
         Raises:
-            _Previewed: always.
+            _Refused: it is none of ours.
+            _Previewed: always else.
         """
+        try:
+            _check_parts(config)
+        except ConfigError as error:
+            raise _Refused(2) from error
         raise _Previewed
 
 

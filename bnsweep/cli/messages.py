@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Sequence
 
 from bnsweep.cli.known_keys import GROUPS, KnownKeys
-from bnsweep.errors import UserError
+from bnsweep.errors import UnknownKeyError, UserError
 from bnsweep.hydra_inside import Complaint, complaint, readable
 from bnsweep.records.keys import KEYS
 from bnsweep.report.words import in_words
@@ -60,11 +60,21 @@ def explain(
     return f"{text[: _LONGEST * 3 // 4]} ... {text[-_LONGEST // 4 :]}"
 
 
+def lacks_parts(name: str, parts: Sequence[str]) -> str:
+    """Return the message on a configuration of the user's own that lacks parts of ours."""
+    return (
+        f"--config-name={name}: its file has no {in_words(parts, 'or')}; begin it with "
+        "`defaults: [config, _self_]`, which brings all of bnsweep's own"
+    )
+
+
 def _explained(
     error: BaseException, known: Callable[[], KnownKeys], arguments: Sequence[str]
 ) -> str:
     if isinstance(error, MemoryError):
         return "there is not enough memory"
+    if isinstance(error, UnknownKeyError):
+        return f"{error}; {known().hint(error.args[0])}"
     if isinstance(error, UserError):
         return f"{error}; {_IN_A_FILE}" if "=logspace(" in str(error) else str(error)
     found = complaint(error)
@@ -130,6 +140,8 @@ def _no_key(found: Complaint, known: KnownKeys, arguments: Sequence[str]) -> str
     ]
     if takers and key in known.keys:
         return f"{key}{place}: is taken away by {takers[0]}; leave one of the two out"
+    if key in known.keys and (named := [a for a in arguments if a.startswith("--config-name=")]):
+        return lacks_parts(named[0].partition("=")[2], [key])
     return f"{key}{place}: there is no such key; {known.hint(key)}"
 
 

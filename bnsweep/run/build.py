@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnsweep.data import Dataset
+from bnsweep.errors import ConfigError
 from bnsweep.hydra_inside import instantiate
 from bnsweep.nn.network import Network
 from bnsweep.nn.optimizers import Optimizer
@@ -15,22 +16,17 @@ from bnsweep.run.execute import Draws, Experiment
 from bnsweep.run.users_code import refuse, told
 
 # What a part has to be, whatever its class: what its run asks of it.
-NEEDED: dict[str, tuple[str, tuple[str, ...]]] = {
+NEEDED = {
     "data": (
         "a Dataset",
-        (
-            *("x_train", "y_train", "x_test", "y_test", "x_validation", "y_validation"),
-            *("features", "classes", "facts"),
-        ),
+        "x_train y_train x_test y_test x_validation y_validation features classes facts",
     ),
     "model": (
         "a Network",
-        (
-            *("params", "n_weights", "dtype", "blocks", "gradient", "logits", "hidden_outputs"),
-            *("block_outputs", "statistics_of", "state"),
-        ),
+        "params n_weights dtype blocks gradient logits hidden_outputs block_outputs statistics_of "
+        "state",
     ),
-    "optimizer": ("an Optimizer", ("start", "update")),
+    "optimizer": ("an Optimizer", "start update"),
 }
 
 
@@ -82,10 +78,12 @@ def build_optimizer(config: Mapping[str, Any]) -> Optimizer:
 def _built(group: str, config: Mapping[str, Any], **given: Any) -> object:
     """Return what the target of a part of a run makes, if training can use it."""
     part = config[group]
+    if part.get("_target_") is None:
+        raise ConfigError(f"{group}._target_: is missing; name the function that makes {group}")
     with told(group, part, given):
         built: object = instantiate(part, **given, _convert_="all")
         kind, needed = NEEDED[group]
-        if missing := [name for name in needed if not hasattr(built, name)]:
+        if missing := [name for name in needed.split() if not hasattr(built, name)]:
             returned = f"{type(built).__name__}, which has no {missing[0]}"
             refuse(group, part, f"returned {returned}; must return {kind}")
     return built

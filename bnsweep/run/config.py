@@ -1,12 +1,9 @@
 """From a composed configuration to a run: plain values, checked, and names for its parts."""
 
 import contextlib
-import difflib
-import functools
-import inspect
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,9 @@ from typing import Any
 from hydra.conf import HydraConf
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigSource
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from bnsweep.errors import ConfigError
+from bnsweep.errors import ConfigError, UnknownKeyError
 from bnsweep.hydra_inside import config_sources
 from bnsweep.records import RunSpec, absolute
 from bnsweep.records.keys import (
@@ -32,7 +28,6 @@ from bnsweep.records.keys import (
     flatten,
     is_ours,
 )
-from bnsweep.report.words import in_words
 from bnsweep.run.build import load_dataset
 
 # The part `sweep` before the program sets it.
@@ -93,7 +88,7 @@ def check_keys(cfg: DictConfig, overrides: Sequence[str]) -> None:
         overrides: from which it was composed.
 
     Raises:
-        ConfigError: there is no such key, or nothing takes it in this configuration.
+        ConfigError: there is no such key.
     """
     config = to_plain(cfg)
     if (sweep := config.pop("sweep", None)) != UNSET:
@@ -114,50 +109,23 @@ def check_keys(cfg: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def _check_node(node: Mapping[str, Any], prefix: str = "") -> None:
-    taken = _parameters(str(node["_target_"])) if is_ours(node) else None
     for name, value in node.items():
         key = f"{prefix}{name}"
         if "." in str(name):
-            *parts, last = (_similar(key) or key).split(".")
+            *parts, last = key.split(".")
             opened = "".join(f"{part}: {{" for part in parts)
             raise ConfigError(
                 f"{key}: there is no such key; a dot leads nowhere in a file, write "
                 f"{opened}{last}: {brief(value)}{'}' * len(parts)}"
             )
         if key in KEYS:
-            if taken is not None and name not in taken:
-                has = in_words([k for k in taken if f"{prefix}{k}" in KEYS])
-                raise ConfigError(
-                    f"{key}={brief(value)}: {node['_target_']} does not take it; it has {has}"
-                )
             if isinstance(value, Mapping):  # of which `check_all` sees the leaves
                 check(key, value)
         elif isinstance(value, Mapping):
             if value.get("_target_") is None or is_ours(value):
                 _check_node(value, f"{key}.")
         elif not (prefix and name == "_target_") and key not in PARTS:
-            near = _similar(key)
-            hint = f"did you mean {near}?" if near else "see --help for the keys"
-            raise ConfigError(f"{key}: there is no such key; {hint}")
-
-
-@functools.cache
-def _parameters(target: str) -> Collection[str] | None:
-    """Return what a `_target_` takes; None if it takes anything, or cannot be found."""
-    try:
-        parameters = inspect.signature(get_object(target)).parameters
-    except Exception:  # whoever builds it says why
-        return None
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    return None if open_ended else tuple(parameters)
-
-
-def _similar(key: str) -> str | None:
-    """Return the key that someone may have meant by one that there is not."""
-    lasts = {known.rpartition(".")[2]: known for known in KEYS}
-    last = difflib.get_close_matches(key.rpartition(".")[2], lasts, n=1, cutoff=0.8)
-    whole = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.8)
-    return whole[0] if whole else lasts[last[0]] if last else None
+            raise UnknownKeyError(key)
 
 
 def where_started(hydra_config: HydraConf) -> contextlib.AbstractContextManager[None]:
@@ -301,6 +269,8 @@ def _content(
         return {}
     loaded = source.load_config(path)
     own: Any = OmegaConf.to_container(loaded.config, resolve=False)
+    if not isinstance(own, dict):
+        raise ConfigError(f"{path}: its file is not a mapping of keys to values; write key: value")
     defaults = own.pop("defaults", [])
     if loaded.header["package"] == "_global_":
         own = own.get(part or group, {})

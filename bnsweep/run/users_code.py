@@ -4,7 +4,6 @@ import contextlib
 import inspect
 import os
 import pydoc
-import re
 import sys
 import threading
 import traceback
@@ -14,7 +13,7 @@ from typing import Any, NoReturn
 
 from bnsweep.errors import ConfigError, DataError, UserError
 from bnsweep.records import from_here
-from bnsweep.records.keys import shown
+from bnsweep.records.keys import is_ours, shown
 from bnsweep.redact import first_line
 
 # By the names of their packages: what is behind them is not the user's own.
@@ -44,13 +43,15 @@ def kept_alive() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(group: str, part: Mapping[str, Any], given: Collection[str] = ()) -> Iterator[None]:
+def told(
+    group: str, part: Mapping[str, Any], given: Collection[str] | None = None
+) -> Iterator[None]:
     """Tell in one line what the code of a part raises, with its file and line.
 
     Args:
         group: the group of the part: data, model, optimizer.
         part: its configuration.
-        given: the names of what its target is given beside its keys.
+        given: while it is built, the names of what its target is given beside its keys.
 
     Raises:
         ConfigError, DataError: it raised something, or called `sys.exit`.
@@ -62,7 +63,9 @@ def told(group: str, part: Mapping[str, Any], given: Collection[str] = ()) -> It
         cause = _cause(error)
         if isinstance(cause, UserError):
             raise cause from None
-        refuse(group, part, _mismatch(cause, group, part, given) or _what(cause, part), cause)
+        called = given is not None and isinstance(cause, TypeError)
+        mismatch = _mismatch(group, part, given or ()) if called else None
+        refuse(group, part, mismatch or _what(cause, part), cause)
 
 
 def refuse(
@@ -114,24 +117,31 @@ def _place(error: BaseException) -> str:
     return f" ({from_here(Path(own[-1].filename))}, line {own[-1].lineno})" if own else ""
 
 
-def _mismatch(
-    error: BaseException, group: str, part: Mapping[str, Any], given: Collection[str]
-) -> str | None:
-    """Return what to do if the target has no parameter for something that it is given."""
+def _mismatch(group: str, part: Mapping[str, Any], given: Collection[str]) -> str | None:
+    """Return what to do if a target does not take what it is given, or is not given what it takes.
+
+    By its parameters: the text of the error may name the function of a base class.
+    """
     target = str(part.get("_target_"))
-    called = re.escape(target.rpartition(".")[2])
-    unexpected = re.search(
-        rf"\b{called}(\.__init__)?\(\) got an unexpected keyword argument '(\w+)'", str(error)
-    )
-    if unexpected is None:
+    try:
+        parameters = inspect.signature(pydoc.locate(target)).parameters  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # not each function tells its parameters
         return None
-    key, takes = unexpected[2], f"has no parameter {unexpected[2]}"
-    with contextlib.suppress(TypeError, ValueError):  # not each function tells its parameters
-        signature = inspect.signature(pydoc.locate(target))  # type: ignore[arg-type]
-        takes += f" (it takes {', '.join(signature.parameters)})"
+    keys = [key for key in part if not key.startswith("_")]
+    kinds = {p.kind for p in parameters.values()}
+    anything = inspect.Parameter.VAR_KEYWORD in kinds
+    unknown = [key for key in (*keys, *given) if key not in parameters and not anything]
+    if not unknown:
+        named = (p for p in parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
+        missing = [p.name for p in named if p.default is p.empty]
+        lacks = [name for name in missing if name not in (*keys, *given)]
+        return f"{group}.{lacks[0]}: is missing; {target} needs it" if lacks else None
+    key = unknown[0]
+    takes = f"has no parameter {key} (it takes {', '.join(parameters)})"
     if key in part:
+        give = "" if is_ours(part) else "give it one, or "
         return (
-            f"{group}.{key}={shown(part[key])}: {target} {takes}; give it one, or leave the key "
-            f"out (~{group}.{key} on the command line)"
+            f"{group}.{key}={shown(part[key])}: {target} {takes}; {give}leave the key out "
+            f"(~{group}.{key} on the command line)"
         )
     return f"{takes}; beside its keys it is given {', '.join(given)}"

@@ -63,7 +63,8 @@ def test_a_sweep_knows_its_command_as_it_was_typed_without_secrets(monkeypatch):
     assert called(monkeypatch, *typed[1:]) == 0
     (args,) = given
     assert args.multirun
-    assert args.overrides == ["weight_std=1,0.1", typed[2]]
+    assert args.overrides[:-1] == ["weight_std=1,0.1", typed[2]]
+    assert args.overrides[-1].endswith("=bnsweep.cli.app.CheckBeforeRun")
     assert TYPED.get() == (*typed[:2], note.format(""), "-m")
 
 
@@ -83,7 +84,7 @@ def own(tmp_path, monkeypatch):
     return ("--config-dir", "own", "--config-name")
 
 
-@pytest.mark.parametrize("rest", ["", "-m", "tracking=none weight_std=1", "--cfg job", "a=2"])
+@pytest.mark.parametrize("rest", ["", "-m", "--cfg job", "a=2"])
 def test_a_configuration_without_our_defaults_is_refused_before_anything(
     own, monkeypatch, capsys, rest
 ):
@@ -91,9 +92,17 @@ def test_a_configuration_without_our_defaults_is_refused_before_anything(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        "bnsweep: --config-name bare: its file has no weight_std, seed, dtype, data, model, "
+        "bnsweep: --config-name=bare: its file has no weight_std, seed, dtype, data, model, "
         "optimizer, training, output_dir, resume, on_failure, tracking, report or sweep; begin it "
         "with `defaults: [config, _self_]`, which brings all of bnsweep's own\n"
+    )
+    assert [path.name for path in Path().iterdir()] == ["own"]
+
+
+def test_an_override_of_what_such_a_configuration_lacks_says_so(own, monkeypatch, capsys):
+    assert called(monkeypatch, *own, "bare", "tracking=none", "weight_std=1") == 2
+    assert capsys.readouterr().err.startswith(
+        "bnsweep: --config-name=bare: its file has no tracking; begin it with `defaults: [config,"
     )
     assert [path.name for path in Path().iterdir()] == ["own"]
 
@@ -118,6 +127,22 @@ def test_a_run_of_such_a_configuration_is_checked_by_us_whatever_it_sets(own, mo
     assert called(monkeypatch, *own, "blind", "weight_std=-1") == 2
     assert "weight_std=-1: must be" in capsys.readouterr().err
     assert [path.name for path in Path().iterdir()] == ["own"]
+
+
+@pytest.mark.parametrize("given", ["hydra.callbacks.check=null", "~hydra.callbacks.check"])
+def test_no_argument_takes_our_check_away(tmp_path, monkeypatch, capsys, given):
+    monkeypatch.chdir(tmp_path)
+    assert called(monkeypatch, given, "weight_std=-1") == 2
+    assert "weight_std=-1: must be" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", ["-r", "-m"])
+def test_a_default_sweep_is_a_mapping(tmp_path, monkeypatch, capsys, mode):
+    monkeypatch.chdir(tmp_path)
+    assert called(monkeypatch, mode, "hydra.sweeper.params=5") == 2
+    assert "hydra.sweeper.params=5: must be a mapping" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

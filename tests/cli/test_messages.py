@@ -16,7 +16,7 @@ from yaml import YAMLError
 from bnsweep.cli.app import config_folder, prepare_hydra, run_command_line
 from bnsweep.cli.known_keys import KnownKeys
 from bnsweep.cli.messages import explain
-from bnsweep.errors import ConfigError
+from bnsweep.errors import ConfigError, UnknownKeyError
 from bnsweep.hydra_inside import initialized, readable
 from bnsweep.run.config import to_plain
 
@@ -240,6 +240,19 @@ def folder(tmp_path_factory):
     (folder / "listed.yaml").write_text("- a\n")
     (folder / "experiment" / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     return folder
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("training.epoch", "did you mean training.epochs?"),
+        ("lr", "did you mean optimizer.lr?"),
+        ("frobnicate", "see --help for the keys"),
+    ],
+)
+def test_a_key_that_we_refuse_has_the_hint_of_one_that_hydra_refuses(key, hint):
+    message = explain(UnknownKeyError(key), lambda: KnownKeys.of(config_folder(), []))
+    assert message == f"{key}: there is no such key; {hint}"
 
 
 def compose(arguments, name):

@@ -186,8 +186,7 @@ def test_a_part_that_fails_is_told_in_one_line_with_its_place(group, target, tol
             "model",
             "mine.fewer",
             "model.hidden_sizes=[4]: mine.fewer has no parameter hidden_sizes (it takes inputs, "
-            "classes); give it one, or leave the key out (~model.hidden_sizes, if debug=fast sets "
-            "it)",
+            "classes); give it one, or leave the key out (~model.hidden_sizes on the command line)",
         ),
         (
             "model",
@@ -213,6 +212,26 @@ def test_what_the_user_can_fix_keeps_its_own_words(group, target, message):
     with pytest.raises(UserError) as refused:
         Rehearsal()(config_of(**{group: target}))
     assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (
+            {"lr": 0.1, "beta1": 0.9},
+            "optimizer.beta1=0.9: bnsweep.nn.optimizers.SGD has no parameter beta1 (it takes lr, "
+            "weight_decay); leave the key out (~optimizer.beta1 on the command line)",
+        ),
+        ({}, "optimizer.lr: is missing; bnsweep.nn.optimizers.SGD needs it"),
+        ({"_target_": None}, "optimizer._target_: is missing; name the function that makes opt"),
+    ],
+)
+def test_the_keys_of_a_part_are_the_parameters_of_its_target(optimizer, message):
+    config = config_of()
+    config["optimizer"] = {"_target_": "bnsweep.nn.optimizers.SGD"} | optimizer
+    with pytest.raises(UserError) as refused:
+        Rehearsal()(config)
+    assert str(refused.value).startswith(message)
 
 
 @pytest.mark.parametrize(
