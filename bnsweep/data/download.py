@@ -122,16 +122,14 @@ def files_in(root: str, source: Source) -> dict[str, LocalFile]:
     )
     if not root or not folder.is_dir():
         raise DataError(f"data.root={root}: there is no such folder; {advice}")
-    paths = {}
-    for name in source.files:
-        for path in (folder / name, folder / name.removesuffix(PACKED)):
-            if path.is_file():
-                paths[name] = path
-                break
-    if missing := [name for name in source.files if name not in paths]:
+    places = {
+        name: [p for p in (folder / name, folder / name.removesuffix(PACKED)) if p.is_file()]
+        for name in source.files
+    }
+    if missing := [name for name, paths in places.items() if not paths]:
         raise DataError(f"data.root={root}: {', '.join(missing)} not found; {advice}")
     found = {}
-    for name, path in paths.items():
+    for name, (path, *_) in places.items():
         # All of them use the same file names: nothing else shows that they were mixed up.
         known = _published(path, (MNIST, FASHION_MNIST))
         if known is not None and known[0] is not source:
@@ -156,7 +154,7 @@ def _published(path: Path, sources: Sequence[Source]) -> tuple[Source, str] | No
     }
     with contextlib.suppress(OSError):  # whoever reads it says so
         if path.stat().st_size <= _LARGEST:
-            for algorithm in sorted({known.partition(":")[0] for known in names}, reverse=True):
+            for algorithm in dict.fromkeys(known.partition(":")[0] for known in names):
                 if (checksum := _checksum(path, algorithm)) in names:
                     return names[checksum]
     return None
