@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,18 +122,16 @@ def files_in(root: str, source: Source) -> dict[str, LocalFile]:
     )
     if not root or not folder.is_dir():
         raise DataError(f"data.root={root}: there is no such folder; {advice}")
-    paths = {}
-    for name in source.files:
-        for path in (folder / name, folder / name.removesuffix(PACKED)):
-            if path.is_file():
-                paths[name] = path
-                break
-    if missing := [name for name in source.files if name not in paths]:
+    places = {
+        name: [p for p in (folder / name, folder / name.removesuffix(PACKED)) if p.is_file()]
+        for name in source.files
+    }
+    if missing := [name for name, paths in places.items() if not paths]:
         raise DataError(f"data.root={root}: {', '.join(missing)} not found; {advice}")
     found = {}
-    for name, path in paths.items():
+    for name, (path, *_) in places.items():
         # All of them use the same file names: nothing else shows that they were mixed up.
-        known = _published(path)
+        known = _published(path, (MNIST, FASHION_MNIST))
         if known is not None and known[0] is not source:
             other = known[0].name
             raise DataError(
@@ -149,18 +147,16 @@ def files_in(root: str, source: Source) -> dict[str, LocalFile]:
     return found
 
 
-def _published(path: Path) -> tuple[Source, str] | None:
-    """Return the published file that has the checksum of a file: its data set and its name."""
-    try:
-        if path.stat().st_size > _LARGEST:
-            return None
-        sums = {_checksum(path, algorithm) for algorithm in ("sha256", "md5")}
-    except OSError:  # whoever reads it says so
-        return None
-    for source in (MNIST, FASHION_MNIST):
-        for name, known in source.checksums.items():
-            if known in sums:
-                return source, name
+def _published(path: Path, sources: Sequence[Source]) -> tuple[Source, str] | None:
+    """Return the data set and the name of the published file whose checksum a file has."""
+    names = {
+        known: (source, name) for source in sources for name, known in source.checksums.items()
+    }
+    with contextlib.suppress(OSError):  # whoever reads it says so
+        if path.stat().st_size <= _LARGEST:
+            for algorithm in dict.fromkeys(known.partition(":")[0] for known in names):
+                if (checksum := _checksum(path, algorithm)) in names:
+                    return names[checksum]
     return None
 
 
@@ -183,8 +179,7 @@ def cached_files(source: Source) -> dict[str, LocalFile]:
     base = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("bnsweep")
     folder = absolute(base) / source.name
     for name in source.files:
-        path, known = folder / name, source.checksums[name]
-        if not path.is_file() or _checksum(path, known.partition(":")[0]) != known:
+        if _published(folder / name, [source]) != (source, name):
             _download(source, name, folder)
     return {name: LocalFile(folder / name, genuine=True) for name in source.files}
 

@@ -12,7 +12,7 @@ from bnsweep.errors import ConfigError, StoreUnreachable, TrackingError
 from bnsweep.records import LOCK_FILE, SweepPlan, from_here, lock
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.sweep import cluster
-from bnsweep.sweep.places import folder_of, folders_of, refused, same_part
+from bnsweep.sweep.places import folder_of, folders_of, refused, same_part, unresolved
 from bnsweep.sweep.resume import EarlierRuns, differences, take_over
 from bnsweep.sweep.workers import STOP_FILE, OpenSweep, Terms
 from bnsweep.tracking.recorder import Recorder
@@ -32,7 +32,7 @@ def check_folders(config: DictConfig) -> None:
             raise _taken(folder)
         if not (folder / SWEEP_FILE).exists():
             raise _without_sweep(folder)
-    subdir = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[index,call-overload]
+    subdir = unresolved(config, "hydra.sweep.subdir")
     if subdir != "${hydra.job.num}":
         raise ConfigError(
             f"hydra.sweep.subdir={subdir}: the folder of a run in a sweep is its number; "

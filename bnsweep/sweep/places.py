@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, cast
 
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, read_write
@@ -15,14 +15,17 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bnsweep.errors import ConfigError
 from bnsweep.records import absolute, from_here
-from bnsweep.records.keys import RESULT_KEYS
+from bnsweep.records.keys import RESULT_KEYS, Config, flatten
 
 Kind = Literal["run", "sweep"]
 
 ANY = "\0"  # in a path: what differs from start to start, or from run to run
-_DIFFERENT = (
-    *(*RESULT_KEYS, "sweep", "hydra.job", "hydra.overrides"),
-    *("hydra.runtime.choices", "hydra.runtime.output_dir"),
+_DIFFERENT = tuple(
+    f"{key}."
+    for key in (
+        *(*RESULT_KEYS, "sweep", "hydra.job", "hydra.overrides"),
+        *("hydra.runtime.choices", "hydra.runtime.output_dir"),
+    )
 )
 _INNERMOST = re.compile(r"\$\{([^${}]*)\}")
 
@@ -50,7 +53,7 @@ def folder_of(config: DictConfig, kind: Kind) -> Path:
 
 def refused(config: DictConfig, kind: Kind, why: str) -> ConfigError:
     """Return the error that says of which key a folder is, and why it cannot be had."""
-    of_output = "${output_dir}" in _unresolved(config, f"hydra.{kind}.dir")
+    of_output = "${output_dir}" in unresolved(config, f"hydra.{kind}.dir")
     key = "output_dir" if of_output else f"hydra.{kind}.dir"
     given = config.output_dir if of_output else config.hydra[kind].dir
     return ConfigError(f"{key}={given}: {why}; give another folder")
@@ -74,7 +77,7 @@ def folders_of(config: DictConfig, kind: Kind) -> Path:
 
     Beside a folder that is the same at each start lie others, which were typed like it.
     """
-    text = _unresolved(config, f"hydra.{kind}.dir")
+    text = unresolved(config, f"hydra.{kind}.dir")
     while (found := _INNERMOST.search(text)) is not None:
         text = text[: found.start()] + _at_any_start(config, found[1]) + text[found.end() :]
     path = absolute(text)
@@ -95,26 +98,17 @@ def files_in(folders: Path, name: str) -> Iterator[Path]:
 
 def _at_any_start(config: DictConfig, inner: str) -> str:
     """Return what an interpolation stands for, with `ANY` in the place of what differs."""
-    call, _, rest = inner.partition(":")
-    key = rest if call == "hydra" else inner
-    key = f"hydra.{key}" if call == "hydra" else key
-    same = (
-        call.startswith("oc.")
-        if ":" in key
-        else not f"{key}.".startswith(tuple(f"{of_run}." for of_run in _DIFFERENT))
-    )
-    if same and ":" not in key:
-        return _unresolved(config, key)
+    key = re.sub("^hydra:", "hydra.", inner)
+    if ":" not in key and not f"{key}.".startswith(_DIFFERENT):
+        return unresolved(config, key)
     value = ""
     with suppress(OmegaConfBaseException):
         value = str(OmegaConf.create({"value": f"${{{inner}}}"}).value)
     # What differs may be several folders deep, as a date is in ${now:%Y/%m}.
-    return value if same else re.sub("[^/]+", ANY, value) or ANY
+    return value if key.startswith("oc.") else re.sub("[^/]+", ANY, value) or ANY
 
 
-def _unresolved(config: DictConfig, key: str) -> str:
+def unresolved(config: DictConfig, key: str) -> str:
     """Return the text of a key, its interpolations as they stand; `ANY` if it has none."""
-    value: Any = OmegaConf.to_container(config, resolve=False)
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return ANY if value is None else str(value)
+    leaves = flatten(cast("Config", OmegaConf.to_container(config, resolve=False)))
+    return str(leaves.get(key, ANY))

@@ -36,7 +36,7 @@ from bnsweep.records import (
     write_whole,
 )
 from bnsweep.records.colors import model_color
-from bnsweep.records.keys import flatten, shown
+from bnsweep.records.keys import KEYS, brief, flatten, shown
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import REFUSAL, first_line, has_secret, without_secrets
 from bnsweep.tracking import sqlite, ui
@@ -169,6 +169,9 @@ class Store:
         self._opened: tuple[int, int] | None = None  # the database file that MLflow uses
         if experiment is None:
             experiment = os.environ.get(EXPERIMENT_VARIABLE, "").strip() or EXPERIMENT
+            if not (row := KEYS["tracking.experiment"]).accepts(experiment):
+                given = f"{EXPERIMENT_VARIABLE}={brief(experiment)}"
+                raise StoreRefused(f"{given}: must be {row.must_be().removesuffix(', or null')}")
         self.experiment = str(experiment)  # a name such as 500 arrives as a number
         self._tags = {key: without_secrets(shown(v)) for key, v in flatten(tags or {}).items()}
         if taken := [key for key in self._tags if key.startswith(RESERVED)]:

@@ -8,6 +8,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
+from omegaconf.errors import InterpolationKeyError
 
 from bnsweep.cli.app import config_folder, prepare_hydra
 from bnsweep.errors import ConfigError
@@ -16,6 +17,7 @@ from bnsweep.records.keys import RESULT_KEYS
 from bnsweep.run.build import load_dataset
 from bnsweep.run.config import to_plain
 from bnsweep.sweep import plan as planning
+from bnsweep.sweep.drive import checked_plan
 
 
 class CountingLoader:
@@ -298,6 +300,16 @@ def test_what_cannot_be_run_is_refused_as_a_whole(make_plan, overrides, named):
     with pytest.raises(ConfigError) as refusal:
         make_plan(*overrides)
     assert named in str(refusal.value)
+
+
+def test_a_value_may_refer_to_a_swept_key_that_only_the_runs_have(make_plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = ["+mine=0.1,0.2", "weight_std=${mine}"]
+    config = make_plan.loader.load_configuration("config", given, run_mode=RunMode.MULTIRUN)
+    _, plan = checked_plan(config, given, make_plan.loader)
+    assert [spec.config["weight_std"] for spec in plan.specs] == [0.1, 0.2]
+    with pytest.raises(InterpolationKeyError, match="nowhere"):
+        checked_plan(config, ["weight_std=${nowhere}"], make_plan.loader)
 
 
 def test_a_default_sweep_sets_nothing_that_all_runs_share(make_plan):

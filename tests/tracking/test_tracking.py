@@ -595,6 +595,13 @@ def test_a_tag_that_is_not_ones_own_is_refused(store, tag):
         Store(uri=store.uri, tags={tag: "x"})
 
 
+def test_an_experiment_of_the_environment_that_cannot_be_is_refused(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "..")
+    with pytest.raises(StoreRefused, match=r"^MLFLOW_EXPERIMENT_NAME=\.\.: .* not of dots alone$"):
+        Store(uri=store.uri)
+    assert Store(uri=store.uri, experiment="given").experiment == "given"
+
+
 def test_names_left_open_are_those_of_mlflows_variables(store, folder, tmp_path, monkeypatch):
     assert Store(uri=store.uri).experiment == "bnsweep"
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "from the environment")
