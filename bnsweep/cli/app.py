@@ -25,6 +25,8 @@ from bnsweep import hydra_inside
 from bnsweep.cli import arguments, help_page, messages
 from bnsweep.cli.known_keys import KnownKeys
 from bnsweep.errors import ConfigError, IncompleteError, UserError
+from bnsweep.records import ENDED, RunFolder
+from bnsweep.records.folder import START_FILE
 from bnsweep.records.keys import KEYS, brief
 from bnsweep.records.paths import from_here
 from bnsweep.redact import REFUSAL, has_secret, without_secrets
@@ -89,9 +91,21 @@ def run_command_line() -> int:
     except Exception as error:
         return _print_error(error, tracebacks, given)
     finally:
-        if (folder := _FOREIGN.get()) is not None and folder.exists():
-            print(f"results: {from_here(folder)}")
-    return 0
+        failed = _ended_elsewhere()
+    return 1 if failed else 0
+
+
+def _ended_elsewhere() -> bool:
+    """Say what came of the runs of another sweeper than ours; return whether some have failed."""
+    folder = _FOREIGN.get()
+    if folder is None or not folder.exists():
+        return False
+    print(f"results: {from_here(folder)}")
+    runs = [RunFolder(path.parent) for path in folder.glob(f"*/{START_FILE}")]
+    failed = sum(not run.has_history() or run.result().status not in ENDED for run in runs)
+    if failed:
+        print(f"bnsweep: {failed} of {len(runs)} runs failed; see their error.txt", file=sys.stderr)
+    return failed > 0
 
 
 def _call_hydra(args: Namespace) -> None:

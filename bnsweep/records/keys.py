@@ -88,7 +88,12 @@ def check_all(config: Mapping[str, Any]) -> None:
         ConfigError: a value is out of bounds, or a part or a required key is missing.
     """
     for part in PARTS:
-        if not isinstance(config.get(part), Mapping):
+        if isinstance(option := config.get(part), str):
+            raise ConfigError(
+                f"{part}={brief(option)}: must be a mapping of keys; an option is chosen in the "
+                f"defaults list of a file, as `override /{part}: {brief(option)}`"
+            )
+        if not isinstance(option, Mapping):
             raise ConfigError(f"{part}: is missing; leave out what removes it, ~{part} or null")
     leaves = flatten(config)
     if missing := [key for key, row in KEYS.items() if row.required and key not in leaves]:

@@ -60,10 +60,10 @@ def attempt(
             experiment = build_experiment(spec, load_dataset(spec.config))
             network = experiment.network
             result = experiment.run(keep, time.perf_counter)
-        except (Exception, SystemExit):
-            result = RunResult(spec, "failed", error=without_secrets(traceback.format_exc()))
         except KeyboardInterrupt:
             result = RunResult(spec, "killed", error="interrupted")
+        except BaseException:
+            result = RunResult(spec, "failed", error=without_secrets(traceback.format_exc()))
         on_trained()
         result = replace(result, attempt=begun.id, started=begun.started, ended=time.time())
         return _keep(result, folder, network)

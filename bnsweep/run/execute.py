@@ -87,11 +87,11 @@ class Experiment:
                 final = self._activations(len(epochs) - 1)
             if not np.isfinite(epochs[-1]["train_loss"]):
                 status = "diverged"
-        except (Exception, SystemExit):
-            # A part that calls sys.exit fails its own run, not the others.
-            status, error = "failed", without_secrets(traceback.format_exc())
         except KeyboardInterrupt:
             status, error = "killed", "interrupted"
+        except BaseException:
+            # A part that calls sys.exit fails its own run, not the others.
+            status, error = "failed", without_secrets(traceback.format_exc())
         return RunResult(
             spec=self.spec,
             status=status,

@@ -48,6 +48,8 @@ def told(
 ) -> Iterator[None]:
     """Tell in one line what the code of a part raises, with its file and line.
 
+    What it does to the working directory is undone.
+
     Args:
         group: the group of the part: data, model, optimizer.
         part: its configuration.
@@ -57,9 +59,11 @@ def told(
         ConfigError, DataError: it raised something, or called `sys.exit`.
     """
     try:
-        with kept_alive():
+        with kept_alive(), contextlib.chdir(Path.cwd()):
             yield
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         cause = _cause(error)
         if isinstance(cause, UserError):
             raise cause from None

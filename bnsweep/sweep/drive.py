@@ -8,11 +8,10 @@ from dataclasses import replace
 from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
-from omegaconf.errors import InterpolationKeyError
 
 from bnsweep.errors import IncompleteError, InterruptedSweepError, TrackingError
 from bnsweep.records import RunResult, SweepPlan, SweepRun
-from bnsweep.records.keys import Config, Value, check_all
+from bnsweep.records.keys import Config, Value, check
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import first_line
 from bnsweep.report import output, terminal
@@ -92,11 +91,11 @@ def checked_plan(
     Raises:
         ConfigError, DataError: the sweep could not be done.
     """
-    with contextlib.suppress(InterpolationKeyError):  # to what only a run has; each is checked
-        check_all(to_plain(config))
+    if (jobs := config.hydra.launcher.get("n_jobs")) == 0:  # no launcher can do with none
+        check("hydra.launcher.n_jobs", jobs)
+    plan = make_plan(config, overrides, loader, facts)
     options = output.ReportOptions.of(to_plain(config.report))
     check_folders(config)
-    plan = make_plan(config, overrides, loader, facts)
     output.check_choice(options.choose, plan.specs)
     name = sweep_name(plan.specs, config.hydra.runtime.choices.get("experiment"))
     return options, replace(plan, name=name, command=TYPED.get())

@@ -109,6 +109,7 @@ def make_plan(
         swept = {k: given.get(k) if v is None else v for k, v in spec.swept.items()}
         specs.append(replace(spec, swept=swept))
     specs, swept_keys = _with_swept(_different(specs), settable)
+    _check_references(config, swept_keys)
     return SweepPlan(tuple(specs), tuple(swept_keys))
 
 
@@ -180,6 +181,25 @@ def _check_shared(cfg: DictConfig, config: DictConfig) -> None:
             )
 
 
+def _check_references(config: DictConfig, swept: Sequence[str]) -> None:
+    """Check that what is one for the whole sweep refers to nothing that is swept."""
+    values = flatten(cast("Config", OmegaConf.to_container(config)))
+    for key, value in values.items():
+        if key != "hydra.sweep.dir" and (key.startswith("hydra.") or not _is_shared(key)):
+            continue
+        for name in re.findall(r"\$\{([\w.]+)\}", str(value)):
+            if any(_overlap(name, other) for other in swept):
+                raise ConfigError(
+                    f"{key}={brief(value)}: is one for the whole sweep, and {name} is swept; "
+                    "refer to something else"
+                )
+
+
+def _is_shared(key: str) -> bool:
+    """Whether a key has one value for the whole sweep."""
+    return re.split("[./@]", key)[0] in SHARED
+
+
 def _different(specs: Sequence[RunSpec]) -> list[RunSpec]:
     """Return the runs without those that are equal to an earlier one, and say that these are."""
     firsts: dict[Value, RunSpec] = {}
@@ -248,7 +268,7 @@ def _choices(override: Override, loader: ConfigLoader) -> list[Choice]:
     ]
     if len(texts) > MAX_RUNS:
         raise ConfigError(f"{key}: more than {MAX_RUNS} choices; give fewer")
-    if re.split("[./@]", override.key_or_group)[0] in SHARED:
+    if _is_shared(override.key_or_group):
         quoted = f"""; a text with commas stands in quotes of its own, as in '{key}="one, two"'"""
         raise ConfigError(
             f"{key.lstrip('+')}: is one for the whole sweep, and has {len(texts)} values; give one"

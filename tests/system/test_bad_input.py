@@ -39,6 +39,7 @@ FILES = {
         f"{GLOBAL}defaults:\n  - override /optimizer: adam\ntraining: {{batch_size: 50}}\n"
         "hydra: {sweeper: {params: {weight_std: '1,0.1', model: plain}}}\n"
     ),
+    "own/experiment/text.yaml": f"{GLOBAL}optimizer: adam\n",
     "own/experiment/damaged.yaml": f"{GLOBAL}training: {{epochs: 5\n",
     "own/bare.yaml": "weight_std: 0.1\n",
     "broken_import.py": "import not_there\n\ndef net(**parts):\n    pass\n",
@@ -60,6 +61,22 @@ class Exits(SGD):
         self.steps += 1
         if self.steps == 5:
             os._exit(0)
+
+
+class Elsewhere(SGD):
+    def __init__(self, **keys):
+        super().__init__(**keys)
+        os.chdir("/")
+
+
+class Still(SGD):
+    def step(self, w, g):
+        w = w - self.lr * g
+
+
+class Ends(SGD):
+    def __init__(self, **keys):
+        raise GeneratorExit("mine")
 
 
 class Raises(Exits):
@@ -241,7 +258,17 @@ REFUSED = [
     (["-m", "data._target_=mine.no_dataset", "weight_std=1"], ["mine.no_dataset"]),
     (["data._target_=mine.exits"], ["mine.exits"]),
     (["-m", "data._target_=mine.exits", "weight_std=1"], ["mine.exits"]),
+    (["optimizer._target_=mine.Still"], ["mine.Still", "in place"]),
+    (["optimizer._target_=mine.Ends"], ["mine.Ends", "GeneratorExit"]),
+    # what is one for the whole sweep
+    (["-m", "weight_std=0.1,1", "output_dir=o_${weight_std}"], ["output_dir=", "is swept"]),
+    (["-m", "seed=1,2", "hydra.sweep.dir=o/${seed}"], ["hydra.sweep.dir=", "seed is swept"]),
+    (["-m", "tracking.weights=${model.batch_norm}"], ["tracking.weights=", "is swept"]),
+    (["-m", "experiment=good,misspelt_sweep", "--config-dir", "own"], ["experiment="]),
+    (["-m", "hydra.mode=RUN"], ["hydra.mode=RUN", "-m"]),
     # words
+    (["--package", "x"], ["--package x", "--cfg"]),
+    (["experiment=text", "--config-dir", "own"], ["optimizer=adam", "override /optimizer"]),
     (["weight_std"], ["weight_std"]),
     (["weight_std =0.1"], ["weight_std =0.1", "weight_std=0.1"]),
     (["=5"], ["=5"]),
@@ -371,6 +398,8 @@ ACTS = [
     (["-m", *ONE, "hydra.sweep.dir=~/sweep"], 1, {}),
     (["hydra.run.dir=~/run"], 1, {}),
     (['output_dir="logspace(0,-1,2)"'], 1, {}),
+    (["-m", *ONE, "seed=1,2", "training.epochs=${seed}"], 2, {"training.epochs": {1, 2}}),
+    (["-m", *ONE, "optimizer._target_=mine.Elsewhere"], 1, {"optimizer": {"Elsewhere"}}),
 ]
 PLACES = {
     # where the runs lie, if not in outputs
@@ -466,6 +495,10 @@ FAILS = [
     (["-m", *ONE, "optimizer._target_=mine.Raises"], ["1 of 1 runs failed"]),
     (["-m", *ONE, "optimizer._target_=mine.Exits"], []),
     (["-m", *ONE, "optimizer._target_=mine.Exits", "hydra/launcher=local"], ["1 of 1 runs failed"]),
+    (
+        ["-m", *ONE, "optimizer._target_=mine.Raises", "hydra/sweeper=basic"],
+        ["1 of 1 runs failed", "error.txt"],
+    ),
 ]
 
 

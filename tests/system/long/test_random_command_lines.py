@@ -623,4 +623,4 @@ def test_each_line_does_what_was_asked_or_is_refused(quick_shell, oracle, chunk)
         if why is not None:
             problems.append(f"{number}. python -m bnsweep {shlex.join(line.words)}\n  {why}")
     assert not problems, f"{len(problems)} of {LINES} lines:\n\n" + "\n\n".join(problems)
-    assert acted > LINES / 5
+    assert acted >= LINES / 5
