@@ -11,9 +11,6 @@ UserError                     an error the user can fix             exit status 
     └── InterruptedSweepError  the sweep was interrupted            exit status 130
 """
 
-import contextlib
-from collections.abc import Iterator
-
 
 class UserError(Exception):
     """An error the user can fix. The message says what was wrong, what was given, what to do."""
@@ -66,14 +63,3 @@ class InterruptedSweepError(IncompleteError):
     """The sweep was interrupted, and closed what it had begun."""
 
     exit_status = 130
-
-
-@contextlib.contextmanager
-def unwrapped() -> Iterator[None]:
-    """Raise what the user can fix in place of the error that a library wraps around it."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from None
-        raise

@@ -23,7 +23,7 @@ from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException, InstantiationException, OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.plugins.config_source import ConfigSource
 from hydra.plugins.launcher import Launcher
 from hydra.types import RunMode, TaskFunction
@@ -138,21 +138,24 @@ def _no_option(given: str, known: Iterable[str]) -> str:
 
 
 def instantiate(config: object, **arguments: Any) -> Any:
-    """Return what the `_target_` of a configuration makes.
+    """Return what the `_target_` of a configuration makes; what it raises is raised as it is.
 
-    Relies on how Hydra 1.3 reports what a target raises, as the cause of an InstantiationException;
-    1.4 lets it through. Remove the half that wraps it when 1.4 is the oldest version.
-
-    Raises:
-        InstantiationException: the target is not there, or raises.
+    Relies on Hydra raising errors of its own from what a target raises, or from what its module
+    does, once or twice; remove when it lets both through.
     """
     trusted = {} if _ANY_TARGET is None else {"_execution_whitelist_": _ANY_TARGET}
     try:
         return hydra.utils.instantiate(config, **arguments, **trusted)
-    except (HydraException, OmegaConfBaseException):
-        raise
     except Exception as error:
-        raise InstantiationException(f"Error in call to a target:\n{error!r}") from error
+        cause: BaseException = error
+    while cause.__cause__ is not None and _is_raised_by_hydra(cause):
+        cause = cause.__cause__
+    raise cause
+
+
+def _is_raised_by_hydra(error: BaseException) -> bool:
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("hydra.")
 
 
 def initialized(folder: Path) -> contextlib.AbstractContextManager[None]:

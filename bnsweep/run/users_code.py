@@ -51,7 +51,7 @@ def told(
     What it does to the working directory is undone.
 
     Args:
-        group: the group of the part: data, model, optimizer.
+        group: the group of the part: data, model, optimizer, tracking.
         part: its configuration.
         given: while it is built, the names of what its target is given beside its keys.
 
@@ -61,15 +61,12 @@ def told(
     try:
         with kept_alive(), contextlib.chdir(Path.cwd()):
             yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, UserError):
         raise
     except BaseException as error:
-        cause = _cause(error)
-        if isinstance(cause, UserError):
-            raise cause from None
-        called = given is not None and isinstance(cause, TypeError)
+        called = given is not None and isinstance(error, TypeError)
         mismatch = _mismatch(group, part, given or ()) if called else None
-        refuse(group, part, mismatch or _what(cause, part), cause)
+        refuse(group, part, mismatch or _what(error, part), error)
 
 
 def refuse(
@@ -84,13 +81,6 @@ def refuse(
     if not problem.startswith(f"{group}."):
         problem = f"{group}._target_={shown(part.get('_target_'))}: {problem}"
     raise kind(problem) from cause
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return what was raised within Hydra, which wraps it once or twice."""
-    while error.__cause__ is not None and _packages(error)[-1:] == ["hydra"]:
-        error = error.__cause__
-    return error
 
 
 def _packages(error: BaseException) -> list[str]:

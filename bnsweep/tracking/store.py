@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
-from bnsweep.errors import ConfigError, StoreRefused, StoreUnreachable, TrackingError, unwrapped
+from bnsweep.errors import ConfigError, StoreRefused, StoreUnreachable, TrackingError
 from bnsweep.hydra_inside import instantiate
 from bnsweep.records import (
     CONFIG_FILE,
@@ -39,6 +39,7 @@ from bnsweep.records.colors import model_color
 from bnsweep.records.keys import KEYS, brief, flatten, shown
 from bnsweep.records.sweep_plan import SWEEP_FILE
 from bnsweep.redact import REFUSAL, first_line, has_secret, without_secrets
+from bnsweep.run.users_code import told
 from bnsweep.tracking import sqlite, ui
 from bnsweep.tracking.model import MODEL, log_model
 from bnsweep.tracking.told import (
@@ -632,7 +633,7 @@ def make_store(cfg: "DictConfig") -> "Store | None":
         return None
     if has_secret(str(cfg.tracking.get("uri") or "")):
         raise ConfigError(f"tracking.uri: {REFUSAL}")
-    with unwrapped():
+    with told("tracking", cfg.tracking, {"output_dir"}):
         store: Store = instantiate(cfg.tracking, output_dir=str(absolute(cfg.output_dir)))
     return store
 
