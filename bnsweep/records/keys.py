@@ -19,8 +19,6 @@ Value = Any  # of a key: one of those, or a tuple of them
 # What decides a run's numbers; all else says where they go.
 RESULT_KEYS = ("data", "model", "optimizer", "training", "weight_std", "seed", "dtype")
 GROUPS = ("model", "optimizer", "data")
-# JSON and floating-point numbers, as which metrics are stored, hold every one up to it.
-MOST_WHOLE = 2**53 - 1
 
 
 class Bounded(Protocol):
@@ -222,15 +220,18 @@ def _number(
     )
 
 
-def _whole(least: int, or_else: tuple[int, ...] = (), **row: Any) -> Key:
+def _whole(
+    least: int, *, below: float = math.inf, or_else: tuple[int, ...] = (), **row: Any
+) -> Key:
     others = "".join(f"{other}, or " for other in or_else)
+    end = f" and below 2^{math.log2(below):g}" if math.isfinite(below) else ""
     return Key(
         lambda value: (
             is_number(value)
             and isinstance(value, numbers.Integral)
-            and (least <= int(value) <= MOST_WHOLE or value in or_else)
+            and (least <= int(value) < below or value in or_else)
         ),
-        lambda: f"{others}a whole number of at least {least}, below 2^53",
+        lambda: f"{others}a whole number of at least {least}{end}",
         **row,
     )
 
@@ -267,7 +268,8 @@ _FORMAT = _one_of(("png", "svg", "pdf"))
 
 KEYS: dict[str, Key] = {
     "weight_std": _number(above=0, or_else=("he", "xavier"), required=True),
-    "seed": _whole(0, required=True),
+    # Every one below is a floating-point number, too, as which metrics are stored.
+    "seed": _whole(0, below=2**53, required=True),
     "dtype": _one_of(("float32", "float64"), required=True),
     "data.root": _text("the path of a folder, such as mnist or ./5,", or_null=True),
     "data.train_size": _whole(1),
@@ -335,7 +337,7 @@ KEYS: dict[str, Key] = {
         lambda key: isinstance(key, str), "a list of keys, such as [optimizer.lr]"
     ),
     # Of this package's own launcher, which asks for it itself.
-    "hydra.launcher.n_jobs": _whole(1, or_else=(-1,)),
+    "hydra.launcher.n_jobs": _whole(1, below=2**15, or_else=(-1,)),
 }
 # The parts that every configuration has: each is a mapping of keys.
 PARTS = dict.fromkeys(

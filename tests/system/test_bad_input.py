@@ -241,6 +241,7 @@ REFUSED = [
     (["-m", "hydra.launcher.n_jobs=0", "weight_std=0.1"], ["hydra.launcher.n_jobs=0"]),
     (["-m", "hydra.launcher.n_jobs=-5", "weight_std=0.1"], ["hydra.launcher.n_jobs=-5"]),
     (["-m", "hydra.launcher.n_jobs=many", "weight_std=0.1"], ["hydra.launcher.n_jobs=many"]),
+    (["-m", "hydra.launcher.n_jobs=99999999999"], ["hydra.launcher.n_jobs=99999999999"]),
     # targets of one's own
     (["optimizer._target_=nowhere.Opt"], ["optimizer", "nowhere"]),
     (["-m", "optimizer._target_=nowhere.Opt", "weight_std=0.1,1"], ["optimizer", "nowhere"]),
