@@ -115,9 +115,11 @@ def commands(page: Path) -> list[Command]:
 
 
 def write_files(page: Path, folder: Path) -> None:
-    """Write into a folder the files that a page shows: their first line is a comment, `# path`."""
+    """Write into a folder the files that a page shows: a comment at their head is their path."""
     for language, text in blocks(page):
-        if language in ("python", "yaml") and (named := re.match(r"# ([\w/]+\.(py|yaml))\n", text)):
+        if language in ("python", "yaml") and (
+            named := re.match(r"(?:# @.*\n)?# ([\w/]+\.(py|yaml))\n", text)
+        ):
             path = folder / named[1]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
