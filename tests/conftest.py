@@ -3,6 +3,7 @@
 BNSWEEP_NO_SKIP=1 makes a session with a skipped test fail: for where everything is installed.
 """
 
+import logging
 import os
 import signal
 from collections import Counter
@@ -20,6 +21,18 @@ def pytest_configure(config):
     os.environ["HYDRA_DEPRECATION_WARNINGS_AS_ERRORS"] = "1"
     # pytest-xdist starts with the files that hold most tests; ours that take longest hold few.
     config.option.loadscopereorder = False
+
+
+@pytest.fixture(autouse=True)
+def quiet_after_hydra():
+    """Take away what a test has Hydra log to: its stream ends with the test."""
+    root = logging.getLogger()
+    before, level = [*root.handlers], root.level
+    yield
+    for handler in [*root.handlers]:
+        if handler not in before and type(handler) is logging.StreamHandler:
+            root.removeHandler(handler)
+    root.setLevel(level)
 
 
 def pytest_collection_modifyitems(config, items):

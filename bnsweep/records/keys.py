@@ -268,7 +268,7 @@ _FORMAT = _one_of(("png", "svg", "pdf"))
 
 KEYS: dict[str, Key] = {
     "weight_std": _number(above=0, or_else=("he", "xavier"), required=True),
-    # Every one below is a floating-point number, too, as which metrics are stored.
+    # Every one below 2^53 is a floating-point number, too, as which metrics are stored.
     "seed": _whole(0, below=2**53, required=True),
     "dtype": _one_of(("float32", "float64"), required=True),
     "data.root": _text("the path of a folder, such as mnist or ./5,", or_null=True),
@@ -298,7 +298,7 @@ KEYS: dict[str, Key] = {
     "optimizer.beta2": _number(least=0, below=1),
     "optimizer.decay": _number(least=0, below=1),
     "optimizer.eps": _number(above=0),
-    "training.epochs": _whole(1, required=True),
+    "training.epochs": _whole(1, below=2**53, required=True),
     "training.batch_size": _whole(1, required=True),
     "training.sampling": _one_of(("replacement", "shuffle"), required=True),
     "output_dir": _text("the path of a folder, such as outputs or ./5"),
