@@ -101,7 +101,7 @@ def _ended_elsewhere() -> bool:
     if folder is None or not folder.exists():
         return False
     print(f"results: {from_here(folder)}")
-    runs = [RunFolder(path.parent) for path in folder.glob(f"*/{START_FILE}")]
+    runs = [RunFolder(path.parent) for path in folder.rglob(START_FILE)]
     failed = sum(not run.has_history() or run.result().status not in ENDED for run in runs)
     if failed:
         print(f"bnsweep: {failed} of {len(runs)} runs failed; see their error.txt", file=sys.stderr)

@@ -500,6 +500,13 @@ FAILS = [
         ["-m", *ONE, "optimizer._target_=mine.Raises", "hydra/sweeper=basic"],
         ["1 of 1 runs failed", "error.txt"],
     ),
+    (
+        [
+            *("-m", *ONE, "optimizer._target_=mine.Raises", "hydra/sweeper=basic"),
+            "hydra.sweep.subdir=all/${hydra.job.num}",
+        ],
+        ["1 of 1 runs failed", "error.txt"],
+    ),
 ]
 
 
